@@ -1,0 +1,60 @@
+"""Fixtures that every test has: a home of its own, and what a machine may lack said plainly."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def needs(*programs: str) -> None:
+    """Skip the running test where a program is missing; in CI (`SYSMON_CI=1`) fail it instead.
+
+    Args:
+        programs: names looked up on PATH and in the system's own folders, such as `ip` or `tmux`.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    if not missing:
+        return
+    reason = f"not installed: {', '.join(missing)}"
+    if os.environ.get("SYSMON_CI") == "1":
+        pytest.fail(f"{reason}; name its package in scripts/system-packages.txt", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _needed_programs(request: pytest.FixtureRequest) -> None:
+    """Apply `@pytest.mark.needs("ip", "tmux")`."""
+    for marker in request.node.iter_markers("needs"):
+        needs(*marker.args)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test its own home and XDG folders, and none of the developer's `SYSMON_*` settings."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("SYSMON_") and name != "SYSMON_CI"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    folders = {"CONFIG_HOME": ".config", "STATE_HOME": ".local/state", "DATA_HOME": ".local/share", "CACHE_HOME": ".cache"}
+    for name, folder in folders.items():
+        monkeypatch.setenv(f"XDG_{name}", str(home / folder))
+    runtime = home / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    return home
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests on asyncio, which is what the program runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of captured trees and recorded inputs."""
+    return FIXTURES
