@@ -1,0 +1,1 @@
+"""One file per command, and the composition root that ties sources to sinks."""

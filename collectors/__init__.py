@@ -1,0 +1,1 @@
+"""What this host knows about itself: one file per collector, and the runner."""

@@ -1,0 +1,1 @@
+"""Frames over the network: the agent, its readers, ssh and routers."""

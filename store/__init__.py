@@ -1,0 +1,1 @@
+"""History: frames, rollups, usage and events in one SQLite file."""

@@ -1,0 +1,1 @@
+"""The ground floor: frames, the catalogue, derivation, units, errors and configuration; and the entry point."""

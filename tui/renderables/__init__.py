@@ -1,0 +1,1 @@
+"""Pure drawing: data and a size in, strips out."""
