@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -39,9 +40,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in [name for name in os.environ if name.startswith("SYSMON_") and name != "SYSMON_CI"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    folders = {"CONFIG_HOME": ".config", "STATE_HOME": ".local/state", "DATA_HOME": ".local/share", "CACHE_HOME": ".cache"}
-    for name, folder in folders.items():
-        monkeypatch.setenv(f"XDG_{name}", str(home / folder))
+    for name, folder in {
+        "CONFIG": ".config",
+        "STATE": ".local/state",
+        "DATA": ".local/share",
+        "CACHE": ".cache",
+    }.items():
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
     runtime = home / "run"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
@@ -58,3 +63,16 @@ def anyio_backend() -> str:
 def fixtures() -> Path:
     """The folder of captured trees and recorded inputs."""
     return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The folder of the sources; tests that read them are skipped where only the installed program is."""
+    root = Path(__file__).parent.parent
+    if not (root / "sysmon").is_dir():
+        pytest.skip("not run from a checkout")
+    return root
+
+
+settings.register_profile("sysmon", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("sysmon")

@@ -1,0 +1,51 @@
+# sysmon: `make run` starts it, `make test` tests it, `make help` lists the rest.
+
+VENV := .venv
+PYTHON_RUN := env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench venv dev lock build clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
+	  printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+run: venv ## start sysmon; ARGS="--once" passes arguments on
+	@exec env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/sysmon $(ARGS)
+
+test: dev ## run the tests; ARGS="tests/store -x" passes arguments on
+	@$(PYTHON_RUN) -m pytest $(ARGS)
+
+check: dev ## format, lint, types, who imports whom, generated files
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	@if $(VENV)/bin/pyright --version >/dev/null 2>&1; then echo $(VENV)/bin/pyright; $(VENV)/bin/pyright; \
+	  else echo "pyright: not installed here, left out"; fi
+	@if [ -f scripts/generate.py ]; then echo "scripts/generate.py --check"; $(PYTHON_RUN) scripts/generate.py --check; fi
+
+format: dev ## bring the sources into their one format
+	$(VENV)/bin/ruff check --fix-only --quiet
+	$(VENV)/bin/ruff format
+
+bench: dev ## measure sysmon; ARGS names what
+	@$(PYTHON_RUN) -m bench $(ARGS)
+
+venv: ## make .venv with what sysmon runs with
+	@scripts/venv runtime
+
+dev: ## make .venv with the tools for tests and checks too
+	@scripts/venv dev
+
+lock: ## write requirements/ anew; ARGS=--upgrade takes newer versions
+	scripts/lock $(ARGS)
+
+build: dev ## the sdist and the wheel, in dist/
+	@rm -rf dist
+	@$(PYTHON_RUN) -m build --no-isolation --outdir dist
+
+clean: ## remove everything that was made here, .venv too
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
