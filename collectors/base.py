@@ -1,0 +1,140 @@
+"""What a collector is: a name, an interval, the metrics it fills, and `read()`.
+
+One file holds one collector: its metrics, pure parsers (text -> values) and the class that reads. The registry finds it by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from sysmon.catalogue import Metric
+from sysmon.errors import Denied, MalformedInput, NoData, Unsupported
+from sysmon.frame import Fault, Number, Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROC_LIMIT = 16 << 20
+"""Bytes read of one kernel file at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Where the kernel's files are; tests point it at a captured tree.
+
+    Attributes:
+        base: '/' of the host looked at; `proc`, `sys`, `etc`, `run` lie below it.
+        live: whether it is this machine's own kernel, so that system calls (statvfs, sockets, NVML) may be made as well.
+    """
+
+    base: Path = Path("/")
+    live: bool = True
+
+    @property
+    def proc(self) -> Path:
+        """The proc filesystem."""
+        return self.base / "proc"
+
+    @property
+    def sys(self) -> Path:
+        """The sys filesystem."""
+        return self.base / "sys"
+
+    @property
+    def etc(self) -> Path:
+        """Configuration of the host."""
+        return self.base / "etc"
+
+    @property
+    def run(self) -> Path:
+        """Run-time state of the host."""
+        return self.base / "run"
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one read gave: every series the collector now has, tables, and faults of parts that failed."""
+
+    values: dict[str, Number] = field(default_factory=dict)
+    tables: Tables = field(default_factory=Tables)
+    faults: list[Fault] = field(default_factory=list)
+
+
+class Collector:
+    """Base of all collectors.
+
+    Class attributes:
+        name: config key, `[collectors.NAME]`.
+        metrics: what it fills, and what is derived from that.
+        interval: seconds between reads by default, at least 1.
+        blocking: whether `read` may block and so runs off the loop with a deadline.
+        expensive: read only while somebody looks or evidence is due (the runner is told).
+        help: one sentence for `sysmon doctor`.
+    """
+
+    name: ClassVar[str]
+    help: ClassVar[str] = ""
+    interval: ClassVar[float] = 1.0
+    deadline: ClassVar[float] = 5.0
+    blocking: ClassVar[bool] = False
+    expensive: ClassVar[bool] = False
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "metrics" in cls.__dict__:
+            cls.metrics = tuple(msgspec.structs.replace(metric, collector=cls.name) for metric in cls.metrics)
+
+    def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
+        self.roots = roots
+        self.options = dict(options or {})
+
+    def read(self) -> Reading:
+        """Reads once.
+
+        Raises:
+            CollectorError: nothing could be read; its kind and message become the fault.
+        """
+        raise NotImplementedError
+
+    def fault(self, error: Exception) -> Fault:
+        """Turns an error into this collector's fault."""
+        kind = getattr(error, "kind", "failed")
+        return Fault(self.name, kind, getattr(error, "message", "") or str(error) or type(error).__name__, getattr(error, "hint", ""))
+
+
+def read_text(path: Path, limit: int = PROC_LIMIT) -> str:
+    """Reads a kernel file as text, invalid UTF-8 as surrogate escapes.
+
+    Raises:
+        NoData: it does not exist. Denied: no right to read it. Unsupported: the kernel refuses it.
+    """
+    return read_bytes(path, limit).decode("utf-8", "surrogateescape")
+
+
+def read_bytes(path: Path, limit: int = PROC_LIMIT) -> bytes:
+    """Reads a kernel file; the errors are those of `read_text`."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            chunks = []
+            left = limit
+            while left > 0 and (chunk := file.read(min(left, 1 << 16))):
+                chunks.append(chunk)
+                left -= len(chunk)
+            return b"".join(chunks)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoData(f"{path} does not exist") from None
+    except PermissionError:
+        raise Denied(f"{path} may not be read by this user", "run as root, or grant the right to read it") from None
+    except OSError as error:
+        raise Unsupported(f"{path}: {error.strerror or error}") from error
+
+
+def malformed(path: Path | str, line: int, text: str, wanted: str) -> MalformedInput:
+    """Builds the error for a line that does not parse: place, value, what was wanted."""
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return MalformedInput(f"{path}:{line}: {shown!r} is not {wanted}")

@@ -1,0 +1,154 @@
+"""The catalogue: every metric described once.
+
+Each collector's file declares its metrics; the catalogue is assembled from them and travels with a host's frames (in the stream's
+`hello`, in the history, in `/v1/hosts`), so a reader can show, derive and store metrics that it was not built with.
+Formatting, rule validation, completion, documentation and the history's encoding derive from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from sysmon.errors import UsageError, nearest
+from sysmon.frame import Number, split_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Kind = Literal["counter", "gauge", "derived"]
+Unit = Literal["", "ratio", "bytes", "bytes/s", "seconds", "/s", "hertz", "celsius", "watts", "rpm", "volts"]
+FormulaKind = Literal["rate", "delta_ratio", "value_ratio"]
+
+METRIC_NAME = re.compile(r"[a-z0-9_.]+")
+"""What a metric's name may hold."""
+
+
+class Formula(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a derived metric comes from others of the same instance.
+
+    rate: sum of increases of `over`, per second between the two reads.
+    delta_ratio: sum of increases of `over` by sum of increases of `per`; no value when nothing increased.
+    value_ratio: sum of values of `over` by sum of values of `per`; all must be there.
+    Of the counters in `over` and `per` those present count (a kernel without steal time has none), at least one of each.
+    `ceiling` caps the result, where rounding of the kernel's clocks can lead above it.
+    """
+
+    kind: FormulaKind
+    over: tuple[str, ...]
+    per: tuple[str, ...] = ()
+    ceiling: float | None = None
+
+
+class Metric(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One metric.
+
+    Attributes:
+        name: dotted, after OpenTelemetry's system conventions without the prefix.
+        kind: counter (cumulative, falls only by a reset), gauge, or derived by `formula`.
+        unit: base unit; '' is a plain number.
+        help: one sentence for people.
+        source: where the number comes from.
+        collector: the collector that reads it, or whose readings it is derived from.
+        instance: what its instance names ('' when it has none), such as `interface`.
+        precision: decimals that a gauge is rounded to when read.
+        bits: 32 where a counter of that width can wrap.
+        rollup: whether history keeps rollups of it.
+        formula: of a derived metric.
+    """
+
+    name: str
+    kind: Kind
+    unit: Unit = ""
+    help: str = ""
+    source: str = ""
+    collector: str = ""
+    instance: str = ""
+    precision: int = 0
+    bits: int = 64
+    rollup: bool = True
+    formula: Formula | None = None
+
+
+def counter(name: str, unit: Unit, help: str, source: str = "", **more: object) -> Metric:
+    """Declares a counter; the collector's name is filled in by its class."""
+    return msgspec.structs.replace(Metric(name=name, kind="counter", unit=unit, help=help, source=source), **more)
+
+
+def gauge(name: str, unit: Unit, help: str, source: str = "", *, precision: int = 0, **more: object) -> Metric:
+    """Declares a gauge, rounded to `precision` decimals when read."""
+    made = Metric(name=name, kind="gauge", unit=unit, help=help, source=source, precision=precision)
+    return msgspec.structs.replace(made, **more)
+
+
+def derived(name: str, unit: Unit, help: str, formula: Formula, **more: object) -> Metric:
+    """Declares a derived metric."""
+    return msgspec.structs.replace(Metric(name=name, kind="derived", unit=unit, help=help, formula=formula), **more)
+
+
+def rate(name: str, of: str, unit: Unit, help: str, **more: object) -> Metric:
+    """Declares the per-second rate of one counter."""
+    return derived(name, unit, help, Formula("rate", (of,)), **more)
+
+
+class Catalogue:
+    """Metrics by name, with the look-ups that readers need."""
+
+    def __init__(self, metrics: Iterable[Metric] = ()) -> None:
+        self._metrics: dict[str, Metric] = {}
+        for metric in metrics:
+            self._metrics.setdefault(metric.name, metric)
+        self._users: dict[str, list[Metric]] = {}
+        for metric in self._metrics.values():
+            if metric.formula is not None:
+                for name in (*metric.formula.over, *metric.formula.per):
+                    users = self._users.setdefault(name, [])
+                    if metric not in users:
+                        users.append(metric)
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(self._metrics.values())
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._metrics
+
+    def get(self, name: str) -> Metric | None:
+        """Returns the metric of that name, or None."""
+        return self._metrics.get(name)
+
+    def of_key(self, key: str) -> Metric | None:
+        """Returns the metric of a series key, or None."""
+        return self._metrics.get(split_key(key)[0])
+
+    def require(self, name: str) -> Metric:
+        """Returns the metric of that name.
+
+        Raises:
+            UsageError: unknown; names the nearest known one.
+        """
+        metric = self._metrics.get(name)
+        if metric is None:
+            hint = nearest(name, self._metrics) or "`sysmon doctor --metrics` lists all"
+            raise UsageError(f"'{name}' is not a metric", hint)
+        return metric
+
+    def derived_from(self, name: str) -> list[Metric]:
+        """Returns the derived metrics whose formula uses metric `name`."""
+        return self._users.get(name, [])
+
+    def merged(self, others: Iterable[Metric]) -> Catalogue:
+        """Returns a catalogue that also knows `others`; this one's own entries win."""
+        return Catalogue([*self._metrics.values(), *others])
+
+    def rounded(self, key: str, value: Number) -> Number:
+        """Rounds a gauge to its metric's precision, so that history can be lossless; counters of whole numbers stay integers."""
+        metric = self.of_key(key)
+        if metric is None or isinstance(value, int):
+            return value
+        number = round(value, metric.precision if metric.kind == "gauge" else max(metric.precision, 6))
+        return int(number) if metric.precision == 0 and number == int(number) else number

@@ -1,0 +1,297 @@
+"""Rates and ratios from raw readings: the one code path for live, remote and replayed data.
+
+`State.apply(frame)` folds sparse frames into the latest value of each series with the time of its read and its predecessor; `State.derived()`
+computes every derived metric from those. Elapsed time is the boot clock's, within one boot. A counter that fell yields no value.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from sysmon.frame import Fault, Frame, Number, ProcessRow, Tables, join_key, split_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sysmon.catalogue import Catalogue, Formula
+
+DEFAULT_INTERVAL = 60.0
+"""Seconds assumed between reads of a collector whose interval was never told."""
+
+
+class Sample(NamedTuple):
+    """A value and the nanoseconds since boot at which it was read."""
+
+    value: Number
+    at: int
+
+
+class _Plan(NamedTuple):
+    key: str
+    formula: Formula
+    over: tuple[str, ...]
+    per: tuple[str, ...]
+
+
+def increase(before: Sample | None, now: Sample | None) -> Number | None:
+    """Returns how much a counter grew between two reads; None without both, without time between them, or when it fell."""
+    if before is None or now is None or now.at <= before.at or now.value < before.value:
+        return None
+    return now.value - before.value
+
+
+class State:
+    """The latest value of every series of one host, with its predecessor.
+
+    Values whose collector has not read for two of its intervals are missing (`readings` leaves them out).
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.frame: Frame | None = None
+        self.intervals: dict[str, float] = {}
+        self.reads: dict[str, int] = {}
+        self.tables = Tables()
+        self._now: dict[str, Sample] = {}
+        self._before: dict[str, Sample] = {}
+        self._faults: dict[str, list[Fault]] = {}
+        self._collector: dict[str, str] = {}
+        self._keys: dict[str, set[str]] = {}
+        self._plans: list[_Plan] | None = None
+        self._derived: dict[str, float] | None = None
+        self._processes: dict[tuple[int, float], tuple[ProcessRow, int]] = {}
+        self.processes: list[ProcessRow] = []
+        """The processes of the last read, with their derived rates filled in."""
+
+    def apply(self, frame: Frame) -> None:
+        """Folds one frame in. Frames must come in order; one older than the last of its boot is ignored."""
+        last = self.frame
+        if last is not None:
+            if last.boot != frame.boot or last.host != frame.host:
+                self._forget()
+            elif frame.monotonic < last.monotonic:
+                return
+        self.frame = frame
+        self._derived = None
+        if frame.intervals:
+            self.intervals = dict(frame.intervals)
+        fresh = {name for name, at in frame.reads.items() if self.reads.get(name) != at}
+        self._take_readings(frame, fresh)
+        for name, at in frame.reads.items():
+            self.reads[name] = at
+        for name in {*frame.reads, *(fault.collector for fault in frame.faults)}:
+            self._faults[name] = [fault for fault in frame.faults if fault.collector == name]
+        if frame.tables.processes is not None:
+            self._take_processes(frame.tables.processes, frame.reads.get("processes", frame.monotonic))
+        self.tables = self.tables.merged(frame.tables)
+
+    def _forget(self) -> None:
+        self._now.clear()
+        self._before.clear()
+        self._faults.clear()
+        self._keys.clear()
+        self._processes.clear()
+        self.processes = []
+        self.reads.clear()
+        self.tables = Tables()
+        self._plans = None
+
+    def _take_readings(self, frame: Frame, fresh: set[str]) -> None:
+        now, before, collectors = self._now, self._before, self._collector
+        reads, monotonic = frame.reads, frame.monotonic
+        seen: dict[str, set[str]] = {name: set() for name in fresh}
+        for key, value in frame.readings.items():
+            owner = collectors.get(key)
+            if owner is None:
+                metric = self.catalogue.of_key(key)
+                owner = collectors[key] = metric.collector if metric is not None else ""
+            old = now.get(key)
+            if owner in seen:
+                seen[owner].add(key)
+            elif old is not None and owner in reads:
+                continue
+            at = reads.get(owner, monotonic)
+            if old is None:
+                self._plans = None
+                before.pop(key, None)
+            elif old.at < at:
+                before[key] = old
+            now[key] = Sample(value, at)
+        for name, keys in seen.items():
+            for gone in self._keys.get(name, keys) - keys:
+                now.pop(gone, None)
+                before.pop(gone, None)
+                self._plans = None
+            self._keys[name] = keys
+
+    def _take_processes(self, rows: list[ProcessRow], at: int) -> None:
+        filled = []
+        latest: dict[tuple[int, float], tuple[ProcessRow, int]] = {}
+        for row in rows:
+            identity = (row.pid, row.started)
+            old = self._processes.get(identity)
+            if row.cpu is None and old is not None and old[1] < at:
+                seconds = (at - old[1]) / 1e9
+                filled.append(_with_rates(row, old[0], seconds))
+            elif row.cpu is None and old is not None and old[1] == at:
+                filled.append(old[0])
+                latest[identity] = old
+                continue
+            else:
+                filled.append(row)
+            latest[identity] = (filled[-1], at)
+        self._processes = latest
+        self.processes = filled
+
+    def stale(self, collector: str) -> bool:
+        """Whether a collector's values are older than two of its intervals."""
+        if self.frame is None:
+            return True
+        read = self.reads.get(collector)
+        if read is None:
+            return False
+        age = (self.frame.monotonic - read) / 1e9
+        return age > 2 * self.intervals.get(collector, DEFAULT_INTERVAL) + 0.5
+
+    @property
+    def readings(self) -> dict[str, Number]:
+        """Series key -> latest raw value, without those gone stale."""
+        old = {name for name in self.reads if self.stale(name)}
+        if not old:
+            return {key: sample.value for key, sample in self._now.items()}
+        return {key: sample.value for key, sample in self._now.items() if self._collector.get(key) not in old}
+
+    @property
+    def faults(self) -> list[Fault]:
+        """All present faults."""
+        return [fault for faults in self._faults.values() for fault in faults]
+
+    def get(self, key: str) -> Number | None:
+        """Returns the latest raw or derived value of a series, or None."""
+        sample = self._now.get(key)
+        if sample is not None:
+            return None if self.stale(self._collector.get(key, "")) else sample.value
+        return self.derived().get(key)
+
+    def instances(self, metric: str) -> list[str]:
+        """Returns the instances that a raw or derived metric now has, sorted."""
+        prefix = metric + ":"
+        keys = {*self._now, *self.derived()}
+        return sorted(key[len(prefix) :] for key in keys if key.startswith(prefix))
+
+    def derived(self) -> dict[str, float]:
+        """Returns series key -> value of every derived metric that has one now."""
+        if self._derived is None:
+            if self._plans is None:
+                self._plans = plan(self.catalogue, self._now)
+            old = {name for name in self.reads if self.stale(name)}
+            result = {}
+            for key, formula, over, per in self._plans:
+                if old and self._collector.get(over[0]) in old:
+                    continue
+                value = evaluate(formula, self._before, self._now, over, per)
+                if value is not None:
+                    result[key] = value
+            self._derived = result
+        return self._derived
+
+    def full(self) -> Frame | None:
+        """Returns the present state as a full frame under the last frame's identity, or None before the first."""
+        if self.frame is None:
+            return None
+        readings = self.readings
+        return msgspec.structs.replace(
+            self.frame,
+            readings=readings,
+            reads={name: at for name, at in self.reads.items() if not self.stale(name)},
+            full=True,
+            intervals=dict(self.intervals),
+            tables=self.tables,
+            faults=self.faults,
+        )
+
+
+def plan(catalogue: Catalogue, keys: Iterable[str]) -> list[_Plan]:
+    """Works out which derived series the given raw series allow: (key, formula, keys over, keys per) each."""
+    present = set(keys)
+    found: dict[str, _Plan] = {}
+    for key in present:
+        metric, instance = split_key(key)
+        for user in catalogue.derived_from(metric):
+            name = join_key(user.name, instance)
+            formula = user.formula
+            if name in found or formula is None:
+                continue
+            over = tuple(join_key(each, instance) for each in formula.over)
+            per = tuple(join_key(each, instance) for each in formula.per)
+            if formula.kind == "value_ratio":
+                if present.issuperset(over) and present.issuperset(per):
+                    found[name] = _Plan(name, formula, over, per)
+                continue
+            over = tuple(each for each in over if each in present)
+            per = tuple(each for each in per if each in present)
+            if over and (per or not formula.per):
+                found[name] = _Plan(name, formula, over, per)
+    return list(found.values())
+
+
+def evaluate(
+    formula: Formula,
+    before: dict[str, Sample],
+    now: dict[str, Sample],
+    over: tuple[str, ...],
+    per: tuple[str, ...],
+) -> float | None:
+    """Computes one derived value from two reads; None where a part is missing, a counter fell, or nothing is to be divided by."""
+    if formula.kind == "value_ratio":
+        top = sum(now[key].value for key in over)
+        bottom = sum(now[key].value for key in per)
+    else:
+        top = 0
+        for key in over:
+            grown = increase(before.get(key), now.get(key))
+            if grown is None:
+                return None
+            top += grown
+        if formula.kind == "rate":
+            bottom = (now[over[0]].at - before[over[0]].at) / 1e9
+        else:
+            bottom = 0
+            for key in per:
+                grown = increase(before.get(key), now.get(key))
+                if grown is None:
+                    return None
+                bottom += grown
+    if bottom <= 0:
+        return None
+    value = top / bottom
+    if not math.isfinite(value):
+        return None
+    return value if formula.ceiling is None else min(value, formula.ceiling)
+
+
+def derive(previous: Frame | None, current: Frame, catalogue: Catalogue) -> dict[str, float]:
+    """Returns the derived values of `current`, given its predecessor of the same host."""
+    state = State(catalogue)
+    if previous is not None:
+        state.apply(previous)
+    state.apply(current)
+    return state.derived()
+
+
+def _with_rates(row: ProcessRow, old: ProcessRow, seconds: float) -> ProcessRow:
+    return msgspec.structs.replace(
+        row,
+        cpu=_rate(old.cpu_time, row.cpu_time, seconds),
+        read_rate=_rate(old.read_bytes, row.read_bytes, seconds),
+        write_rate=_rate(old.written_bytes, row.written_bytes, seconds),
+    )
+
+
+def _rate(before: float | None, now: float | None, seconds: float) -> float | None:
+    if before is None or now is None or now < before:
+        return None
+    return (now - before) / seconds

@@ -1,0 +1,222 @@
+"""The frame: what one host knew about itself at one instant, as raw counters and gauges.
+
+A frame is identified by (host, run, seq). `seq` counts from 1 without holes within a run. A frame is sparse: it carries
+what was read at its tick. The first frame of a run and one a minute are *full*: they carry every value still valid,
+each with the time of its own read.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FaultKind = Literal["unsupported", "no_data", "denied", "timeout", "failed"]
+Number = int | float
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something that a collector should have read is missing.
+
+    Attributes:
+        collector: the collector's name.
+        kind: what sort of absence it is.
+        message: one sentence: where, what.
+        hint: what would mend it, or empty.
+    """
+
+    collector: str
+    kind: FaultKind
+    message: str
+    hint: str = ""
+
+
+class ProcessRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One process; identity is (pid, started).
+
+    Attributes:
+        pid, ppid: process ids.
+        started: seconds since boot at which it started.
+        user: name of its effective user, or the number.
+        name: `comm`, at most 15 bytes on Linux.
+        command: command line, likely secrets redacted; empty where not read.
+        state: one letter as in ps(1).
+        cpu_time: user + system seconds since it started (counter).
+        memory: resident bytes. `virtual`: address space in bytes.
+        threads, nice: as in ps(1).
+        read_bytes, written_bytes: bytes from and to storage (counters), None where not permitted.
+        container: id or name of its container, `unit`: its systemd unit, both from the cgroup path.
+        gpu_memory: bytes on NVIDIA GPUs.
+        cpu: derived, cores in use (1.0 = one core busy). `read_rate`, `write_rate`: derived, bytes per second.
+    """
+
+    pid: int
+    ppid: int = 0
+    started: float = 0.0
+    user: str = ""
+    name: str = ""
+    command: str = ""
+    state: str = "?"
+    cpu_time: float = 0.0
+    memory: int = 0
+    virtual: int = 0
+    threads: int = 0
+    nice: int = 0
+    kernel: bool = False
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    container: str = ""
+    unit: str = ""
+    gpu_memory: int | None = None
+    cpu: float | None = None
+    read_rate: float | None = None
+    write_rate: float | None = None
+
+
+class FilesystemRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One mounted filesystem; `mount` is the instance of its `fs.*` readings."""
+
+    mount: str
+    device: str = ""
+    type: str = ""
+    read_only: bool = False
+    remote: bool = False
+    disk: str = ""
+
+
+class InterfaceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One network interface; `name` is the instance of its `net.*` readings.
+
+    `kind`: ethernet, wifi, loopback, bridge, bond, vlan, veth, tunnel, wireguard, virtual or other. `speed`: bytes per second each way
+    where the kernel tells a true one. `master`: the bridge or bond it belongs to.
+    """
+
+    name: str
+    kind: str = "other"
+    up: bool = False
+    default_route: bool = False
+    speed: int | None = None
+    mtu: int = 0
+    address: str = ""
+    addresses: list[str] = []
+    master: str = ""
+
+
+class SessionRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One logged-in user's session. `since`: Unix seconds."""
+
+    user: str
+    terminal: str = ""
+    origin: str = ""
+    since: float | None = None
+
+
+class GpuRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One GPU; `name` (index) is the instance of its `gpu.*` readings."""
+
+    name: str
+    model: str = ""
+    uuid: str = ""
+    driver: str = ""
+    asleep: bool = False
+    throttle: list[str] = []
+
+
+class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What has rows. None: not read at this tick; an empty list: read, and there are none."""
+
+    processes: list[ProcessRow] | None = None
+    filesystems: list[FilesystemRow] | None = None
+    interfaces: list[InterfaceRow] | None = None
+    sessions: list[SessionRow] | None = None
+    gpus: list[GpuRow] | None = None
+
+    def merged(self, newer: Tables) -> Tables:
+        """Returns these tables with those of `newer` laid over them."""
+        values = {
+            name: other if (other := getattr(newer, name)) is not None else getattr(self, name)
+            for name in self.__struct_fields__
+        }
+        return Tables(**values)
+
+
+class Frame(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What one host knew about itself at one tick.
+
+    Attributes:
+        host: stable id of the host, 16 hex digits.
+        boot: the kernel's boot id, the lifetime of counters.
+        run: 16 hex digits drawn when the producer of these frames started.
+        seq: from 1, without holes within a run.
+        time: the scheduled tick, Unix milliseconds UTC.
+        monotonic: nanoseconds since boot (CLOCK_BOOTTIME) at the tick.
+        readings: series key (`metric` or `metric:instance`) -> number.
+        reads: collector -> nanoseconds since boot at which the readings given here were asked for.
+        full: whether this is a full state.
+        intervals: collector -> seconds between its reads; on full frames.
+        tables: what has rows.
+        faults: of each collector named in `reads` or here, all its present faults.
+        cost: collector -> seconds its read took; `runner`: the tick as a whole.
+        via: ids of the hubs it came through.
+    """
+
+    host: str
+    boot: str
+    run: str
+    seq: int
+    time: int
+    monotonic: int
+    readings: dict[str, Number] = {}
+    reads: dict[str, int] = {}
+    full: bool = False
+    intervals: dict[str, float] = {}
+    tables: Tables = msgspec.field(default_factory=Tables)
+    faults: list[Fault] = []
+    cost: dict[str, float] = {}
+    via: list[str] = []
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """(host, run, seq)."""
+        return (self.host, self.run, self.seq)
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Splits a series key at its first colon into metric and instance ('' for none)."""
+    metric, _, instance = key.partition(":")
+    return metric, instance
+
+
+def join_key(metric: str, instance: str = "") -> str:
+    """Builds a series key."""
+    return f"{metric}:{instance}" if instance else metric
+
+
+def clean_instance(raw: str | bytes) -> str:
+    """Makes a kernel's or a peer's name fit for an instance.
+
+    Invalid UTF-8, control, bidi and zero-width characters are percent-encoded; the result has at most 255 bytes of UTF-8.
+    """
+    text = raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
+    out = "".join(character if _harmless(character) else _percent(character) for character in text)
+    while len(out.encode()) > 255:
+        out = out[:-1]
+    return out
+
+
+def clean_text(raw: str, limit: int = 4096) -> str:
+    """Makes a foreign text fit for the screen: control, ESC and bidi characters become U+FFFD; at most `limit` characters."""
+    return "".join(character if _harmless(character) else "\ufffd" for character in raw[:limit])
+
+
+def _harmless(character: str) -> bool:
+    code = ord(character)
+    if code < 0x7F:
+        return code >= 0x20
+    if code < 0xA0 or 0xD800 <= code <= 0xDFFF:
+        return False
+    return not (0x200B <= code <= 0x200F or 0x2028 <= code <= 0x202E or 0x2060 <= code <= 0x206F or code == 0xFEFF)
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape" if 0xDC80 <= ord(character) <= 0xDCFF else "surrogatepass"))

@@ -1,0 +1,145 @@
+"""The small protocols through which the parts meet: sources, sinks, history, actions.
+
+Collectors, store, alerts, remote and the screen know only these; `cli` ties them together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from sysmon.frame import Frame
+    from sysmon.records import (
+        AlertState,
+        Event,
+        Evidence,
+        HistoryStatus,
+        HostInfo,
+        Moment,
+        RunSpan,
+        SeriesAnswer,
+        SeriesQuery,
+        Span,
+        Update,
+        Usage,
+    )
+
+
+class Source(Protocol):
+    """Something that yields what hosts say: this host's collectors, an agent, a hub, a recording."""
+
+    def updates(self) -> AsyncIterator[Update]:
+        """Yields frames and what goes with them; a new host's `HostInfo` comes before its first frame."""
+        ...
+
+    async def close(self) -> None:
+        """Ends `updates` and frees what it holds."""
+        ...
+
+
+class History(Protocol):
+    """The past, wherever it is kept. Every method raises `StoreError` or `RemoteError`, and answers within a deadline."""
+
+    async def status(self) -> HistoryStatus:
+        """Returns how the history is."""
+        ...
+
+    async def hosts(self) -> list[HostInfo]:
+        """Returns the hosts it knows."""
+        ...
+
+    async def keys(self, host: str) -> list[str]:
+        """Returns the series keys known of a host, raw and derived, sorted."""
+        ...
+
+    async def series(self, query: SeriesQuery) -> SeriesAnswer:
+        """Returns series in steps; p95 is honest at every range, gaps are listed, partial steps count as what they are."""
+        ...
+
+    async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
+        """Returns the frame at or last before `time` (step 0), the next after (1) or the previous before (-1) it, or None."""
+        ...
+
+    async def spans(self, host: str | None = None) -> list[RunSpan]:
+        """Returns which frames are held, oldest first."""
+        ...
+
+    async def frames(self, host: str, run: str, first: int, last: int) -> list[Frame]:
+        """Returns the frames of a run with seq from `first` to `last`, as recorded, without tables; at most 600."""
+        ...
+
+    async def events(
+        self, host: str | None = None, start: int | None = None, end: int | None = None, limit: int = 1000
+    ) -> list[Event]:
+        """Returns events, newest first."""
+        ...
+
+    async def alerts(self, host: str | None = None) -> list[AlertState]:
+        """Returns the states of alerts that are not resolved."""
+        ...
+
+    async def evidence(self, host: str, time: int) -> Evidence | None:
+        """Returns the last evidence at or before `time`, at most 10 minutes older."""
+        ...
+
+    async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
+        """Returns exact byte totals per counter in steps of 'hour', 'day' or 'month' of the host's time zone."""
+        ...
+
+    async def gaps(self, host: str, start: int, end: int) -> list[Span]:
+        """Returns the stretches without data."""
+        ...
+
+    async def close(self) -> None:
+        """Frees what it holds."""
+        ...
+
+
+class Recorder(Protocol):
+    """The one writer of a history. Methods return once the work is accepted in order; they slow the caller rather than drop."""
+
+    async def record(self, frame: Frame, *, received: int, late: bool = False) -> None:
+        """Takes one frame; a frame already held (by identity) is ignored."""
+        ...
+
+    async def record_host(self, info: HostInfo) -> None:
+        """Takes what is known about a host."""
+        ...
+
+    async def record_event(self, event: Event) -> None:
+        """Takes an event; one with a known id is ignored."""
+        ...
+
+    async def record_alerts(self, states: Sequence[AlertState]) -> None:
+        """Keeps alert states for the next start."""
+        ...
+
+    async def record_evidence(self, evidence: Evidence) -> None:
+        """Keeps who was busiest."""
+        ...
+
+    async def flush(self) -> None:
+        """Returns when everything taken so far is committed."""
+        ...
+
+    async def close(self) -> None:
+        """Commits and lets go of the lock."""
+        ...
+
+
+class Actions(Protocol):
+    """What the screen may do on this host, with the user's own rights. Absent for remote hosts."""
+
+    def signal(self, pid: int, started: float, signum: int) -> None:
+        """Signals exactly the process (pid, started).
+
+        Raises:
+            SysmonError: it is gone, is another process by now, or rights are missing.
+        """
+        ...
+
+    def renice(self, pid: int, started: float, nice: int) -> None:
+        """Sets the nice value of exactly the process (pid, started)."""
+        ...

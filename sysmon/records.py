@@ -1,0 +1,240 @@
+"""What is kept and sent beside frames: hosts, events, alert states, gaps, and answers of the history.
+
+Times are integer milliseconds UTC unless a field says otherwise. JSON for people (commands, `/v1/history`) turns them into RFC 3339.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from sysmon.catalogue import Metric
+from sysmon.frame import Frame, Number, ProcessRow
+
+Severity = Literal["info", "warning", "critical"]
+AlertStatus = Literal["pending", "firing", "acknowledged", "resolved"]
+Liveness = Literal["connecting", "live", "late", "stale", "offline", "paused", "replay"]
+
+
+class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who a host is: what does not change from tick to tick.
+
+    `id` is the stable id of its frames; `hostname` and `name` (the configured one) are labels. `target`: where its frames come from
+    ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`: IANA name or UTC offset.
+    """
+
+    id: str
+    hostname: str = ""
+    name: str = ""
+    target: str = "local"
+    os: str = ""
+    kernel: str = ""
+    arch: str = ""
+    cpu_model: str = ""
+    cpus: int = 0
+    memory: int = 0
+    virtualization: str = ""
+    container: str = ""
+    timezone: str = ""
+    version: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name to show: configured, else the hostname, else the id."""
+        return self.name or self.hostname or self.id
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Something that happened on or to a host.
+
+    Attributes:
+        id: unique and stable, so that an event received twice is kept once.
+        kind: alert.pending|alert.firing|alert.resolved|alert.no_data|host.up|host.down|boot|run|oom|clock|gap|recording|…
+        rule, key: of an alert: its rule's name and the series key.
+        value: of the series at that moment; threshold: what it was held against.
+        evidence: short lines: who was it (top processes …).
+        late: found in frames that arrived behind the present; never notified.
+    """
+
+    id: str
+    time: int
+    host: str
+    kind: str
+    severity: Severity = "info"
+    message: str = ""
+    rule: str = ""
+    key: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    evidence: list[str] = []
+    late: bool = False
+
+
+class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The state of one rule on one series of one host. `since`: when it entered `status`; `started`: when the condition began."""
+
+    host: str
+    rule: str
+    key: str
+    status: AlertStatus
+    severity: Severity = "warning"
+    since: int = 0
+    started: int = 0
+    value: float | None = None
+    threshold: float | None = None
+    message: str = ""
+    acknowledged_by: str = ""
+    event: str = ""
+
+
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Frames of one run that are not here. `first` and `last` are seqs, both missing; `start` and `end` their times where known."""
+
+    host: str
+    run: str
+    first: int
+    last: int
+    start: int | None = None
+    end: int | None = None
+    status: Literal["pending", "lost"] = "pending"
+
+
+class RunSpan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Frames `first`..`last` (seqs, all held, no holes) of one run."""
+
+    host: str
+    run: str
+    boot: str
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of a series; `count` reads, statistics over them. `time` is the start of the step."""
+
+    time: int
+    count: int
+    min: float
+    mean: float
+    max: float
+    last: float
+    p95: float | None = None
+
+
+class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Statistics over a whole range."""
+
+    count: int
+    min: float
+    mean: float
+    max: float
+    p95: float
+    last: float
+
+
+class Series(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One series over a range. `step`: milliseconds; `estimated`: some of it is spread over a gap."""
+
+    host: str
+    metric: str
+    instance: str = ""
+    unit: str = ""
+    step: int
+    points: list[Point]
+    stats: Stats | None = None
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A stretch of time without data."""
+
+    start: int
+    end: int
+
+
+class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to read: a raw or derived metric of one host, its instances by glob, from `start` to `end` in at most `points` steps."""
+
+    host: str
+    metric: str
+    instance: str = "*"
+    start: int
+    end: int
+    points: int = 500
+
+
+class SeriesAnswer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The series found, and when there was no data at all."""
+
+    series: list[Series]
+    gaps: list[Span] = []
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Bytes of one counter in one bucket. `at_least`: a reset lies in it; `estimated`: part is spread over a gap."""
+
+    host: str
+    key: str
+    start: int
+    end: int
+    bytes: int
+    at_least: bool = False
+    estimated: bool = False
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who was busiest at a moment: the top processes with their rates."""
+
+    host: str
+    time: int
+    processes: list[ProcessRow]
+
+
+class Moment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One instant of the past as a screen needs it: the full state, its predecessor (full), and the nearest evidence before it."""
+
+    frame: Frame
+    previous: Frame | None = None
+    evidence: Evidence | None = None
+
+
+class HistoryStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How the history is: where, how large, since when, who records, and what is wrong with it."""
+
+    path: str
+    bytes: int = 0
+    since: int | None = None
+    recorder: str = ""
+    problem: str = ""
+
+
+class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The first event of a stream: schema, server, its hosts, the catalogue's entries used."""
+
+    schema: int
+    version: str
+    server: str
+    time: int
+    hosts: list[HostInfo]
+    metrics: list[Metric]
+    spans: list[RunSpan] = []
+    alerts: list[AlertState] = []
+
+
+class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How fresh a host's data is. `since`: this side's boot clock (ns) of the last frame; `skew`: its clock minus ours, in ms."""
+
+    host: str
+    state: Liveness
+    message: str = ""
+    since: int = 0
+    skew: int | None = None
+    target: str = ""
+
+
+Update = Frame | HostInfo | Status | Event | AlertState | Gap | Hello
+"""What a source yields."""
+
+Value = Number | None
