@@ -40,12 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in [name for name in os.environ if name.startswith("SYSMON_") and name != "SYSMON_CI"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    for name, folder in {
-        "CONFIG": ".config",
-        "STATE": ".local/state",
-        "DATA": ".local/share",
-        "CACHE": ".cache",
-    }.items():
+    folders = {"CONFIG": ".config", "STATE": ".local/state", "DATA": ".local/share", "CACHE": ".cache"}
+    for name, folder in folders.items():
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
     runtime = home / "run"
     runtime.mkdir(mode=0o700)
