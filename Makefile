@@ -5,7 +5,7 @@ PYTHON_RUN := env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench venv dev lock build clean
+.PHONY: help run test check formatted linted typed layered generated format bench venv dev lock build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
@@ -17,14 +17,24 @@ run: venv ## start sysmon; ARGS="--once" passes arguments on
 test: dev ## run the tests; ARGS="tests/store -x" passes arguments on
 	@$(PYTHON_RUN) -m pytest $(ARGS)
 
-check: dev ## format, lint, types, who imports whom, generated files
-	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/ruff check
+check: formatted linted typed layered generated ## format, lint, types, who imports whom, generated files; -k goes on after a failure
+
+formatted: dev
+	$(VENV)/bin/ruff format --check --quiet
+
+linted: dev
+	$(VENV)/bin/ruff check --quiet
+
+typed: dev
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports --no-cache
-	@if $(VENV)/bin/pyright --version >/dev/null 2>&1; then echo $(VENV)/bin/pyright; $(VENV)/bin/pyright; \
-	  else echo "pyright: not installed here, left out"; fi
-	@if [ -f scripts/generate.py ]; then echo "scripts/generate.py --check"; $(PYTHON_RUN) scripts/generate.py --check; fi
+	@if $(VENV)/bin/pyright --version >/dev/null 2>&1; then set -x; $(VENV)/bin/pyright; \
+	  else echo "pyright: not installed in $(VENV), left out"; fi
+
+layered: dev
+	@echo $(VENV)/bin/lint-imports && $(VENV)/bin/lint-imports --no-logo
+
+generated: dev
+	@if [ -f scripts/generate ]; then echo scripts/generate --check && $(PYTHON_RUN) scripts/generate --check; fi
 
 format: dev ## bring the sources into their one format
 	$(VENV)/bin/ruff check --fix-only --quiet
