@@ -1,6 +1,7 @@
 """What a collector is: a name, an interval, the metrics it fills, and `read()`.
 
-One file holds one collector: its metrics, pure parsers (text -> values) and the class that reads. The registry finds it by itself.
+One file holds one collector: its metrics, pure parsers (text -> values) and the class that reads. The registry finds
+it by itself.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from sysmon.catalogue import Metric
-from sysmon.errors import Denied, MalformedInput, NoData, Unsupported
+from sysmon.errors import CollectorError, Denied, MalformedInput, NoData, SysmonError, Unsupported
 from sysmon.frame import Fault, Number, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sysmon.catalogue import Metric
 
 PROC_LIMIT = 16 << 20
 """Bytes read of one kernel file at most."""
@@ -28,7 +30,8 @@ class Roots:
 
     Attributes:
         base: '/' of the host looked at; `proc`, `sys`, `etc`, `run` lie below it.
-        live: whether it is this machine's own kernel, so that system calls (statvfs, sockets, NVML) may be made as well.
+        live: whether it is this machine's own kernel, so that system calls (statvfs, sockets, NVML) may be made as
+            well.
     """
 
     base: Path = Path("/")
@@ -103,8 +106,10 @@ class Collector:
 
     def fault(self, error: Exception) -> Fault:
         """Turns an error into this collector's fault."""
-        kind = getattr(error, "kind", "failed")
-        return Fault(self.name, kind, getattr(error, "message", "") or str(error) or type(error).__name__, getattr(error, "hint", ""))
+        kind = error.kind if isinstance(error, CollectorError) else "failed"
+        if isinstance(error, SysmonError):
+            return Fault(self.name, kind, error.message, error.hint)
+        return Fault(self.name, kind, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def read_text(path: Path, limit: int = PROC_LIMIT) -> str:

@@ -1,6 +1,7 @@
 """The catalogue: every metric described once.
 
-Each collector's file declares its metrics; the catalogue is assembled from them and travels with a host's frames (in the stream's
+Each collector's file declares its metrics; the catalogue is assembled from them and travels with a host's frames (in
+the stream's
 `hello`, in the history, in `/v1/hosts`), so a reader can show, derive and store metrics that it was not built with.
 Formatting, rule validation, completion, documentation and the history's encoding derive from it.
 """
@@ -32,7 +33,8 @@ class Formula(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: sum of increases of `over`, per second between the two reads.
     delta_ratio: sum of increases of `over` by sum of increases of `per`; no value when nothing increased.
     value_ratio: sum of values of `over` by sum of values of `per`; all must be there.
-    Of the counters in `over` and `per` those present count (a kernel without steal time has none), at least one of each.
+    Of the counters in `over` and `per` those present count (a kernel without steal time has none), at least one of
+    each.
     `ceiling` caps the result, where rounding of the kernel's clocks can lead above it.
     """
 
@@ -146,7 +148,9 @@ class Catalogue:
         return Catalogue([*self._metrics.values(), *others])
 
     def rounded(self, key: str, value: Number) -> Number:
-        """Rounds a gauge to its metric's precision, so that history can be lossless; counters of whole numbers stay integers."""
+        """Rounds a gauge to its metric's precision, so that history can be lossless; counters of whole numbers stay
+        integers.
+        """
         metric = self.of_key(key)
         if metric is None or isinstance(value, int):
             return value

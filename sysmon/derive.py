@@ -1,7 +1,9 @@
 """Rates and ratios from raw readings: the one code path for live, remote and replayed data.
 
-`State.apply(frame)` folds sparse frames into the latest value of each series with the time of its read and its predecessor; `State.derived()`
-computes every derived metric from those. Elapsed time is the boot clock's, within one boot. A counter that fell yields no value.
+`State.apply(frame)` folds sparse frames into the latest value of each series with the time of its read and its
+predecessor; `State.derived()`
+computes every derived metric from those. Elapsed time is the boot clock's, within one boot. A counter that fell yields
+no value.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class _Plan(NamedTuple):
 
 
 def increase(before: Sample | None, now: Sample | None) -> Number | None:
-    """Returns how much a counter grew between two reads; None without both, without time between them, or when it fell."""
+    """Returns how much a counter grew between two reads; None without both, without time between them, or when it
+    fell.
+    """
     if before is None or now is None or now.at <= before.at or now.value < before.value:
         return None
     return now.value - before.value
@@ -245,7 +249,9 @@ def evaluate(
     over: tuple[str, ...],
     per: tuple[str, ...],
 ) -> float | None:
-    """Computes one derived value from two reads; None where a part is missing, a counter fell, or nothing is to be divided by."""
+    """Computes one derived value from two reads; None where a part is missing, a counter fell, or nothing is to be
+    divided by.
+    """
     if formula.kind == "value_ratio":
         top = sum(now[key].value for key in over)
         bottom = sum(now[key].value for key in per)

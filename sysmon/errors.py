@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sysmon.frame import FaultKind
+
 
 class SysmonError(Exception):
     """Base of all errors that a user is meant to read."""
@@ -62,31 +64,31 @@ class MalformedInput(SysmonError):
 class CollectorError(SysmonError):
     """A collector could not read; `kind` is the fault's kind."""
 
-    kind = "failed"
+    kind: FaultKind = "failed"
 
 
 class Unsupported(CollectorError):
     """This machine or platform cannot provide the collector's values."""
 
-    kind = "unsupported"
+    kind: FaultKind = "unsupported"
 
 
 class NoData(CollectorError):
     """The machine could provide the values but has none (no battery, no disk)."""
 
-    kind = "no_data"
+    kind: FaultKind = "no_data"
 
 
 class Denied(CollectorError):
     """Rights are missing."""
 
-    kind = "denied"
+    kind: FaultKind = "denied"
 
 
 class DeadlineExceeded(CollectorError):
     """The read did not return within its deadline."""
 
-    kind = "timeout"
+    kind: FaultKind = "timeout"
 
 
 class StoreError(SysmonError):

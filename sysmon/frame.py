@@ -87,7 +87,8 @@ class FilesystemRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 class InterfaceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One network interface; `name` is the instance of its `net.*` readings.
 
-    `kind`: ethernet, wifi, loopback, bridge, bond, vlan, veth, tunnel, wireguard, virtual or other. `speed`: bytes per second each way
+    `kind`: ethernet, wifi, loopback, bridge, bond, vlan, veth, tunnel, wireguard, virtual or other. `speed`: bytes per
+    second each way
     where the kernel tells a true one. `master`: the bridge or bond it belongs to.
     """
 
@@ -195,7 +196,8 @@ def join_key(metric: str, instance: str = "") -> str:
 def clean_instance(raw: str | bytes) -> str:
     """Makes a kernel's or a peer's name fit for an instance.
 
-    Invalid UTF-8, control, bidi and zero-width characters are percent-encoded; the result has at most 255 bytes of UTF-8.
+    Invalid UTF-8, control, bidi and zero-width characters are percent-encoded; the result has at most 255 bytes of
+    UTF-8.
     """
     text = raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
     out = "".join(character if _harmless(character) else _percent(character) for character in text)
@@ -205,7 +207,9 @@ def clean_instance(raw: str | bytes) -> str:
 
 
 def clean_text(raw: str, limit: int = 4096) -> str:
-    """Makes a foreign text fit for the screen: control, ESC and bidi characters become U+FFFD; at most `limit` characters."""
+    """Makes a foreign text fit for the screen: control, ESC and bidi characters become U+FFFD; at most `limit`
+    characters.
+    """
     return "".join(character if _harmless(character) else "\ufffd" for character in raw[:limit])
 
 
@@ -219,4 +223,9 @@ def _harmless(character: str) -> bool:
 
 
 def _percent(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape" if 0xDC80 <= ord(character) <= 0xDCFF else "surrogatepass"))
+    return "".join(
+        f"%{byte:02X}"
+        for byte in character.encode(
+            "utf-8", "surrogateescape" if 0xDC80 <= ord(character) <= 0xDCFF else "surrogatepass"
+        )
+    )

@@ -40,7 +40,8 @@ class Source(Protocol):
 
 
 class History(Protocol):
-    """The past, wherever it is kept. Every method raises `StoreError` or `RemoteError`, and answers within a deadline."""
+    """The past, wherever it is kept. Every method raises `StoreError` or `RemoteError`, and answers within a deadline.
+    """
 
     async def status(self) -> HistoryStatus:
         """Returns how the history is."""
@@ -55,11 +56,15 @@ class History(Protocol):
         ...
 
     async def series(self, query: SeriesQuery) -> SeriesAnswer:
-        """Returns series in steps; p95 is honest at every range, gaps are listed, partial steps count as what they are."""
+        """Returns series in steps; p95 is honest at every range, gaps are listed, partial steps count as what they
+        are.
+        """
         ...
 
     async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
-        """Returns the frame at or last before `time` (step 0), the next after (1) or the previous before (-1) it, or None."""
+        """Returns the frame at or last before `time` (step 0), the next after (1) or the previous before (-1) it, or
+        None.
+        """
         ...
 
     async def spans(self, host: str | None = None) -> list[RunSpan]:
@@ -98,7 +103,9 @@ class History(Protocol):
 
 
 class Recorder(Protocol):
-    """The one writer of a history. Methods return once the work is accepted in order; they slow the caller rather than drop."""
+    """The one writer of a history. Methods return once the work is accepted in order; they slow the caller rather than
+    drop.
+    """
 
     async def record(self, frame: Frame, *, received: int, late: bool = False) -> None:
         """Takes one frame; a frame already held (by identity) is ignored."""

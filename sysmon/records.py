@@ -1,6 +1,7 @@
 """What is kept and sent beside frames: hosts, events, alert states, gaps, and answers of the history.
 
-Times are integer milliseconds UTC unless a field says otherwise. JSON for people (commands, `/v1/history`) turns them into RFC 3339.
+Times are integer milliseconds UTC unless a field says otherwise. JSON for people (commands, `/v1/history`) turns them
+into RFC 3339.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ Liveness = Literal["connecting", "live", "late", "stale", "offline", "paused", "
 class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who a host is: what does not change from tick to tick.
 
-    `id` is the stable id of its frames; `hostname` and `name` (the configured one) are labels. `target`: where its frames come from
-    ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`: IANA name or UTC offset.
+    `id` is the stable id of its frames; `hostname` and `name` (the configured one) are labels. `target`: where its
+    frames come from
+    ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`: IANA name or UTC
+    offset.
     """
 
     id: str
@@ -50,7 +53,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     Attributes:
         id: unique and stable, so that an event received twice is kept once.
-        kind: alert.pending|alert.firing|alert.resolved|alert.no_data|host.up|host.down|boot|run|oom|clock|gap|recording|…
+        kind:
+            alert.pending|alert.firing|alert.resolved|alert.no_data|host.up|host.down|boot|run|oom|clock|gap|recording|…
         rule, key: of an alert: its rule's name and the series key.
         value: of the series at that moment; threshold: what it was held against.
         evidence: short lines: who was it (top processes …).
@@ -72,7 +76,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The state of one rule on one series of one host. `since`: when it entered `status`; `started`: when the condition began."""
+    """The state of one rule on one series of one host. `since`: when it entered `status`; `started`: when the
+    condition began.
+    """
 
     host: str
     rule: str
@@ -89,7 +95,9 @@ class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Frames of one run that are not here. `first` and `last` are seqs, both missing; `start` and `end` their times where known."""
+    """Frames of one run that are not here. `first` and `last` are seqs, both missing; `start` and `end` their times
+    where known.
+    """
 
     host: str
     run: str
@@ -155,7 +163,9 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to read: a raw or derived metric of one host, its instances by glob, from `start` to `end` in at most `points` steps."""
+    """What to read: a raw or derived metric of one host, its instances by glob, from `start` to `end` in at most
+    `points` steps.
+    """
 
     host: str
     metric: str
@@ -193,7 +203,9 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Moment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One instant of the past as a screen needs it: the full state, its predecessor (full), and the nearest evidence before it."""
+    """One instant of the past as a screen needs it: the full state, its predecessor (full), and the nearest evidence
+    before it.
+    """
 
     frame: Frame
     previous: Frame | None = None
@@ -224,7 +236,9 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How fresh a host's data is. `since`: this side's boot clock (ns) of the last frame; `skew`: its clock minus ours, in ms."""
+    """How fresh a host's data is. `since`: this side's boot clock (ns) of the last frame; `skew`: its clock minus
+    ours, in ms.
+    """
 
     host: str
     state: Liveness

@@ -1,6 +1,6 @@
 """Numbers and times as people read and write them.
 
-Formatting never invents: None is shown as a dash. Bytes are shown in powers of 1024, in at most five characters of number.
+Formatting never invents: None is shown as a dash. Bytes are shown in powers of 1024.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ MISSING = "–"
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SHORT = ("B", "K", "M", "G", "T", "P", "E")
 _SI = ("", "k", "M", "G", "T", "P", "E")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31_557_600.0}
+_DURATION_UNITS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+    "y": 31_557_600.0,
+}
 _SIZES = {"": 1, "b": 1} | {
     name: base**power
     for power, letter in enumerate("kmgtpe", start=1)
     for name, base in ((letter, 1024), (f"{letter}ib", 1024), (f"{letter}b", 1000))
 }
+_EXAMPLES = {"ratio": "90 %", "bytes": "2 GiB", "bytes/s": "10 MiB/s", "celsius": "80 °C", "hertz": "2 GHz"}
 _SUFFIX = {"celsius": "°C", "watts": "W", "hertz": "Hz", "rpm": "rpm", "volts": "V", "/s": "/s"}
 
 
@@ -94,7 +104,7 @@ def parse_duration(text: str) -> float:
     """
     found = re.fullmatch(r"\s*((?:\d+(?:\.\d+)?\s*(?:ms|min|[smhdwy])\s*)+|\d+(?:\.\d+)?)\s*", text)
     if not found:
-        raise ValueError(f"'{text}' is not a duration; write \"5m\", \"1h30m\" or \"90s\"")
+        raise ValueError(f'\'{text}\' is not a duration; write "5m", "1h30m" or "90s"')
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|min|[smhdwy])?", found[1])
     return sum(float(number) * _DURATION_UNITS[unit or "s"] for number, unit in parts)
 
@@ -117,24 +127,24 @@ def parse_quantity(text: str | float, unit: str) -> float:
         if unit in ("bytes", "bytes/s"):
             bits = re.fullmatch(r"([kmgt]?)bit", suffix)
             if bits:
-                return number * 1000 ** " kmgt".index(bits[1] or " ") / 8
+                return number * float(1000 ** " kmgt".index(bits[1] or " ")) / 8
             if suffix in _SIZES:
-                return number * _SIZES[suffix]
+                return number * float(_SIZES[suffix])
         if unit == "celsius" and suffix in ("", "c", "°c"):
             return number
         if unit == "hertz" and suffix in ("", "hz", "khz", "mhz", "ghz"):
             return number * {"": 1.0, "h": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}[suffix[:1]]
         if suffix in ("", unit.lower(), _SUFFIX.get(unit, "").lower()):
             return number
-    example = {"ratio": "90 %", "bytes": "2 GiB", "bytes/s": "10 MiB/s", "celsius": "80 °C", "hertz": "2 GHz"}.get(unit, "12")
+    example = _EXAMPLES.get(unit, "12")
     raise ValueError(f"'{text}' is not a value of unit {unit or 'number'}; write \"{example}\"")
 
 
 def parse_time(text: str, now: int, zone: tzinfo | None = None) -> int:
     """Parses a moment into Unix milliseconds.
 
-    Knows `now`, `3h ago`, `3h` or `-3h` (back from now), `03:12[:05]` (the last such time of day), `yesterday 03:12`, `2026-11-20`, `2026-11-20 03:12`,
-    RFC 3339, and Unix seconds of at least nine digits.
+    Knows `now`, `3h ago`, `3h` or `-3h` (back from now), `03:12[:05]` (the last such time of day), `yesterday 03:12`,
+    `2026-11-20`, `2026-11-20 03:12`, RFC 3339, and Unix seconds of at least nine digits.
 
     Raises:
         UsageError: not a moment.
