@@ -1,0 +1,483 @@
+"""A table for live data: only visible rows are drawn, only changed lines are sent, and the cursor keeps to its row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Generic, cast
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from tui.renderables.frame import Hint
+from tui.renderables.text import Spans, fit, strip
+from tui.widgets.columns import Column, Placed, Row, place
+from tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from textual import events
+    from textual.strip import Strip
+
+    from tui.theme import Look
+
+_WHEEL_ROWS = 3
+
+
+class Table(Panel, Generic[Row]):
+    """Rows of any type in columns, under a header that stays.
+
+    The caller sorts; the table shows what it is given. Until the cursor is first moved it rests on the first row,
+    whichever that is; then it keeps to its row's key through every new order. When its row is gone it stays at the place.
+
+    Args:
+        columns: from left to right.
+        row_key: a row's stable, hashable key.
+        title: as for Panel, with the arguments after it.
+        hotkey: as for Panel.
+        hints: as for Panel.
+        empty: shown where there are no rows.
+        header: False leaves the header out.
+        taggable: whether Space tags rows.
+        position: whether the lower border shows "12/340".
+        border: as for Panel.
+        focusable: as for Panel; a table that is not shows no cursor.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
+        Binding("pageup,ctrl+b", "page(-1.0)", "Page up", show=False, id="table.page_up"),
+        Binding("pagedown,ctrl+f", "page(1.0)", "Page down", show=False, id="table.page_down"),
+        Binding("ctrl+u", "page(-0.5)", "Half page up", show=False, id="table.half_page_up"),
+        Binding("ctrl+d", "page(0.5)", "Half page down", show=False, id="table.half_page_down"),
+        Binding("home,g", "edge(-1)", "First", show=False, id="table.first"),
+        Binding("end,G", "edge(1)", "Last", show=False, id="table.last"),
+        Binding("enter", "select", "Open", show=False, id="table.open"),
+        Binding("space", "tag", "Tag", show=False, id="table.tag"),
+    ]
+
+    class Event(Message):
+        """What a table tells; `key` and `row` are those under the cursor, None without rows."""
+
+        def __init__(self, table: Table[Row], key: Hashable, row: object) -> None:
+            super().__init__()
+            self.table: Table[Row] = table
+            self.key = key
+            self.row = row
+
+        @property
+        def control(self) -> Table[Row]:
+            """The table, for `@on` with a selector."""
+            return self.table
+
+    class RowHighlighted(Event):
+        """The cursor moved to another row, or its row was replaced by another key."""
+
+    class RowSelected(Event):
+        """Enter, a double click, or a click on the row under the cursor."""
+
+    class TagsChanged(Event):
+        """A row was tagged or untagged; `table.tagged` has them all."""
+
+    class HeaderSelected(Message):
+        """A click on a sortable column's title."""
+
+        def __init__(self, table: Table[Row], column: str) -> None:
+            super().__init__()
+            self.table: Table[Row] = table
+            self.column = column
+
+        @property
+        def control(self) -> Table[Row]:
+            """The table, for `@on` with a selector."""
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        row_key: Callable[[Row], Hashable],
+        title: str = "",
+        *,
+        hotkey: str = "",
+        subtitle: str | Spans = "",
+        hints: Sequence[Hint] = (),
+        empty: str = "nothing to show",
+        header: bool = True,
+        taggable: bool = False,
+        position: bool = True,
+        border: bool = True,
+        focusable: bool = True,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(
+            title,
+            hotkey=hotkey,
+            subtitle=subtitle,
+            hints=hints,
+            border=border,
+            focusable=focusable,
+            name=name,
+            id=id,
+            classes=classes,
+        )
+        self._columns = tuple(columns)
+        self._row_key = row_key
+        self._empty = empty
+        self._header = header
+        self._taggable = taggable
+        self._position = position
+        self._rows: Sequence[Row] = ()
+        self._cursor = 0
+        self._cursor_key: Hashable = None
+        self._pinned = False
+        self._follow = False
+        self._top = 0
+        self._sort: tuple[str, bool] = ("", False)
+        self._tagged: set[Hashable] = set()
+        self._placed: list[Placed[Row]] = []
+        self._cache: dict[Hashable, tuple[Row, tuple[bool, bool, bool], Strip]] = {}
+        self._cache_for: tuple[int, Look] | None = None
+        self._dragging = False
+
+    # -- data
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows as last given."""
+        return self._rows
+
+    @property
+    def cursor_index(self) -> int:
+        """The index of the cursor's row; 0 without rows."""
+        return self._cursor
+
+    @property
+    def cursor_key(self) -> Hashable:
+        """The key of the row under the cursor, or None without rows."""
+        return self._key_at(self._cursor)
+
+    @property
+    def cursor_row(self) -> Row | None:
+        """The row under the cursor, or None without rows."""
+        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+
+    @property
+    def tagged(self) -> frozenset[Hashable]:
+        """The keys of the tagged rows."""
+        return frozenset(self._tagged)
+
+    @property
+    def follow(self) -> bool:
+        """Whether the cursor's row is kept in view wherever the order takes it."""
+        return self._follow
+
+    @follow.setter
+    def follow(self, follow: bool) -> None:
+        self._follow = follow
+        if follow:
+            self._pin()
+            self._reveal()
+        self.update_body()
+
+    def set_rows(self, rows: Sequence[Row], *, sort: tuple[str, bool] | None = None) -> None:
+        """Show these rows, in this order.
+
+        Args:
+            rows: kept, not copied: do not change it afterwards.
+            sort: the (column key, largest first) by which they are sorted, for the arrow in the header.
+        """
+        was_visible = self._top <= self._cursor < self._top + self._page()
+        before = self._cursor_key
+        self._rows = rows
+        if sort is not None:
+            self._sort = sort
+        if self._pinned:
+            self._find(before)
+        else:
+            self._cursor = 0
+        self._cursor_key = self._key_at(self._cursor)
+        if self._tagged:
+            self._tagged &= {self._row_key(row) for row in rows}
+        if self._follow or (was_visible and self._pinned):
+            self._reveal()
+        self._clamp()
+        self.update_body()
+        if self._cursor_key != before:
+            self.post_message(self.RowHighlighted(self, self._cursor_key, self.cursor_row))
+
+    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
+        """Show other columns."""
+        self._columns = tuple(columns)
+        self.redraw()
+
+    def set_empty(self, message: str) -> None:
+        """Say this where there are no rows."""
+        self._empty = message
+        self.update_body()
+
+    def redraw(self) -> None:
+        """Draw every visible row anew: for cells that depend on more than their row."""
+        self._cache_for = None
+        self.update_body()
+
+    def move_cursor(self, *, key: Hashable = None, index: int | None = None) -> bool:
+        """Put the cursor on a row and show it.
+
+        Args:
+            key: the row's key; looked up in the rows.
+            index: or its index, clamped.
+
+        Returns:
+            Whether there is such a row.
+        """
+        if index is None:
+            index = next((at for at, row in enumerate(self._rows) if self._row_key(row) == key), -1)
+        if index < 0 or not self._rows:
+            return False
+        self._to(index)
+        return True
+
+    def release_cursor(self) -> None:
+        """Let the cursor rest on the first row again, whichever it is."""
+        self._pinned = self._follow = False
+        self._top = self._cursor = 0
+        self._after_move()
+
+    def clear_tags(self) -> None:
+        """Untag all rows."""
+        if self._tagged:
+            self._tagged.clear()
+            self.update_body()
+            self.post_message(self.TagsChanged(self, self.cursor_key, self.cursor_row))
+
+    def _key_at(self, index: int) -> Hashable:
+        return self._row_key(self._rows[index]) if 0 <= index < len(self._rows) else None
+
+    def _find(self, key: Hashable) -> None:
+        """Put the cursor where the key is now; where it is gone the cursor stays at its place."""
+        rows, row_key = self._rows, self._row_key
+        if self._cursor < len(rows) and row_key(rows[self._cursor]) == key:
+            return
+        for index, row in enumerate(rows):
+            if row_key(row) == key:
+                self._cursor = index
+                return
+        self._cursor = max(0, min(self._cursor, len(rows) - 1))
+
+    # -- moving
+
+    def _page(self) -> int:
+        return max(1, self.body_region.height - self._header)
+
+    def _clamp(self) -> None:
+        self._top = max(0, min(self._top, len(self._rows) - self._page()))
+
+    def _reveal(self) -> None:
+        page = self._page()
+        if self._cursor < self._top:
+            self._top = self._cursor
+        elif self._cursor >= self._top + page:
+            self._top = self._cursor - page + 1
+
+    def _pin(self) -> None:
+        self._pinned = True
+        self._cursor_key = self._key_at(self._cursor)
+
+    def _to(self, index: int) -> None:
+        self._cursor = max(0, min(index, len(self._rows) - 1))
+        self._pinned = True
+        self._reveal()
+        self._after_move()
+
+    def _after_move(self) -> None:
+        before, self._cursor_key = self._cursor_key, self._key_at(self._cursor)
+        self._clamp()
+        self.update_body()
+        if before != self._cursor_key:
+            self.post_message(self.RowHighlighted(self, self._cursor_key, self.cursor_row))
+
+    def _scroll_rows(self, rows: int) -> None:
+        self._top += rows
+        self._clamp()
+        self.update_body()
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self._to(self._cursor + rows)
+
+    def action_page(self, pages: float) -> None:
+        """Move the cursor, and the view with it, by pages."""
+        rows = int(self._page() * pages) or (1 if pages > 0 else -1)
+        self._top += rows
+        self._clamp()
+        self._to(self._cursor + rows)
+
+    def action_edge(self, direction: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self._to(0 if direction < 0 else len(self._rows) - 1)
+
+    def action_select(self) -> None:
+        """Tell that the cursor's row was chosen."""
+        if self._rows:
+            self._pin()
+            self.post_message(self.RowSelected(self, self.cursor_key, self.cursor_row))
+
+    def action_tag(self) -> None:
+        """Tag or untag the cursor's row and move on."""
+        if not self._taggable or not self._rows:
+            return
+        key, row = self.cursor_key, self.cursor_row
+        self._tagged ^= {key}
+        self.post_message(self.TagsChanged(self, key, row))
+        self._to(self._cursor + 1)
+
+    # -- mouse
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll the view; the cursor stays on its row."""
+        event.stop()
+        self._scroll_rows(_WHEEL_ROWS)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll the view; the cursor stays on its row."""
+        event.stop()
+        self._scroll_rows(-_WHEEL_ROWS)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take hold of the scroll thumb."""
+        if self._border and event.x == self.size.width - 1 and len(self._rows) > self._page():
+            self._dragging = True
+            self.capture_mouse()
+            self._drag_to(event.y)
+            event.stop()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag the scroll thumb."""
+        if self._dragging:
+            self._drag_to(event.y)
+
+    def on_mouse_up(self) -> None:
+        """Let go of the scroll thumb."""
+        if self._dragging:
+            self._dragging = False
+            self.release_mouse()
+
+    def _drag_to(self, y: int) -> None:
+        body = self.body_region
+        self._top = round((y - body.y) / max(1, body.height - 1) * (len(self._rows) - self._page()))
+        self._scroll_rows(0)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Sort by a title, or move to a row; a click on the cursor's row, or a double click, opens it."""
+        body = self.body_region
+        x, y = event.x - body.x, event.y - body.y
+        if not (0 <= x < body.width and 0 <= y < body.height):
+            return
+        if self._header and y == 0:
+            for placed in self._placed:
+                if placed.start + 1 <= x < placed.start + 2 + placed.width and placed.column.sortable:
+                    event.stop()
+                    self.post_message(self.HeaderSelected(self, placed.column.key))
+                    return
+            return
+        index = self._top + y - self._header
+        if index >= len(self._rows):
+            return
+        event.stop()
+        chosen = event.chain > 1 or (index == self._cursor and self._pinned)
+        self._to(index)
+        if chosen:
+            self.action_select()
+
+    # -- drawing
+
+    def render_body(self, width: int, height: int) -> list[Strip]:
+        """Draw the header and the visible rows, taking unchanged rows from the last time."""
+        look = self.look
+        if self._cache_for != (width, look):
+            self._cache_for = (width, look)
+            self._cache = {}
+            # One cell at each side: the left one holds the tag.
+            self._placed = place(self._columns, width - 2)
+        lines: list[Strip] = [self._draw_header(width, look)] if self._header else []
+        room = height - len(lines)
+        self._top = max(0, min(self._top, len(self._rows) - room))
+        focused, cache = self.has_focus, {}
+        for index in range(self._top, min(len(self._rows), self._top + room)):
+            row = self._rows[index]
+            key = self._row_key(row)
+            here = index == self._cursor and self.can_focus and (focused or self._pinned)
+            state = (here, here and focused, key in self._tagged)
+            cached = self._cache.get(key)
+            if cached is not None and cached[1] == state and (cached[0] is row or cached[0] == row):
+                line = cached[2]
+            else:
+                line = self._draw_row(row, width, look, state)
+            cache[key] = (row, state, line)
+            lines.append(line)
+        self._cache = cast("dict[Hashable, tuple[Row, tuple[bool, bool, bool], Strip]]", cache)
+        if not self._rows and room > 0:
+            spans = [(self._empty, look.palette.dim)]
+            lines += [strip([], width, look.palette.text)] * ((room - 1) // 2)
+            lines.append(strip(spans, width, look.palette.text, align="center", ellipsis=look.glyphs.ellipsis))
+        return lines
+
+    def _draw_header(self, width: int, look: Look) -> Strip:
+        palette, glyphs = look.palette, look.glyphs
+        spans: Spans = [(" ", palette.header)]
+        end = 0
+        for placed in self._placed:
+            column = placed.column
+            spans.append((" " * (placed.start - end), palette.header))
+            end = placed.start + placed.width
+            if column.key != self._sort[0]:
+                title = fit(column.title, placed.width, align=column.align, ellipsis=glyphs.ellipsis)
+                spans.append((title, palette.header))
+                continue
+            arrow = glyphs.sort_arrow(self._sort[1])
+            room = placed.width - 1
+            title = fit(column.title.rstrip(), min(room, len(column.title)), ellipsis="") + arrow
+            spans.append((fit(title, placed.width, align=column.align, ellipsis=""), palette.header_sorted))
+        return strip(spans, width, palette.header, ellipsis=glyphs.ellipsis)
+
+    def _draw_row(self, row: Row, width: int, look: Look, state: tuple[bool, bool, bool]) -> Strip:
+        palette, glyphs = look.palette, look.glyphs
+        here, focused, tagged = state
+        spans: Spans = [(glyphs.tag if tagged else " ", palette.hotkey)]
+        end = 0
+        for placed in self._placed:
+            if placed.start > end:
+                spans.append((" " * (placed.start - end), palette.text))
+            spans += placed.column.draw(row, placed.width, look)
+            end = placed.start + placed.width
+        if tagged:
+            spans = [(text, style + palette.tagged) for text, style in spans]
+        fill = palette.text
+        if here:
+            overlay = palette.selection if focused else palette.selection_blurred
+            spans = [(text, style + overlay) for text, style in spans]
+            fill = fill + overlay
+        return strip(spans, width, fill, ellipsis=glyphs.ellipsis)
+
+    def frame_footer(self) -> str | Spans:
+        """The cursor's place among the rows, where they do not all fit."""
+        if self._footer or not self._position or not self._rows:
+            return self._footer
+        tags = f"{len(self._tagged)} tagged {self.look.glyphs.separator} " if self._tagged else ""
+        return f"{tags}{self._cursor + 1}/{len(self._rows)}"
+
+    def scroll_thumb(self, height: int) -> tuple[int, int]:
+        """Where the visible rows lie among all."""
+        room, total = height - self._header, len(self._rows)
+        if total <= room or room < 2:
+            return 0, 0
+        size = max(1, round(room * room / total))
+        start = round(self._top / (total - room) * (room - size)) + self._header
+        return start, start + size
+
+    def restore_tags(self, keys: Iterable[Hashable]) -> None:
+        """Tag these rows and no others, as when a screen is shown again."""
+        self._tagged = set(keys) & {self._row_key(row) for row in self._rows}
+        self.update_body()
