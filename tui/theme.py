@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.theme import Theme
 
 from tui.glyphs import UNICODE, Glyphs
-from tui.palette import ANSI_NAME, MONO_NAME, THEME_NAMES, TONES, Depth, Palette, Tones, palette
+from tui.palette import ANSI_NAME, MONO_NAME, THEME_NAMES, Depth, Palette, palette
+from tui.tones import TONES, Tones
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -42,8 +42,8 @@ def sparkline(
         gap = glyphs.spark_gap
         spans: Spans = []
         for part in line:
-            style = part.style or palette.text
-            spans.append((gap * len(part.text), style) if style is palette.gap else (part.text, style))
+            shade = part.style or palette.text
+            spans.append((gap * len(part.text), shade) if shade is palette.gap else (part.text, shade))
         return spans
     shown = points[-width:]
     row: Spans = []

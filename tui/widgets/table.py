@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tui.renderables.frame import Hint
-from tui.renderables.text import Spans, fit, strip
-from tui.widgets.columns import Column, Placed, Row, place
+from tui.renderables.columns import Column, Placed, Row, draw_header, draw_row, place
+from tui.renderables.text import Spans, blank, strip
 from tui.widgets.panel import Panel
+from tui.widgets.viewport import Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.strip import Strip
 
+    from tui.renderables.frame import Hint
     from tui.theme import Look
 
 _WHEEL_ROWS = 3
@@ -27,7 +28,7 @@ class Table(Panel, Generic[Row]):
     """Rows of any type in columns, under a header that stays.
 
     The caller sorts; the table shows what it is given. Until the cursor is first moved it rests on the first row,
-    whichever that is; then it keeps to its row's key through every new order. When its row is gone it stays at the place.
+    whichever that is; then it keeps to its row's key through every new order (see Viewport).
 
     Args:
         columns: from left to right.
@@ -59,14 +60,14 @@ class Table(Panel, Generic[Row]):
     class Event(Message):
         """What a table tells; `key` and `row` are those under the cursor, None without rows."""
 
-        def __init__(self, table: Table[Row], key: Hashable, row: object) -> None:
+        def __init__(self, table: Table[Any], key: Hashable, row: object) -> None:
             super().__init__()
-            self.table: Table[Row] = table
+            self.table: Table[Any] = table
             self.key = key
             self.row = row
 
         @property
-        def control(self) -> Table[Row]:
+        def control(self) -> Table[Any]:
             """The table, for `@on` with a selector."""
             return self.table
 
@@ -82,13 +83,13 @@ class Table(Panel, Generic[Row]):
     class HeaderSelected(Message):
         """A click on a sortable column's title."""
 
-        def __init__(self, table: Table[Row], column: str) -> None:
+        def __init__(self, table: Table[Any], column: str) -> None:
             super().__init__()
-            self.table: Table[Row] = table
+            self.table: Table[Any] = table
             self.column = column
 
         @property
-        def control(self) -> Table[Row]:
+        def control(self) -> Table[Any]:
             """The table, for `@on` with a selector."""
             return self.table
 
@@ -123,17 +124,11 @@ class Table(Panel, Generic[Row]):
             classes=classes,
         )
         self._columns = tuple(columns)
-        self._row_key = row_key
         self._empty = empty
         self._header = header
         self._taggable = taggable
         self._position = position
-        self._rows: Sequence[Row] = ()
-        self._cursor = 0
-        self._cursor_key: Hashable = None
-        self._pinned = False
-        self._follow = False
-        self._top = 0
+        self._view: Viewport[Row] = Viewport(row_key)
         self._sort: tuple[str, bool] = ("", False)
         self._tagged: set[Hashable] = set()
         self._placed: list[Placed[Row]] = []
@@ -146,22 +141,22 @@ class Table(Panel, Generic[Row]):
     @property
     def rows(self) -> Sequence[Row]:
         """The rows as last given."""
-        return self._rows
+        return self._view.rows
 
     @property
     def cursor_index(self) -> int:
         """The index of the cursor's row; 0 without rows."""
-        return self._cursor
+        return self._view.cursor
 
     @property
     def cursor_key(self) -> Hashable:
         """The key of the row under the cursor, or None without rows."""
-        return self._key_at(self._cursor)
+        return self._view.key
 
     @property
     def cursor_row(self) -> Row | None:
         """The row under the cursor, or None without rows."""
-        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+        return self._view.row
 
     @property
     def tagged(self) -> frozenset[Hashable]:
@@ -171,15 +166,13 @@ class Table(Panel, Generic[Row]):
     @property
     def follow(self) -> bool:
         """Whether the cursor's row is kept in view wherever the order takes it."""
-        return self._follow
+        return self._view.follow
 
     @follow.setter
     def follow(self, follow: bool) -> None:
-        self._follow = follow
+        self._view.follow = follow
         if follow:
-            self._pin()
-            self._reveal()
-        self.update_body()
+            self._to(self._view.cursor)
 
     def set_rows(self, rows: Sequence[Row], *, sort: tuple[str, bool] | None = None) -> None:
         """Show these rows, in this order.
@@ -188,24 +181,11 @@ class Table(Panel, Generic[Row]):
             rows: kept, not copied: do not change it afterwards.
             sort: the (column key, largest first) by which they are sorted, for the arrow in the header.
         """
-        was_visible = self._top <= self._cursor < self._top + self._page()
-        before = self._cursor_key
-        self._rows = rows
-        if sort is not None:
-            self._sort = sort
-        if self._pinned:
-            self._find(before)
-        else:
-            self._cursor = 0
-        self._cursor_key = self._key_at(self._cursor)
+        self._view.set_rows(rows)
+        self._sort = self._sort if sort is None else sort
         if self._tagged:
-            self._tagged &= {self._row_key(row) for row in rows}
-        if self._follow or (was_visible and self._pinned):
-            self._reveal()
-        self._clamp()
-        self.update_body()
-        if self._cursor_key != before:
-            self.post_message(self.RowHighlighted(self, self._cursor_key, self.cursor_row))
+            self._tagged &= set(map(self._view.row_key, rows))
+        self._after_move()
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
         """Show other columns."""
@@ -233,105 +213,68 @@ class Table(Panel, Generic[Row]):
             Whether there is such a row.
         """
         if index is None:
-            index = next((at for at, row in enumerate(self._rows) if self._row_key(row) == key), -1)
-        if index < 0 or not self._rows:
+            index = self._view.find(key)
+        if index < 0 or not self.rows:
             return False
         self._to(index)
         return True
 
     def release_cursor(self) -> None:
         """Let the cursor rest on the first row again, whichever it is."""
-        self._pinned = self._follow = False
-        self._top = self._cursor = 0
+        self._view.release()
         self._after_move()
 
-    def clear_tags(self) -> None:
-        """Untag all rows."""
-        if self._tagged:
-            self._tagged.clear()
+    def set_tagged(self, keys: Iterable[Hashable] = ()) -> None:
+        """Tag these rows and no others."""
+        tagged = set(keys) & set(map(self._view.row_key, self.rows))
+        if tagged != self._tagged:
+            self._tagged = tagged
             self.update_body()
             self.post_message(self.TagsChanged(self, self.cursor_key, self.cursor_row))
 
-    def _key_at(self, index: int) -> Hashable:
-        return self._row_key(self._rows[index]) if 0 <= index < len(self._rows) else None
-
-    def _find(self, key: Hashable) -> None:
-        """Put the cursor where the key is now; where it is gone the cursor stays at its place."""
-        rows, row_key = self._rows, self._row_key
-        if self._cursor < len(rows) and row_key(rows[self._cursor]) == key:
-            return
-        for index, row in enumerate(rows):
-            if row_key(row) == key:
-                self._cursor = index
-                return
-        self._cursor = max(0, min(self._cursor, len(rows) - 1))
-
     # -- moving
 
-    def _page(self) -> int:
-        return max(1, self.body_region.height - self._header)
-
-    def _clamp(self) -> None:
-        self._top = max(0, min(self._top, len(self._rows) - self._page()))
-
-    def _reveal(self) -> None:
-        page = self._page()
-        if self._cursor < self._top:
-            self._top = self._cursor
-        elif self._cursor >= self._top + page:
-            self._top = self._cursor - page + 1
-
-    def _pin(self) -> None:
-        self._pinned = True
-        self._cursor_key = self._key_at(self._cursor)
-
     def _to(self, index: int) -> None:
-        self._cursor = max(0, min(index, len(self._rows) - 1))
-        self._pinned = True
-        self._reveal()
+        self._view.move_to(index)
         self._after_move()
 
     def _after_move(self) -> None:
-        before, self._cursor_key = self._cursor_key, self._key_at(self._cursor)
-        self._clamp()
         self.update_body()
-        if before != self._cursor_key:
-            self.post_message(self.RowHighlighted(self, self._cursor_key, self.cursor_row))
+        if self._view.take_change():
+            self.post_message(self.RowHighlighted(self, self.cursor_key, self.cursor_row))
 
     def _scroll_rows(self, rows: int) -> None:
-        self._top += rows
-        self._clamp()
+        self._view.scroll(rows)
         self.update_body()
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by rows."""
-        self._to(self._cursor + rows)
+        self._to(self._view.cursor + rows)
 
     def action_page(self, pages: float) -> None:
         """Move the cursor, and the view with it, by pages."""
-        rows = int(self._page() * pages) or (1 if pages > 0 else -1)
-        self._top += rows
-        self._clamp()
-        self._to(self._cursor + rows)
+        rows = int(self._view.page * pages) or (1 if pages > 0 else -1)
+        self._view.scroll(rows)
+        self._to(self._view.cursor + rows)
 
     def action_edge(self, direction: int) -> None:
         """Move the cursor to the first or the last row."""
-        self._to(0 if direction < 0 else len(self._rows) - 1)
+        self._to(0 if direction < 0 else len(self.rows) - 1)
 
     def action_select(self) -> None:
         """Tell that the cursor's row was chosen."""
-        if self._rows:
-            self._pin()
+        if self.rows:
+            self._view.pinned = True
             self.post_message(self.RowSelected(self, self.cursor_key, self.cursor_row))
 
     def action_tag(self) -> None:
         """Tag or untag the cursor's row and move on."""
-        if not self._taggable or not self._rows:
+        if not self._taggable or not self.rows:
             return
         key, row = self.cursor_key, self.cursor_row
         self._tagged ^= {key}
         self.post_message(self.TagsChanged(self, key, row))
-        self._to(self._cursor + 1)
+        self._to(self._view.cursor + 1)
 
     # -- mouse
 
@@ -347,7 +290,7 @@ class Table(Panel, Generic[Row]):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of the scroll thumb."""
-        if self._border and event.x == self.size.width - 1 and len(self._rows) > self._page():
+        if self._border and event.x == self.size.width - 1 and len(self.rows) > self._view.page:
             self._dragging = True
             self.capture_mouse()
             self._drag_to(event.y)
@@ -366,7 +309,7 @@ class Table(Panel, Generic[Row]):
 
     def _drag_to(self, y: int) -> None:
         body = self.body_region
-        self._top = round((y - body.y) / max(1, body.height - 1) * (len(self._rows) - self._page()))
+        self._view.top = round((y - body.y) / max(1, body.height - 1) * (len(self.rows) - self._view.page))
         self._scroll_rows(0)
 
     async def on_click(self, event: events.Click) -> None:
@@ -382,11 +325,11 @@ class Table(Panel, Generic[Row]):
                     self.post_message(self.HeaderSelected(self, placed.column.key))
                     return
             return
-        index = self._top + y - self._header
-        if index >= len(self._rows):
+        index = self._view.top + y - self._header
+        if index >= len(self.rows):
             return
         event.stop()
-        chosen = event.chain > 1 or (index == self._cursor and self._pinned)
+        chosen = event.chain > 1 or (index == self._view.cursor and self._view.pinned)
         self._to(index)
         if chosen:
             self.action_select()
@@ -401,83 +344,49 @@ class Table(Panel, Generic[Row]):
             self._cache = {}
             # One cell at each side: the left one holds the tag.
             self._placed = place(self._columns, width - 2)
-        lines: list[Strip] = [self._draw_header(width, look)] if self._header else []
-        room = height - len(lines)
-        self._top = max(0, min(self._top, len(self._rows) - room))
-        focused, cache = self.has_focus, {}
-        for index in range(self._top, min(len(self._rows), self._top + room)):
-            row = self._rows[index]
-            key = self._row_key(row)
-            here = index == self._cursor and self.can_focus and (focused or self._pinned)
-            state = (here, here and focused, key in self._tagged)
+        lines: list[Strip] = [draw_header(self._placed, width, look, sort=self._sort)] if self._header else []
+        view, palette = self._view, look.palette
+        room = max(0, height - len(lines))
+        if view.page != room:
+            view.page = max(1, room)
+            if view.pinned:
+                view.reveal()
+        view.clamp()
+        focused = self.has_focus
+        overlay = palette.selection if focused else palette.selection_blurred
+        cache: dict[Hashable, tuple[Row, tuple[bool, bool, bool], Strip]] = {}
+        for index in range(view.top, min(len(view.rows), view.top + room)):
+            row = view.rows[index]
+            key = view.row_key(row)
+            here = index == view.cursor and self.can_focus and (focused or view.pinned)
+            tagged = key in self._tagged
+            state = (here, focused and here, tagged)
             cached = self._cache.get(key)
             if cached is not None and cached[1] == state and (cached[0] is row or cached[0] == row):
                 line = cached[2]
             else:
-                line = self._draw_row(row, width, look, state)
+                line = draw_row(self._placed, row, width, look, tagged=tagged, overlay=overlay if here else None)
             cache[key] = (row, state, line)
             lines.append(line)
-        self._cache = cast("dict[Hashable, tuple[Row, tuple[bool, bool, bool], Strip]]", cache)
-        if not self._rows and room > 0:
-            spans = [(self._empty, look.palette.dim)]
-            lines += [strip([], width, look.palette.text)] * ((room - 1) // 2)
-            lines.append(strip(spans, width, look.palette.text, align="center", ellipsis=look.glyphs.ellipsis))
+        self._cache = cache
+        if not view.rows and room:
+            lines += [blank(width, palette.text)] * ((room - 1) // 2)
+            message = [(self._empty, palette.dim)]
+            lines.append(strip(message, width, palette.text, align="center", ellipsis=look.glyphs.ellipsis))
         return lines
-
-    def _draw_header(self, width: int, look: Look) -> Strip:
-        palette, glyphs = look.palette, look.glyphs
-        spans: Spans = [(" ", palette.header)]
-        end = 0
-        for placed in self._placed:
-            column = placed.column
-            spans.append((" " * (placed.start - end), palette.header))
-            end = placed.start + placed.width
-            if column.key != self._sort[0]:
-                title = fit(column.title, placed.width, align=column.align, ellipsis=glyphs.ellipsis)
-                spans.append((title, palette.header))
-                continue
-            arrow = glyphs.sort_arrow(self._sort[1])
-            room = placed.width - 1
-            title = fit(column.title.rstrip(), min(room, len(column.title)), ellipsis="") + arrow
-            spans.append((fit(title, placed.width, align=column.align, ellipsis=""), palette.header_sorted))
-        return strip(spans, width, palette.header, ellipsis=glyphs.ellipsis)
-
-    def _draw_row(self, row: Row, width: int, look: Look, state: tuple[bool, bool, bool]) -> Strip:
-        palette, glyphs = look.palette, look.glyphs
-        here, focused, tagged = state
-        spans: Spans = [(glyphs.tag if tagged else " ", palette.hotkey)]
-        end = 0
-        for placed in self._placed:
-            if placed.start > end:
-                spans.append((" " * (placed.start - end), palette.text))
-            spans += placed.column.draw(row, placed.width, look)
-            end = placed.start + placed.width
-        if tagged:
-            spans = [(text, style + palette.tagged) for text, style in spans]
-        fill = palette.text
-        if here:
-            overlay = palette.selection if focused else palette.selection_blurred
-            spans = [(text, style + overlay) for text, style in spans]
-            fill = fill + overlay
-        return strip(spans, width, fill, ellipsis=glyphs.ellipsis)
 
     def frame_footer(self) -> str | Spans:
         """The cursor's place among the rows, where they do not all fit."""
-        if self._footer or not self._position or not self._rows:
+        if self._footer or not self._position or not self.rows:
             return self._footer
         tags = f"{len(self._tagged)} tagged {self.look.glyphs.separator} " if self._tagged else ""
-        return f"{tags}{self._cursor + 1}/{len(self._rows)}"
+        return f"{tags}{self.cursor_index + 1}/{len(self.rows)}"
 
     def scroll_thumb(self, height: int) -> tuple[int, int]:
         """Where the visible rows lie among all."""
-        room, total = height - self._header, len(self._rows)
+        room, total = height - self._header, len(self.rows)
         if total <= room or room < 2:
             return 0, 0
         size = max(1, round(room * room / total))
-        start = round(self._top / (total - room) * (room - size)) + self._header
+        start = round(self._view.top / (total - room) * (room - size)) + self._header
         return start, start + size
-
-    def restore_tags(self, keys: Iterable[Hashable]) -> None:
-        """Tag these rows and no others, as when a screen is shown again."""
-        self._tagged = set(keys) & {self._row_key(row) for row in self._rows}
-        self.update_body()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tui.renderables.text import Align, Cut, Spans, fit, fit_spans, width_of
+from tui.renderables.text import Align, Cut, Spans, fit, fit_spans, shorten, strip, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rich.style import Style
+    from textual.strip import Strip
 
     from tui.palette import Palette
     from tui.theme import Look
@@ -119,3 +120,66 @@ def place(columns: Sequence[Column[Row]], width: int, *, gap: int = 1) -> list[P
         placed.append(Placed(column, start, size))
         start += size + gap
     return placed
+
+
+def draw_header(
+    placed: Sequence[Placed[Row]], width: int, look: Look, *, sort: tuple[str, bool] = ("", False)
+) -> Strip:
+    """Draw the titles of columns, with an arrow at the one that rows are sorted by.
+
+    Args:
+        placed: columns as from `place(columns, width - 2)`; one cell is left free at each side.
+        width: cells.
+        look: palette and glyphs.
+        sort: (column key, largest first).
+    """
+    palette, glyphs = look.palette, look.glyphs
+    spans: Spans = [(" ", palette.header)]
+    end = 0
+    for each in placed:
+        column = each.column
+        spans.append((" " * (each.start - end), palette.header))
+        end = each.start + each.width
+        if column.key != sort[0]:
+            title = fit(column.title, each.width, align=column.align, ellipsis=glyphs.ellipsis)
+            spans.append((title, palette.header))
+            continue
+        title = shorten(column.title.strip(), each.width - 1, ellipsis="") + glyphs.sort_arrow(sort[1])
+        spans.append((fit(title, each.width, align=column.align, ellipsis=""), palette.header_sorted))
+    return strip(spans, width, palette.header, ellipsis=glyphs.ellipsis)
+
+
+def draw_row(
+    placed: Sequence[Placed[Row]],
+    row: Row,
+    width: int,
+    look: Look,
+    *,
+    tagged: bool = False,
+    overlay: Style | None = None,
+) -> Strip:
+    """Draw the cells of one row.
+
+    Args:
+        placed: columns as from `place(columns, width - 2)`; the free cell at the left holds the tag.
+        row: what the columns' callables are given.
+        width: cells.
+        look: palette and glyphs.
+        tagged: mark the row as tagged.
+        overlay: laid over every style of the row, such as the selection's.
+    """
+    palette, glyphs = look.palette, look.glyphs
+    spans: Spans = [(glyphs.tag if tagged else " ", palette.hotkey)]
+    end = 0
+    for each in placed:
+        if each.start > end:
+            spans.append((" " * (each.start - end), palette.text))
+        spans += each.column.draw(row, each.width, look)
+        end = each.start + each.width
+    if tagged:
+        spans = [(text, style + palette.tagged) for text, style in spans]
+    fill = palette.text
+    if overlay is not None:
+        spans = [(text, style + overlay) for text, style in spans]
+        fill = fill + overlay
+    return strip(spans, width, fill, ellipsis=glyphs.ellipsis)
