@@ -8,8 +8,7 @@ ARGS ?=
 .PHONY: help run test check formatted linted typed layered generated format bench venv dev lock build clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
-	  printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: venv ## start sysmon; ARGS="--once" passes arguments on
 	@exec env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/sysmon $(ARGS)
