@@ -40,8 +40,7 @@ class Source(Protocol):
 
 
 class History(Protocol):
-    """The past, wherever it is kept. Every method raises `StoreError` or `RemoteError`, and answers within a deadline.
-    """
+    """The past, wherever it is kept. Methods raise `StoreError` or `RemoteError`, and answer within a deadline."""
 
     async def status(self) -> HistoryStatus:
         """Returns how the history is."""

@@ -1,0 +1,298 @@
+"""Reading config.toml: every mistake of a file found in one run, each with its place, the value and the mend.
+
+`config.toml:12: [alerts.disk-full] for = 'x' is not a duration; write "5m"`
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from sysmon.config import (
+    AgentSettings,
+    CollectorSettings,
+    Config,
+    HistorySettings,
+    HostSettings,
+    Rule,
+    ScreenSettings,
+)
+from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, quoted
+from sysmon.defaultrules import DEFAULT_RULES
+from sysmon.errors import ConfigError, nearest
+from sysmon.units import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from sysmon.catalogue import Catalogue
+
+TABLES = ("history", "screen", "agent", "collectors", "alerts", "hosts", "keys")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def load(
+    path: Path,
+    catalogue: Catalogue,
+    *,
+    named: bool = False,
+    collectors: Mapping[str, Mapping[str, Option]] | None = None,
+    actions: Iterable[str] = (),
+) -> Config:
+    """Reads and checks a configuration file.
+
+    Args:
+        path: the file; when it is missing the defaults hold, unless `named`.
+        catalogue: metrics that alert rules may name.
+        named: whether the user named the file, so that it must exist.
+        collectors: collector's name -> the options it takes beside `enabled` and `interval`.
+        actions: names that `[keys]` may bind.
+
+    Raises:
+        ConfigError: `problems` lists every mistake in the file's order.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        if named:
+            raise ConfigError(f"{path} does not exist", "`sysmon config init` writes one") from None
+        return parse("", str(path), catalogue, collectors=collectors, actions=actions)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    return parse(text, str(path), catalogue, source=path, collectors=collectors, actions=actions)
+
+
+def parse(
+    text: str,
+    name: str,
+    catalogue: Catalogue,
+    *,
+    source: Path | None = None,
+    collectors: Mapping[str, Mapping[str, Option]] | None = None,
+    actions: Iterable[str] = (),
+) -> Config:
+    """Checks the text of a configuration file; arguments and errors are those of `load`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        if place:
+            message = f"{name}:{place[1]}: column {place[2]}: {str(error)[: place.start()].lower()}"
+        else:
+            message = f"{name}: {error}"
+        raise ConfigError(message, "this is not TOML") from None
+    reader = _Reader(name, text)
+    config = reader.config(raw, catalogue, collectors or {}, tuple(actions), source)
+    if reader.problems:
+        ordered = tuple(problem for _, problem in sorted(reader.problems, key=lambda entry: entry[0]))
+        count = f"{len(ordered)} mistakes" if len(ordered) > 1 else "1 mistake"
+        raise ConfigError(f"{name} has {count}", problems=ordered)
+    return config
+
+
+class _Reader:
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.lines = _line_index(text)
+        self.problems: list[tuple[int, str]] = []
+
+    def problem(self, table: str, key: str, message: str) -> None:
+        line = self.lines.get((table, key)) or self.lines.get((table, "")) or self.lines.get((f"{table}.{key}", ""), 1)
+        shown = f"[{table}] " if table else ""
+        self.problems.append((line, f"{self.name}:{line}: {shown}{message}"))
+
+    def config(
+        self,
+        raw: dict[str, Any],
+        catalogue: Catalogue,
+        collectors: Mapping[str, Mapping[str, Option]],
+        actions: tuple[str, ...],
+        source: Path | None,
+    ) -> Config:
+        for key in raw:
+            if key not in TABLES:
+                hint = nearest(key, TABLES) or f"known are {', '.join(TABLES)}"
+                self.problem("", key, f"'{key}' is not a table of this file; {hint}")
+        tables = {name: self.table(raw, name) for name in TABLES}
+        return Config(
+            history=HistorySettings(**self.options("history", tables["history"], SECTIONS["history"])),
+            screen=ScreenSettings(**self.options("screen", tables["screen"], SECTIONS["screen"])),
+            agent=AgentSettings(**self.options("agent", tables["agent"], SECTIONS["agent"])),
+            collectors=self.collectors(tables["collectors"], collectors),
+            hosts=self.hosts(tables["hosts"]),
+            rules=self.rules(tables["alerts"], catalogue),
+            keys=self.keys(tables["keys"], actions),
+            source=source,
+        )
+
+    def table(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
+        value = raw.get(name, {})
+        if isinstance(value, dict):
+            return value
+        self.problem("", name, f"{name} = {quoted(value)} is not a table; write [{name}] on a line of its own")
+        return {}
+
+    def options(self, table: str, raw: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
+        """Checks the keys of one table; those that fail are left out after being reported."""
+        values = {}
+        for key, value in raw.items():
+            option = known.get(key)
+            if option is None:
+                hint = nearest(key, known) or f"known are {', '.join(known)}"
+                self.problem(table, key, f"'{key}' is not known here; {hint}")
+                continue
+            try:
+                values[option.field or key] = option.check(value)
+            except ValueError as error:
+                self.problem(table, key, f"{key} = {error}")
+        return values
+
+    def collectors(
+        self, raw: Mapping[str, Any], known: Mapping[str, Mapping[str, Option]]
+    ) -> dict[str, CollectorSettings]:
+        made = {}
+        for name, body in self.named("collectors", raw):
+            if known and name not in known:
+                hint = nearest(name, known) or f"known are {', '.join(sorted(known))}"
+                self.problem(f"collectors.{name}", "", f"'{name}' is not a collector; {hint}")
+                continue
+            own = known.get(name, {})
+            values = self.options(f"collectors.{name}", body, {**COLLECTOR, **own})
+            common = {key: values.pop(key) for key in ("enabled", "interval") if key in values}
+            made[name] = CollectorSettings(**common, options=values)
+        return made
+
+    def hosts(self, raw: Mapping[str, Any]) -> dict[str, HostSettings]:
+        made = {}
+        for name, body in self.named("hosts", raw):
+            values = self.options(f"hosts.{name}", body, HOST)
+            if "target" not in body:
+                self.problem(f"hosts.{name}", "", 'target is missing; write target = "http://127.0.0.1:8200"')
+            elif "target" in values:
+                made[name] = HostSettings(name=name, **values)
+        return made
+
+    def rules(self, raw: Mapping[str, Any], catalogue: Catalogue) -> tuple[Rule, ...]:
+        made = {rule.name: rule for rule in DEFAULT_RULES}
+        for name, body in self.named("alerts", raw):
+            rule = self.rule(name, body, made.get(name), catalogue)
+            if rule is not None:
+                made[name] = rule
+        return tuple(made.values())
+
+    def rule(self, name: str, body: Mapping[str, Any], base: Rule | None, catalogue: Catalogue) -> Rule | None:
+        table = f"alerts.{name}"
+        before = len(self.problems)
+        levels = {key: body[key] for key in ("above", "below", "clear") if key in body}
+        values = self.options(table, {key: value for key, value in body.items() if key not in levels}, RULE)
+        metric_name = values.get("metric", base.metric if base else None)
+        if metric_name is None:
+            if "metric" not in body:
+                self.problem(table, "", 'metric is missing; write metric = "fs.utilization"')
+            return None
+        metric = catalogue.get(metric_name)
+        if metric is None:
+            hint = nearest(metric_name, [each.name for each in catalogue]) or "`sysmon doctor --metrics` lists all"
+            self.problem(table, "metric", f"metric = '{metric_name}' is not known; {hint}")
+            return None
+        for key, value in levels.items():
+            try:
+                if isinstance(value, bool) or not isinstance(value, int | float | str):
+                    raise ValueError(f'{quoted(value)} is not a value; write {key} = "90 %"')
+                values[key] = parse_quantity(value, metric.unit)
+            except ValueError as error:
+                self.problem(table, key, f"{key} = {error}")
+        self.thresholds(table, body, values, base)
+        if len(self.problems) > before:
+            return None
+        if base is not None:
+            if {"above", "below"} & set(values):
+                values = {"above": None, "below": None, "clear": None} | values
+            return Rule(**{each: getattr(base, each) for each in base.__struct_fields__} | values)
+        return Rule(name=name, **values)
+
+    def thresholds(self, table: str, body: Mapping[str, Any], values: Mapping[str, Any], base: Rule | None) -> None:
+        if "above" in body and "below" in body:
+            self.problem(table, "below", "above and below are both given; keep one, or write two rules")
+        elif "above" not in body and "below" not in body and base is None:
+            self.problem(table, "", 'no threshold; write above = "90 %" or below = "10 %"')
+        level = values.get("above", base.above if base and "below" not in values else None)
+        low = values.get("below", base.below if base and "above" not in values else None)
+        clear = values.get("clear")
+        if clear is None:
+            return
+        if level is not None and clear > level:
+            self.problem(
+                table, "clear", f"clear = {quoted(body['clear'])} lies above the threshold; write a lower value"
+            )
+        if low is not None and clear < low:
+            self.problem(
+                table, "clear", f"clear = {quoted(body['clear'])} lies below the threshold; write a higher value"
+            )
+
+    def keys(self, raw: Mapping[str, Any], actions: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        made: dict[str, tuple[str, ...]] = {}
+        taken: dict[str, str] = {}
+        for action, value in raw.items():
+            keys = [value] if isinstance(value, str) else value
+            if actions and action not in actions:
+                hint = nearest(action, actions) or "`sysmon config init --print` lists all"
+                self.problem("keys", action, f"'{action}' is not an action; {hint}")
+            elif not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+                self.problem("keys", action, f'{action} = {quoted(value)} is not a key; write "x" or ["x", "f9"]')
+            else:
+                for key in keys:
+                    other = taken.setdefault(key, action)
+                    if other != action:
+                        self.problem("keys", action, f"{action} = '{key}' is also given to {other}; keep one")
+                made[action] = tuple(keys)
+        return made
+
+    def named(self, kind: str, raw: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+        for name, body in raw.items():
+            if not isinstance(body, dict):
+                self.problem(
+                    kind, name, f"{name} = {quoted(body)} is not a table; write [{kind}.{name}] above its keys"
+                )
+            elif not NAME.fullmatch(name):
+                self.problem(f"{kind}.{name}", "", f"'{name}' is not a name; use letters, digits, '.', '_' and '-'")
+            else:
+                yield name, body
+
+
+def _line_index(text: str) -> dict[tuple[str, str], int]:
+    """Maps (table, key) to the line it stands on, and (table, '') to the line of its header."""
+    found: dict[tuple[str, str], int] = {}
+    table = ""
+    quote = ""
+    depth = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not quote and depth <= 0:
+            header = re.match(r"\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$", line)
+            if header:
+                table = ".".join(_parts(header[1]))
+                found.setdefault((table, ""), number)
+                continue
+            key = re.match(
+                r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""", line
+            )
+            if key:
+                *above, last = _parts(key[1])
+                where = ".".join(part for part in (table, *above) if part)
+                found.setdefault((where, last), number)
+                found.setdefault((where, ""), number)
+        for mark in ('"""', "'''"):
+            if line.count(mark) % 2 and quote in ("", mark):
+                quote = "" if quote else mark
+        if not quote:
+            bare = re.sub(r""""(?:[^"\\]|\\.)*"|'[^']*'|#.*""", "", line)
+            depth += bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}")
+    return found
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^."']+)\s*\.?""", dotted)]

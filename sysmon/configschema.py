@@ -1,0 +1,185 @@
+"""What each table of config.toml may hold: the one description that checks, shows, samples and documents it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sysmon.units import parse_duration, parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of a table.
+
+    Attributes:
+        check: turns a TOML value into the program's, or raises ValueError with "'value' is not …; write …".
+        sample: the default, as TOML text.
+        help: one sentence.
+        field: the attribute it fills, where its name differs.
+    """
+
+    check: Callable[[Any], Any]
+    sample: str
+    help: str
+    field: str = ""
+
+
+def quoted(value: object) -> str:
+    """Writes a value as the user gave it, in single quotes."""
+    if isinstance(value, bool):
+        return f"'{str(value).lower()}'"
+    return f"'{value}'"
+
+
+def duration(at_least: float = 0.0) -> Callable[[Any], float]:
+    """A duration: text with units, or a number of seconds."""
+
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f'{quoted(value)} is not a duration; write "5m"')
+        try:
+            seconds = parse_duration(value) if isinstance(value, str) else float(value)
+        except ValueError:
+            raise ValueError(f'{quoted(value)} is not a duration; write "5m"') from None
+        if seconds < at_least:
+            raise ValueError(f'{quoted(value)} is too short; the least is "{at_least:g}s"')
+        return seconds
+
+    return check
+
+
+def quantity(unit: str, least: float, most: float) -> Callable[[Any], float]:
+    """A value of a unit within bounds."""
+
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"{quoted(value)} is not a value of unit {unit}")
+        number = parse_quantity(value, unit)
+        if not least <= number <= most:
+            raise ValueError(f"{quoted(value)} is out of range; allowed is {least:g} to {most:g}")
+        return number
+
+    return check
+
+
+def boolean(value: Any) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{quoted(value)} is neither true nor false; write true or false without quotes")
+    return value
+
+
+def integer(least: int, most: int) -> Callable[[Any], int]:
+    """A whole number within bounds."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{quoted(value)} is not a whole number; write {least}")
+        if not least <= value <= most:
+            raise ValueError(f"{quoted(value)} is out of range; allowed is {least} to {most}")
+        return value
+
+    return check
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    """One of some words."""
+
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"{quoted(value)} is not allowed; write one of {', '.join(allowed)}")
+        return str(value)
+
+    return check
+
+
+def text(value: Any) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise ValueError(f'{quoted(value)} is not text; write it in quotes: "{value}"')
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of texts, or one."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise ValueError(f'{quoted(value)} is not a list of texts; write ["a", "b*"]')
+    return tuple(given)
+
+
+def metric_name(value: Any) -> str:
+    """A metric's name; whether it is known is checked against the catalogue."""
+    name = text(value)
+    if not re.fullmatch(r"[a-z0-9_.]+", name):
+        raise ValueError(f'{quoted(value)} is not a metric; write "fs.utilization", its instance in instance = …')
+    return name
+
+
+def target(value: Any) -> str:
+    """Where a host's frames come from."""
+    given = text(value)
+    if re.fullmatch(r"local|https?://[^/\s@?#]+/?|unix:///\S+", given):
+        return given.rstrip("/")
+    if "@" in given and given.startswith("http"):
+        raise ValueError(f"{quoted(value)} holds a user or password; keep secrets out of targets")
+    raise ValueError(f'{quoted(value)} is not a target; write "http://127.0.0.1:8200" or "unix:///run/x.sock"')
+
+
+COLLECTOR = {
+    "enabled": Option(boolean, "true", "whether it reads at all"),
+    "interval": Option(duration(1.0), '"1s"', "time between reads; each collector has its own default"),
+}
+
+HOST = {
+    "target": Option(target, '"http://127.0.0.1:8200"', "an agent's or hub's address"),
+    "paused": Option(boolean, "false", "do not connect for now"),
+    "tags": Option(texts, "[]", "words to group hosts by"),
+}
+
+RULE = {
+    "metric": Option(metric_name, '"fs.utilization"', "a metric of `sysmon doctor --metrics`"),
+    "instance": Option(text, '"*"', "glob over its instances"),
+    "hosts": Option(texts, '["*"]', "globs over host names"),
+    "above": Option(text, '"90 %"', "fires above this; or below"),
+    "below": Option(text, '"10 %"', "fires below this; or above"),
+    "clear": Option(text, '"85 %"', "resolves only past this"),
+    "for": Option(duration(), '"5m"', "how long it must last before it fires", field="hold"),
+    "keep": Option(duration(), '"0s"', "how long it must be clear before it resolves"),
+    "no_data": Option(choice("keep", "fire", "clear"), '"keep"', "what a missing value means"),
+    "severity": Option(choice("info", "warning", "critical"), '"warning"', "how bad it is"),
+    "enabled": Option(boolean, "true", "whether the rule is on"),
+    "help": Option(text, '""', "what to do about it"),
+}
+
+SECTIONS = {
+    "history": {
+        "enabled": Option(boolean, "true", "keep a history"),
+        "path": Option(text, '""', "the file; empty: the state folder, or SYSMON_DB"),
+        "raw": Option(duration(600.0), '"48h"', "how long every reading is kept"),
+        "minute": Option(duration(3600.0), '"30d"', "how long minutes are kept"),
+        "quarter": Option(duration(86400.0), '"2y"', "how long quarters of an hour are kept"),
+        "size": Option(quantity("bytes", 16 << 20, 1 << 50), '"2 GiB"', "the file stays below this"),
+        "free": Option(quantity("ratio", 0.0, 0.9), '"5 %"', "part of the disk that stays free"),
+        "evidence": Option(duration(5.0), '"30s"', "time between records of the busiest processes"),
+    },
+    "screen": {
+        "theme": Option(choice("auto", "dark", "light", "contrast", "ansi"), '"auto"', "colours"),
+        "ascii": Option(boolean, "false", "draw without Unicode"),
+        "interval": Option(duration(1.0), '"1s"', "time between updates of the screen"),
+        "mouse": Option(boolean, "true", "take mouse events; false leaves selection to the terminal"),
+        "start": Option(
+            choice("overview", "network", "processes", "history", "alerts"), '"overview"', "the screen shown first"
+        ),
+        "readonly": Option(boolean, "false", "no signals, no renice"),
+    },
+    "agent": {
+        "listen": Option(text, '"127.0.0.1"', "address that --agent serves on"),
+        "port": Option(integer(1, 65535), "8200", "port that --agent serves on"),
+    },
+}
