@@ -117,6 +117,8 @@ class Palette:
     unknown: Style
     banner_warning: Style
     banner_critical: Style
+    tint_warning: Style
+    tint_critical: Style
     selection: Style
     selection_blurred: Style
     tagged: Style
@@ -218,6 +220,8 @@ def _from_tones(tones: Tones, depth: Depth) -> Palette:
         unknown=style(tones.dim),
         banner_warning=banner(tones.warning),
         banner_critical=banner(tones.critical),
+        tint_warning=Style.from_color(color(tones.strong), color(tones.tint_warning)),
+        tint_critical=Style.from_color(color(tones.strong), color(tones.tint_critical)),
         selection=overlay(tones.selection),
         selection_blurred=overlay(tones.selection_blurred),
         tagged=Style.from_color(color(tones.hotkey)),
@@ -269,6 +273,8 @@ def _ansi() -> Palette:
         unknown=style("bright_black"),
         banner_warning=Style(color="black", bgcolor="yellow"),
         banner_critical=Style(color="bright_white", bgcolor="red", bold=True),
+        tint_warning=style("yellow", bold=True),
+        tint_critical=style("red", bold=True),
         # One colour for the whole line: reversing each cell's own colour would make a patchwork.
         selection=Style(color="black", bgcolor="cyan", bold=False, dim=False),
         selection_blurred=Style(color="bright_white", bgcolor="bright_black"),
@@ -310,6 +316,8 @@ def _mono() -> Palette:
         unknown=dim,
         banner_warning=style(reverse=True),
         banner_critical=style(bold=True, reverse=True),
+        tint_warning=bold,
+        tint_critical=bold,
         selection=Style(reverse=True, dim=False),
         selection_blurred=Style(underline=True),
         tagged=Style(bold=True),

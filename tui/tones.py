@@ -31,6 +31,8 @@ class Tones:
     warning: str
     critical: str
     on_banner: str
+    tint_warning: str
+    tint_critical: str
     base_lightness: float
     low: tuple[float, float]
     high: tuple[float, float]
@@ -56,6 +58,8 @@ DARK: Final = Tones(
     warning="#efc14a",
     critical="#ff5d5d",
     on_banner="#0e1117",
+    tint_warning="#2e2612",
+    tint_critical="#3b171b",
     base_lightness=0.79,
     low=(0.46, 0.78),
     high=(0.91, 0.85),
@@ -79,6 +83,8 @@ LIGHT: Final = Tones(
     warning="#9a6500",
     critical="#c81e2b",
     on_banner="#ffffff",
+    tint_warning="#fdf0cf",
+    tint_critical="#fde0e0",
     base_lightness=0.50,
     low=(0.76, 0.72),
     high=(0.40, 1.0),
@@ -102,6 +108,8 @@ CONTRAST: Final = Tones(
     warning="#ffd500",
     critical="#ff6e6e",
     on_banner="#000000",
+    tint_warning="#3d3200",
+    tint_critical="#4d0000",
     base_lightness=0.86,
     low=(0.66, 1.1),
     high=(0.95, 0.7),

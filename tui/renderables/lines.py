@@ -107,7 +107,7 @@ def badge(severity: Severity, text: str, width: int | None = None, *, look: Look
 def status_line(
     severity: Severity, messages: Sequence[str], width: int, *, look: Look, right: str = "", calm: str = "all is well"
 ) -> Strip:
-    """The line of what is wrong: coloured from edge to edge while something is, quiet otherwise.
+    """The line of what is wrong: tinted from edge to edge while something is, quiet otherwise.
 
     Args:
         severity: of the worst message.
@@ -119,18 +119,18 @@ def status_line(
     """
     palette, glyphs = look.palette, look.glyphs
     dots = glyphs.ellipsis
-    banner = {"critical": palette.banner_critical, "warning": palette.banner_warning}.get(severity)
-    base = banner if banner is not None and messages else palette.text
-    side: Spans = [(f"{shorten(right, width // 2, ellipsis=dots)} ", base if messages and banner else palette.dim)]
-    if not right:
-        side = []
     if not messages:
-        row: Spans = [(" ", base), *badge("ok", calm, look=look)]
-        return strip(beside(row, side, width, base, ellipsis=dots), width, base, ellipsis=dots)
-    mark_style = base if banner is not None else palette.severity(severity)
-    row = [(f" {glyphs.severity(severity)} ", mark_style)]
+        calm_row: Spans = [(" ", palette.text), *badge("ok", calm, look=look)]
+        side = [(f"{shorten(right, width // 2, ellipsis=dots)} ", palette.dim)] if right else []
+        return strip(beside(calm_row, side, width, palette.text, ellipsis=dots), width, palette.text, ellipsis=dots)
+    mark_style, base = {
+        "critical": (palette.banner_critical, palette.tint_critical),
+        "warning": (palette.banner_warning, palette.tint_warning),
+    }.get(severity, (palette.severity(severity), palette.text))
+    side = [(f"{shorten(right, width // 2, ellipsis=dots)} ", base)] if right else []
+    row: Spans = [(f" {glyphs.severity(severity)} ", mark_style), (" ", base)]
     room = width - spans_width(row) - spans_width(side) - 1
-    parted = f" {glyphs.separator} "
+    parted = f"  {glyphs.separator}  "
     for index, message in enumerate(messages):
         piece = (parted if index else "") + message
         rest = len(messages) - index - 1

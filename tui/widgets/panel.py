@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.segment import Segment
 from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.renderables.frame import Hint, HintPlace, hint_label, rule, sides
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.style import Style
     from textual import events
-    from textual.strip import Strip
 
 
 class Panel(Widget, can_focus=True):
@@ -32,6 +33,7 @@ class Panel(Widget, can_focus=True):
         hints: key hints in the lower border; a click runs their action.
         footer: in the lower border at the right.
         border: False draws the body alone.
+        padding: blank cells at each side of the body, within the border.
         focusable: whether Tab and clicks reach it.
     """
 
@@ -49,6 +51,7 @@ class Panel(Widget, can_focus=True):
         hints: Sequence[Hint] = (),
         footer: str | Spans = "",
         border: bool = True,
+        padding: int = 0,
         focusable: bool = True,
         name: str | None = None,
         id: str | None = None,
@@ -62,6 +65,7 @@ class Panel(Widget, can_focus=True):
         self._footer: str | Spans = footer
         self._hints = tuple(hints)
         self._border = border
+        self._padding = padding
         self._lines: list[Strip] = []
         self._drawn: tuple[int, int, Look] | None = None
         self._hint_places: list[HintPlace] = []
@@ -107,7 +111,8 @@ class Panel(Widget, can_focus=True):
         """Where the body is, relative to the widget."""
         width, height = self.size
         inset = 1 if self._border else 0
-        return Region(inset, inset, max(0, width - 2 * inset), max(0, height - 2 * inset))
+        side = inset + self._padding
+        return Region(side, inset, max(0, width - 2 * side), max(0, height - 2 * inset))
 
     # -- drawing
 
@@ -154,17 +159,14 @@ class Panel(Widget, can_focus=True):
         self._drawn = (width, height, look)
         fill = look.palette.text
         if not self._border:
-            body = self.render_body(width, height)[:height]
-            body = [line if line.cell_length == width else line.adjust_cell_length(width, fill) for line in body]
-            self._lines = body + [blank(width, fill)] * (height - len(body))
+            self._lines = self._draw_body(width, height, fill)
             return
         if height < 2 or width < 2:
             self._lines = [blank(width, fill)] * height
             return
         focused = self.has_focus
         edge = look.palette.border_focus if focused else look.palette.border
-        body = self.render_body(width - 2, height - 2)[: height - 2]
-        body += [blank(width - 2, fill)] * (height - 2 - len(body))
+        body = self._draw_body(width - 2, height - 2, fill)
         first, last = self.scroll_thumb(height - 2)
         lines = [
             sides(line, width, look=look, edge=edge, focused=focused, thumb=first <= y < last)
@@ -175,6 +177,19 @@ class Panel(Widget, can_focus=True):
             *lines,
             self._draw_bottom(width, look, edge, focused),
         ]
+
+    def _draw_body(self, width: int, height: int, fill: Style) -> list[Strip]:
+        """The body in exactly its room: cut, filled up, and padded at the sides."""
+        padding = self._padding
+        room = max(0, width - 2 * padding)
+        lines: list[Strip] = []
+        for line in self.render_body(room, height)[:height]:
+            exact = line if line.cell_length == room else line.adjust_cell_length(room, fill)
+            if padding:
+                side = [Segment(" " * min(padding, width), fill)]
+                exact = Strip([*side, *exact, *side], room + 2 * padding).crop(0, width)
+            lines.append(exact)
+        return lines + [blank(width, fill)] * (height - len(lines))
 
     def _draw_top(self, width: int, look: Look, edge: Style, focused: bool) -> Strip:
         title: Spans = []
@@ -202,12 +217,9 @@ class Panel(Widget, can_focus=True):
         """Redraw when the theme changes."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self.refresh())
 
-    def on_focus(self) -> None:
-        """Show the focus."""
-        self.update_body()
-
-    def on_blur(self) -> None:
-        """Show that the focus left."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show whether the panel has the focus."""
+        super().watch_has_focus(has_focus)
         self.update_body()
 
     async def on_click(self, event: events.Click) -> None:

@@ -347,11 +347,7 @@ class Table(Panel, Generic[Row]):
         lines: list[Strip] = [draw_header(self._placed, width, look, sort=self._sort)] if self._header else []
         view, palette = self._view, look.palette
         room = max(0, height - len(lines))
-        if view.page != room:
-            view.page = max(1, room)
-            if view.pinned:
-                view.reveal()
-        view.clamp()
+        view.set_page(max(1, room))
         focused = self.has_focus
         overlay = palette.selection if focused else palette.selection_blurred
         cache: dict[Hashable, tuple[Row, tuple[bool, bool, bool], Strip]] = {}

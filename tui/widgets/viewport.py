@@ -23,7 +23,7 @@ class Viewport(Generic[Row]):
         self.rows: Sequence[Row] = ()
         self.cursor = 0
         self.top = 0
-        self.page = 1
+        self.page = 0
         self.pinned = False
         self.follow = False
         self._told: Hashable = None
@@ -72,7 +72,9 @@ class Viewport(Generic[Row]):
         self.clamp()
 
     def reveal(self) -> None:
-        """Bring the cursor into view."""
+        """Bring the cursor into view; nothing while the height of the view is not known."""
+        if not self.page:
+            return
         if self.cursor < self.top:
             self.top = self.cursor
         elif self.cursor >= self.top + self.page:
@@ -80,7 +82,18 @@ class Viewport(Generic[Row]):
 
     def clamp(self) -> None:
         """Keep the view within the rows."""
-        self.top = max(0, min(self.top, len(self.rows) - self.page))
+        if self.page:
+            self.top = max(0, min(self.top, len(self.rows) - self.page))
+
+    def set_page(self, rows: int) -> None:
+        """Take the number of rows that the view shows; a cursor that was in view stays so."""
+        if rows == self.page:
+            return
+        was_visible = not self.page or self.top <= self.cursor < self.top + self.page
+        self.page = rows
+        if was_visible and self.pinned:
+            self.reveal()
+        self.clamp()
 
     def release(self) -> None:
         """Let the cursor rest on the first row again."""
