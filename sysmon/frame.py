@@ -112,8 +112,33 @@ class SessionRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     since: float | None = None
 
 
+class DiskRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One block device; `name` is the instance of its `disk.*` readings.
+
+    Attributes:
+        name: the kernel's name, or the mapped name of a device-mapper device.
+        device: the kernel's name.
+        kind: disk, partition, mapped, raid, loop or other. Only those of kind disk add up to the host's I/O: the
+            others lie on them.
+        model: vendor's name of a disk. `size`: bytes. `rotational`: whether it spins.
+        parents: names of the devices it lies on.
+    """
+
+    name: str
+    device: str = ""
+    kind: str = "other"
+    model: str = ""
+    size: int | None = None
+    rotational: bool = False
+    removable: bool = False
+    parents: list[str] = []
+
+
 class GpuRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One GPU; `name` (index) is the instance of its `gpu.*` readings."""
+    """One GPU; `name` (index) is the instance of its `gpu.*` readings.
+
+    `processes`: (pid, bytes of GPU memory) of those that use it, the bytes None where the driver does not tell.
+    """
 
     name: str
     model: str = ""
@@ -121,6 +146,7 @@ class GpuRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     driver: str = ""
     asleep: bool = False
     throttle: list[str] = []
+    processes: list[tuple[int, int | None]] = []
 
 
 class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -131,6 +157,7 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
     interfaces: list[InterfaceRow] | None = None
     sessions: list[SessionRow] | None = None
     gpus: list[GpuRow] | None = None
+    disks: list[DiskRow] | None = None
 
     def merged(self, newer: Tables) -> Tables:
         """Returns these tables with those of `newer` laid over them."""
