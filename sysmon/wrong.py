@@ -7,6 +7,7 @@ what is full, what reports errors, and which collectors fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from sysmon.records import AlertState, Severity
 from sysmon.units import format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from sysmon.derive import State
 
