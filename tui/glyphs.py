@@ -30,7 +30,8 @@ class Border:
 class Glyphs:
     """One set of characters. Every string is one cell wide unless its name is a plural.
 
-    `graph` says how graphs are drawn; `spark` and `heat` rise from lowest to highest; `severity_*` tell severities
+    `graph` says how graphs are drawn; `spark` and `heat` rise from lowest to highest; `heat_cell` stands for any level
+    where colours tell levels apart; `severity_*` tell severities
     apart without colour; `superscripts` are the digits 0-9 of a panel's hotkey.
     """
 
@@ -40,6 +41,7 @@ class Glyphs:
     border_focus: Border
     spark: tuple[str, ...]
     heat: tuple[str, ...]
+    heat_cell: str
     bar_full: str
     bar_half: str
     bar_track: str
@@ -105,6 +107,7 @@ UNICODE: Final = Glyphs(
     border_focus=Border("┏", "┓", "┗", "┛", "━", "┃", "┓", "┏", "┛", "┗", "█"),
     spark=("▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"),
     heat=("·", "░", "▒", "▓", "█"),
+    heat_cell="■",
     bar_full="━",
     bar_half="╸",
     bar_track="─",
@@ -149,6 +152,7 @@ ASCII: Final = Glyphs(
     border_focus=Border("#", "#", "#", "#", "=", "|", "[", "]", "[", "]", "#"),
     spark=("_", ".", "-", ":", "=", "+", "*", "#"),
     heat=(".", "-", "+", "*", "#"),
+    heat_cell="#",
     bar_full="=",
     bar_half="-",
     bar_track=".",

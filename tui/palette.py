@@ -68,6 +68,15 @@ _FAMILIES: Final[tuple[tuple[str, HueName], ...]] = (
 )
 
 
+_XTERM: Final[Mapping[str, int]] = {
+    "#26354d": 24,
+    "#1c2430": 236,
+    "#3b171b": 52,
+    "#2e2612": 58,
+}
+"""Dark backgrounds whose nearest xterm colour is a grey: those that say the same."""
+
+
 def hue_of(metric: str) -> HueName:
     """Name the hue of a metric's family, so that a metric looks the same on every screen."""
     metric = metric.removeprefix("host.")
@@ -168,7 +177,7 @@ def palette(name: str = "sysmon-dark", depth: Depth = "truecolor") -> Palette:
 
 def _from_tones(tones: Tones, depth: Depth) -> Palette:
     def color(code: str) -> Color:
-        return Color.parse(code) if depth == "truecolor" else Color.from_ansi(nearest_xterm(code))
+        return Color.parse(code) if depth == "truecolor" else Color.from_ansi(_XTERM.get(code) or nearest_xterm(code))
 
     # Textual paints its own widgets' background through Rich's downgrade: panels must land on the same colour.
     back = Color.parse(tones.background)
@@ -212,7 +221,7 @@ def _from_tones(tones: Tones, depth: Depth) -> Palette:
         header_sorted=style(tones.strong, bold=True),
         track=style(tones.border),
         gap=style(tones.gap),
-        threshold=style(tones.warning),
+        threshold=style(tones.threshold),
         ok=style(tones.ok),
         info=style(tones.border_focus),
         warning=style(tones.warning),

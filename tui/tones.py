@@ -27,6 +27,7 @@ class Tones:
     selection: str
     selection_blurred: str
     gap: str
+    threshold: str
     ok: str
     warning: str
     critical: str
@@ -54,6 +55,7 @@ DARK: Final = Tones(
     selection="#26354d",
     selection_blurred="#1c2430",
     gap="#232b36",
+    threshold="#7d6a35",
     ok="#67c587",
     warning="#efc14a",
     critical="#ff5d5d",
@@ -79,6 +81,7 @@ LIGHT: Final = Tones(
     selection="#cfe0f7",
     selection_blurred="#e4e9ef",
     gap="#e3e5e4",
+    threshold="#c9a24c",
     ok="#1c7f41",
     warning="#9a6500",
     critical="#c81e2b",
@@ -104,6 +107,7 @@ CONTRAST: Final = Tones(
     selection="#0047b8",
     selection_blurred="#333333",
     gap="#3a3a3a",
+    threshold="#b39600",
     ok="#4dff88",
     warning="#ffd500",
     critical="#ff6e6e",

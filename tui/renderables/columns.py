@@ -107,6 +107,9 @@ def place(columns: Sequence[Column[Row]], width: int, *, gap: int = 1) -> list[P
         del kept[victim]
     spare = max(0, width - sum(map(least, kept)) - gap * max(0, len(kept) - 1))
     weight = sum(column.fraction for column in kept if column.width is None)
+    # Without a flexible column the widest left-aligned one takes the spare, so that numbers end at the right edge.
+    texts = [column for column in kept if column.align == "left" and column.spans is None]
+    stretched = max(texts, key=least, default=None) if not weight else None
     placed: list[Placed[Row]] = []
     start = 0
     given, passed = 0, 0.0
@@ -117,6 +120,8 @@ def place(columns: Sequence[Column[Row]], width: int, *, gap: int = 1) -> list[P
             share = round(spare * passed / weight) - given
             given += share
             size += share
+        elif column is stretched:
+            size += spare
         placed.append(Placed(column, start, size))
         start += size + gap
     return placed

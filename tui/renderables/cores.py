@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tui.renderables.meter import meter
 from tui.renderables.scale import share
-from tui.renderables.text import Spans, fit, strip, width_of
+from tui.renderables.text import Span, Spans, fit, strip, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 METERS_UP_TO: Final = 32
 """Cores that get a meter of their own; more of them become a heat map."""
 _MIN_METER: Final = 4
+_IDLE: Final = 0.03
+"""Below this share of its bounds a core is shown as idle."""
 
 
 def core_grid(
@@ -108,7 +110,7 @@ def heat_map(
     """
     if width <= 0 or height <= 0 or not values:
         return []
-    palette, glyphs = look.palette, look.glyphs
+    palette = look.palette
     label_width = len(str(len(values) - 1))
     room = width - label_width - 1
     if room < 4:
@@ -126,22 +128,31 @@ def heat_map(
         per_line = fewer if -(-len(values) // fewer) <= lines else per_line
     cells = [_highest(values[start : start + group]) for start in range(0, len(values), group)]
     strips: list[Strip] = []
-    levels = len(glyphs.heat)
     for start in range(0, len(cells), per_line):
         spans: Spans = []
         if label_width:
             spans.append((fit(str(start * group), label_width, align="right", ellipsis="") + " ", palette.faint))
         for value in cells[start : start + per_line]:
-            if value is None:
-                spans.append((glyphs.gap * wide, palette.gap))
-                continue
-            at = share(value, low, high)
-            spans.append((glyphs.heat[min(levels - 1, int(at * levels))] * wide, hue.at(at)))
+            spans.append(_heat_cell(value, wide, low, high, hue, look))
         strips.append(strip(spans, width, palette.text, ellipsis=""))
     if group > 1 and len(strips) < height:
         note = f"each cell: the busiest of {group}"
-        strips.append(strip([(note, palette.faint)], width, palette.text, ellipsis=glyphs.ellipsis))
+        strips.append(strip([(note, palette.faint)], width, palette.text, ellipsis=look.glyphs.ellipsis))
     return strips[:height]
+
+
+def _heat_cell(value: float | None, wide: int, low: float, high: float, hue: Hue, look: Look) -> Span:
+    glyphs = look.glyphs
+    if value is None:
+        return (glyphs.gap.ljust(wide), look.palette.gap)
+    at = share(value, low, high)
+    level = int(at * len(glyphs.heat))
+    mark = glyphs.heat[min(level, len(glyphs.heat) - 1)]
+    # Squares set apart look calmer than shades, where colours are fine enough to tell the levels.
+    if len(hue.gradient) > len(glyphs.heat) and not glyphs.ascii:
+        mark = glyphs.heat_cell if at >= _IDLE else glyphs.heat[0]
+        return (mark.ljust(wide), hue.at(at))
+    return (mark * wide, hue.at(at))
 
 
 def _cell_width(count: int, room: int, height: int) -> int:
