@@ -1,7 +1,7 @@
 """Network interfaces: counters of every interface from /proc/net/dev, and what each interface is.
 
-The kernel keeps an interface's counters from its creation on. One that was deleted and created again under the same name
-has a new index; a counter that would seem to go on over that is left out of one read, so that no rate spans it.
+The kernel keeps an interface's counters from its creation on. One that was deleted and created again under the same
+name has a new index; a counter that would seem to go on over that is left out of one read, so that no rate spans it.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class InterfaceCounters(NamedTuple):
 def parse_net_dev(content: str, path: str = "/proc/net/dev") -> dict[str, InterfaceCounters]:
     """Parses /proc/net/dev into counters per interface.
 
-    The kernel's `errs` already contain length, CRC, frame, FIFO, carrier and the other kinds where the driver counts them
-    as errors, as `ip -s link` shows them; the columns of single kinds are not added again.
+    Errors are the kernel's totals as `ip -s link` shows them: they already hold the single kinds (length, CRC, frame,
+    carrier), whose columns are not added again. Drops on receipt include packets missed for want of buffers.
 
     Args:
         content: the whole file, two heading lines first.
@@ -87,7 +87,7 @@ def parse_net_dev(content: str, path: str = "/proc/net/dev") -> dict[str, Interf
             raise malformed(path, index, line, "an interface with whole numbers") from None
         if min(numbers) < 0:
             raise malformed(path, index, line, "an interface with counters from 0")
-        found[name] = InterfaceCounters(*numbers[:4], numbers[7], *numbers[8:12], numbers[13])
+        found[name] = InterfaceCounters._make((*numbers[:4], numbers[7], *numbers[8:12], numbers[13]))
     return found
 
 
@@ -97,19 +97,19 @@ class NetworkCollector(Collector):
     name = "network"
     help = "Traffic, errors and state of network interfaces"
     metrics = (
+        counter("net.receive", "bytes", "Bytes received", "/proc/net/dev", instance="interface"),
+        counter("net.transmit", "bytes", "Bytes sent", "/proc/net/dev", instance="interface"),
         *(
-            counter(name, unit, text, "/proc/net/dev", instance="interface")
-            for name, unit, text in (
-                ("net.receive", "bytes", "Bytes received"),
-                ("net.receive.packets", "", "Packets received"),
-                ("net.receive.errors", "", "Packets received with errors"),
-                ("net.receive.drops", "", "Packets dropped on receipt, for want of room or of a taker"),
-                ("net.receive.multicast", "", "Multicast packets received"),
-                ("net.transmit", "bytes", "Bytes sent"),
-                ("net.transmit.packets", "", "Packets sent"),
-                ("net.transmit.errors", "", "Packets that could not be sent"),
-                ("net.transmit.drops", "", "Packets dropped before sending"),
-                ("net.transmit.collisions", "", "Collisions on a shared medium"),
+            counter(name, "", text, "/proc/net/dev", instance="interface")
+            for name, text in (
+                ("net.receive.packets", "Packets received"),
+                ("net.receive.errors", "Packets received with errors"),
+                ("net.receive.drops", "Packets dropped on receipt, for want of room or of a taker"),
+                ("net.receive.multicast", "Multicast packets received"),
+                ("net.transmit.packets", "Packets sent"),
+                ("net.transmit.errors", "Packets that could not be sent"),
+                ("net.transmit.drops", "Packets dropped before sending"),
+                ("net.transmit.collisions", "Collisions on a shared medium"),
             )
         ),
         gauge(
@@ -121,10 +121,6 @@ class NetworkCollector(Collector):
         ),
         rate("net.receive_rate", "net.receive", "bytes/s", "Bytes received per second", instance="interface"),
         rate("net.transmit_rate", "net.transmit", "bytes/s", "Bytes sent per second", instance="interface"),
-        rate(
-            "net.receive.packet_rate", "net.receive.packets", "/s", "Packets received per second", instance="interface"
-        ),
-        rate("net.transmit.packet_rate", "net.transmit.packets", "/s", "Packets sent per second", instance="interface"),
         derived(
             "net.packets",
             "/s",
@@ -166,7 +162,7 @@ class NetworkCollector(Collector):
             CollectorError, MalformedInput: /proc/net/dev is not there or does not parse.
         """
         found = parse_net_dev(read_text(self._path), str(self._path))
-        # The indexes come after the counters: an interface created anew in between is then taken for new, never for old.
+        # The indexes come after the counters: an interface created anew in between is taken for new, never for old.
         indexes = self._indexes(found)
         changed = found.keys() != self._known.keys()
         values: dict[str, Number] = {}
@@ -179,9 +175,8 @@ class NetworkCollector(Collector):
             if before is not None and before[0] != indexes.get(name):
                 changed = True
                 # What fell shows the reset by itself; the rest must not seem to go on from the interface that is gone.
-                for key, old, new in zip(keys, before[1], counters, strict=True):
-                    if new < old:
-                        values[key] = new
+                fell = zip(keys, before[1], counters, strict=True)
+                values.update({key: new for key, old, new in fell if new < old})
                 continue
             values.update(zip(keys, counters, strict=True))
         self._known = {name: (indexes.get(name), counters) for name, counters in found.items()}

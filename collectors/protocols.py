@@ -1,4 +1,4 @@
-"""TCP and UDP as a whole: retransmissions, resets, dropped connections and datagrams, from /proc/net/snmp and netstat."""
+"""TCP and UDP as a whole: retransmissions, resets, lost connections and datagrams (/proc/net/snmp, netstat)."""
 
 from __future__ import annotations
 
