@@ -101,7 +101,8 @@ class _Reader:
         self.problems: list[tuple[int, str]] = []
 
     def problem(self, table: str, key: str, message: str) -> None:
-        line = self.lines.get((table, key)) or self.lines.get((table, "")) or self.lines.get((f"{table}.{key}", ""), 1)
+        below = f"{table}.{key}" if table else key
+        line = next((self.lines[at] for at in ((table, key), (below, ""), (table, "")) if at in self.lines), 1)
         shown = f"[{table}] " if table else ""
         self.problems.append((line, f"{self.name}:{line}: {shown}{message}"))
 

@@ -1,0 +1,213 @@
+"""Mistakes in a configuration file: all of them in one run, each with place, value and mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sysmon.catalogue import Catalogue, gauge
+from sysmon.config import Config, places
+from sysmon.configfile import load, parse
+from sysmon.configschema import Option, boolean
+from sysmon.defaultrules import DEFAULT_RULES
+from sysmon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CATALOGUE = Catalogue(
+    [
+        gauge("fs.utilization", "ratio", "", instance="mount"),
+        gauge("temperature", "celsius", "", instance="sensor"),
+        gauge("load.1", "", ""),
+        *[gauge(rule.metric, "ratio", "") for rule in DEFAULT_RULES],
+    ]
+)
+
+
+def problems(text: str, **more: object) -> list[str]:
+    """Parses a broken file and returns its problems."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "config.toml", CATALOGUE, **more)  # type: ignore[arg-type]
+    return list(caught.value.problems)
+
+
+def good(text: str, **more: object) -> Config:
+    """Parses a good file."""
+    return parse(text, "config.toml", CATALOGUE, **more)  # type: ignore[arg-type]
+
+
+def test_an_empty_file_gives_the_defaults() -> None:
+    config = good("")
+    assert config.rules == DEFAULT_RULES
+    assert config.history.raw == 172800
+    assert config.agent.port == 8200
+
+
+def test_a_rule_is_read_in_its_metrics_unit() -> None:
+    text = """
+[alerts.srv-full]
+metric = "fs.utilization"
+instance = "/srv*"
+hosts = ["db-*"]
+above = "90 %"
+clear = "85 %"
+for = "5m"
+severity = "critical"
+"""
+    rule = next(rule for rule in good(text).rules if rule.name == "srv-full")
+    assert (rule.above, rule.clear, rule.hold, rule.hosts) == (0.9, 0.85, 300.0, ("db-*",))
+
+
+def test_a_default_rule_is_changed_by_its_name() -> None:
+    rules = {
+        rule.name: rule for rule in good("[alerts.disk-full]\nabove = '80 %'\n[alerts.oom-kill]\nenabled=false").rules
+    }
+    assert rules["disk-full"].above == 0.8
+    assert rules["disk-full"].clear is None
+    assert rules["disk-full"].metric == "fs.utilization"
+    assert not rules["oom-kill"].enabled
+    assert len(rules) == len(DEFAULT_RULES)
+
+
+def test_every_mistake_is_named_in_one_run() -> None:
+    text = """# a comment
+[histroy]
+raw = "48h"
+
+[history]
+raw = "two days"
+sise = "1 GiB"
+free = "500 %"
+
+[agent]
+port = 99999
+
+[alerts.disk-full]
+for = 'x'
+
+[alerts.hot]
+metric = "temprature"
+above = 80
+
+[alerts.bare]
+metric = "load.1"
+
+[alerts.both]
+metric = "load.1"
+above = 1
+below = 2
+
+[alerts.odd]
+metric = "fs.utilization"
+above = "5 GiB"
+clear = "95 %"
+
+[hosts.db]
+target = "ftp://db"
+
+[hosts.web]
+paused = "yes"
+"""
+    assert problems(text) == [
+        "config.toml:2: 'histroy' is not a table of this file; did you mean 'history'?",
+        "config.toml:6: [history] raw = 'two days' is not a duration; write \"5m\"",
+        "config.toml:7: [history] 'sise' is not known here; did you mean 'size'?",
+        "config.toml:8: [history] free = '500 %' is out of range; allowed is 0 to 0.9",
+        "config.toml:11: [agent] port = '99999' is out of range; allowed is 1 to 65535",
+        "config.toml:14: [alerts.disk-full] for = 'x' is not a duration; write \"5m\"",
+        "config.toml:17: [alerts.hot] metric = 'temprature' is not known; did you mean 'temperature'?",
+        'config.toml:20: [alerts.bare] no threshold; write above = "90 %" or below = "10 %"',
+        "config.toml:26: [alerts.both] above and below are both given; keep one, or write two rules",
+        "config.toml:30: [alerts.odd] above = '5 GiB' is not a value of unit ratio; write \"90 %\"",
+        "config.toml:34: [hosts.db] target = 'ftp://db' is not a target; "
+        'write "http://127.0.0.1:8200" or "unix:///run/x.sock"',
+        'config.toml:36: [hosts.web] target is missing; write target = "http://127.0.0.1:8200"',
+        "config.toml:37: [hosts.web] paused = 'yes' is neither true nor false; write true or false without quotes",
+    ]
+
+
+def test_the_clear_threshold_must_lie_on_the_calm_side() -> None:
+    found = problems('[alerts.disk-full]\nabove = "80 %"\nclear = "90 %"')
+    assert found == ["config.toml:3: [alerts.disk-full] clear = '90 %' lies above the threshold; write a lower value"]
+
+
+def test_what_is_no_toml_is_said_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"config.toml:2: column \d+: .*; this is not TOML"):
+        parse("[agent]\nport = = 3\n", "config.toml", CATALOGUE)
+
+
+def test_lines_are_found_behind_quotes_dots_and_long_values() -> None:
+    text = '[hosts."a.b"]\ntarget = "http://h:1"\n[screen]\nstart = """\n[agent]\nport = 1\n"""\nhistory.raw = 5\n'
+    found = problems(text)
+    assert found[0].startswith("config.toml:4: [screen] start = ")
+    assert found[1].startswith("config.toml:8: [screen] 'history' is not known here")
+
+
+def test_collectors_take_their_own_options() -> None:
+    known = {"processes": {"threads": Option(boolean, "false", "")}, "cpu": {}}
+    config = good("[collectors.processes]\nthreads = true\ninterval = '5s'\n", collectors=known)
+    assert config.collectors["processes"].options == {"threads": True}
+    assert config.collectors["processes"].interval == 5
+    assert problems("[collectors.cup]\nenabled = false\n[collectors.cpu]\nthreads = true", collectors=known) == [
+        "config.toml:1: [collectors.cup] 'cup' is not a collector; did you mean 'cpu'?",
+        "config.toml:4: [collectors.cpu] 'threads' is not known here; known are enabled, interval",
+    ]
+
+
+def test_keys_may_be_given_once() -> None:
+    assert good('[keys]\nquit = "x"\nhelp = ["h", "f1"]', actions=("quit", "help")).keys == {
+        "quit": ("x",),
+        "help": ("h", "f1"),
+    }
+    assert problems('[keys]\nqit = "x"\nquit = "x"\nhelp = ["x"]', actions=("quit", "help")) == [
+        "config.toml:2: [keys] 'qit' is not an action; did you mean 'quit'?",
+        "config.toml:4: [keys] help = 'x' is also given to quit; keep one",
+    ]
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml", CATALOGUE).source is None
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(tmp_path / "none.toml", CATALOGUE, named=True)
+    broken = tmp_path / "latin.toml"
+    broken.write_bytes(b"[agent]\n# \xe9\n")
+    with pytest.raises(ConfigError, match="byte 10 is not UTF-8"):
+        load(broken, CATALOGUE)
+
+
+@given(st.text(max_size=200))
+def test_any_text_loads_or_lists_its_problems(text: str) -> None:
+    try:
+        parse(text, "config.toml", CATALOGUE)
+    except ConfigError as error:
+        assert all(problem.startswith("config.toml") for problem in error.problems)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["history", "screen", "agent", "alerts", "hosts", "collectors", "keys", "x"]),
+        st.one_of(st.integers(), st.text(max_size=5), st.booleans(), st.lists(st.integers(), max_size=2)),
+        max_size=4,
+    )
+)
+def test_any_shape_of_table_is_survived(shape: dict[str, object]) -> None:
+    lines = [f"{name} = {str(value).lower() if isinstance(value, bool) else value!r}" for name, value in shape.items()]
+    try:
+        parse("\n".join(lines), "config.toml", CATALOGUE)
+    except ConfigError as error:
+        assert error.problems
+
+
+def test_places_follow_the_environment() -> None:
+    found = places({"HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/5"})
+    assert str(found.config) == "/home/u/.config/sysmon/config.toml"
+    assert str(found.history) == "/home/u/.local/state/sysmon/history.db"
+    assert str(found.socket) == "/run/user/5/sysmon/sysmon.sock"
+    service = places({"HOME": "/", "STATE_DIRECTORY": "/var/lib/sysmon", "SYSMON_CONFIG": "/x.toml"})
+    assert str(service.history) == "/var/lib/sysmon/history.db"
+    assert service.config_named
+    assert str(places({"HOME": "/h", "SYSMON_DB": "/d.db"}).history) == "/d.db"
