@@ -1,14 +1,17 @@
-"""Every key of the program in one table: what it does, where, and how `[keys]` may change it."""
+"""Every key of the program in one table: what it does, where, and how `[keys]` may change it.
+
+Nothing here loads Textual, so that `sysmon config check` can know the actions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textual.binding import Binding
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from textual.binding import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ def all_keys() -> tuple[Key, ...]:
 
 def bindings(keys: Iterable[Key]) -> list[Binding]:
     """Builds Textual bindings whose ids `[keys]` can remap."""
+    from textual.binding import Binding
+
     return [
         Binding(
             ",".join(key.keys),
