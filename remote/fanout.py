@@ -1,0 +1,143 @@
+"""One encoded stream to many readers: each distinct view is compressed once, and a slow reader is let go.
+
+All readers of a view share its compressor. A reader that joins gets its opening from a compressor of its own, up to a
+byte boundary; from there on the shared one's output fits on, because it forgets its window (a full flush) before the
+next event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVEL = 6
+"""zlib level of streams: 230 bytes per second of a quiet host's 3 kB frames, at 30 microseconds each."""
+MAX_PIECE = 256 << 10
+"""Bytes handed to the socket in one piece at most, unless one event is larger."""
+
+
+class ViewKey(NamedTuple):
+    """What distinguishes views: hosts (None for all), tables, and whether it is compressed."""
+
+    hosts: frozenset[str] | None
+    tables: frozenset[str]
+    gzip: bool
+
+    def wants(self, host: str) -> bool:
+        """Whether events of that host belong to the view; '' is everybody's."""
+        return self.hosts is None or not host or host in self.hosts
+
+
+class Reader:
+    """One open stream: a queue bounded by bytes, between the feed and a socket.
+
+    A reader is dropped when its queue would exceed `limit` bytes (one event larger than that passes when the queue is
+    empty), or when one write to its socket has been stuck for `stall` seconds. The opening is not counted.
+
+    Attributes:
+        ended: why it is over, '' while it is not.
+    """
+
+    def __init__(self, key: ViewKey, *, limit: int, stall: float, abort: Callable[[], None]) -> None:
+        self.key = key
+        self.size = 0
+        self.ended = ""
+        self._limit = limit
+        self._stall = stall
+        self._abort = abort
+        self._chunks: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._stuck_since: float | None = None
+        self._opening = 0
+
+    def open(self, data: bytes) -> None:
+        """Queues what comes before everything else, in pieces, so that progress is seen on a slow line."""
+        self._chunks.extend(data[at : at + MAX_PIECE] for at in range(0, len(data), MAX_PIECE))
+        self._opening = len(data)
+        self._wake.set()
+
+    def push(self, chunk: bytes) -> None:
+        """Queues one chunk, or drops the reader."""
+        if self.ended:
+            return
+        if self.size and self.size + len(chunk) > self._limit:
+            self.drop("too slow: its queue is full")
+            return
+        if self._stuck_since is not None and asyncio.get_running_loop().time() - self._stuck_since > self._stall:
+            self.drop("too slow: it takes nothing")
+            return
+        self._chunks.append(chunk)
+        self.size += len(chunk)
+        self._wake.set()
+
+    async def next(self) -> bytes | None:
+        """Returns the next piece to write, or None when the stream is over."""
+        self._stuck_since = None
+        while not self._chunks:
+            if self.ended:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        self._stuck_since = asyncio.get_running_loop().time()
+        piece = [self._chunks.popleft()]
+        size = len(piece[0])
+        if self._opening:
+            self._opening -= size
+            return piece[0]
+        while self._chunks and size + len(self._chunks[0]) <= MAX_PIECE:
+            size += len(self._chunks[0])
+            piece.append(self._chunks.popleft())
+        self.size -= size
+        return piece[0] if len(piece) == 1 else b"".join(piece)
+
+    def finish(self, reason: str) -> None:
+        """Ends the stream once what is queued has been written."""
+        self.ended = self.ended or reason
+        self._wake.set()
+
+    def drop(self, reason: str) -> None:
+        """Ends the stream now: forgets its queue and cuts its connection."""
+        self._chunks.clear()
+        self.size = 0
+        self.finish(reason)
+        self._abort()
+
+
+class View:
+    """The readers that see the same events in the same form."""
+
+    def __init__(self, key: ViewKey) -> None:
+        self.key = key
+        self.readers: list[Reader] = []
+        self.sent = 0
+        """Bytes made for one reader so far."""
+        self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9) if key.gzip else None
+        self._forget = False
+
+    def join(self, reader: Reader, opening: bytes) -> None:
+        """Adds a reader, with the bytes that only it gets."""
+        if self._compressor is not None:
+            own = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 9)
+            opening = own.compress(opening) + own.flush(zlib.Z_SYNC_FLUSH)
+            self._forget = True
+        self.readers.append(reader)
+        reader.open(opening)
+
+    def send(self, data: bytes) -> None:
+        """Gives all readers one event."""
+        if self._compressor is not None:
+            head = b""
+            if self._forget:
+                head = self._compressor.flush(zlib.Z_FULL_FLUSH)
+                self._forget = False
+            data = head + self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
+        self.sent += len(data)
+        for reader in self.readers:
+            reader.push(data)
+        if any(reader.ended for reader in self.readers):
+            self.readers = [reader for reader in self.readers if not reader.ended]

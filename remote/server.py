@@ -1,0 +1,136 @@
+"""The agent's and the hub's HTTP server: read-only, on loopback or a Unix socket."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from remote import listen as listening
+from remote import wire
+from remote.feed import Feed, TooManyStreams, UnknownHost
+from remote.guard import Guard
+from remote.listen import DEFAULT_PORT, check_listen
+from remote.routes import Routes
+from sysmon.clock import SystemClock
+from sysmon.errors import StoreError, SysmonError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from sysmon.clock import Clock
+    from sysmon.ports import History
+
+__all__ = ["DEFAULT_PORT", "build_app", "check_listen", "serve"]
+
+_log = logging.getLogger("sysmon.remote")
+
+
+def build_app(
+    feed: Feed, history: History | None = None, *, clock: Clock | None = None, names: frozenset[str] = frozenset()
+) -> Starlette:
+    """Builds the application.
+
+    Args:
+        feed: what is streamed, with the hosts and the catalogue it learnt.
+        history: where the past is asked for; None where none is kept.
+        clock: the server's.
+        names: hostnames and addresses beside loopback by which the server may be called.
+    """
+    app = Starlette(
+        routes=list(Routes(feed, history, clock or SystemClock()).routes()),
+        middleware=[Middleware(Guard, names=names)],
+        exception_handlers={
+            SysmonError: _known_error,
+            TimeoutError: _timeout,
+            HTTPException: _http_error,
+            Exception: _unknown_error,
+        },
+    )
+    app.state.feed = feed
+    return app
+
+
+async def serve(
+    app: Starlette,
+    listen: str | None = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    *,
+    uds: Path | None = None,
+    uds_mode: int = 0o600,
+    started: Callable[[int | None], Any] | None = None,
+) -> None:
+    """Serves until cancelled; then ends open streams and connections within about a second.
+
+    Args:
+        app: from `build_app`.
+        listen: loopback address, or None for the Unix socket alone.
+        port: TCP port; 0 lets the kernel choose.
+        uds: path of a Unix socket to serve on as well.
+        uds_mode: its file mode, 0600 or 0660.
+        started: called with the TCP port once requests are answered.
+
+    Raises:
+        UsageError: the address is not allowed. SysmonError: it cannot be bound, such as a port in use.
+    """
+    sockets = []
+    bound: int | None = None
+    try:
+        if listen is not None:
+            tcp = listening.bind_tcp(check_listen(listen), port)
+            sockets.append(tcp)
+            bound = tcp.getsockname()[1]
+        if uds is not None:
+            sockets.append(listening.bind_unix(uds, uds_mode))
+    except SysmonError:
+        for listener in sockets:
+            listener.close()
+        raise
+    try:
+        await listening.run(
+            app,
+            sockets,
+            started=None if started is None else lambda: started(bound),
+            close=app.state.feed.close,
+        )
+    finally:
+        if uds is not None:
+            listening.unbind_unix(uds)
+
+
+def _error(status: int, error: str, hint: str = "", **headers: str) -> Response:
+    body = wire.encode_json({"error": error, "hint": hint}) + b"\n"
+    return Response(body, status, headers, "application/json")
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SysmonError)
+    if isinstance(error, UnknownHost):
+        return _error(404, error.message, error.hint)
+    if isinstance(error, UsageError):
+        return _error(400, error.message, error.hint)
+    if isinstance(error, TooManyStreams | StoreError):
+        return _error(503, error.message, error.hint, **{"retry-after": "5"})
+    return _error(500, error.message, error.hint)
+
+
+async def _timeout(request: Request, error: Exception) -> Response:
+    return _error(504, "the history did not answer in time", "ask for less, or try again", **{"retry-after": "5"})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    hint = "docs/wire.md lists the endpoints" if error.status_code == 404 else ""
+    return _error(error.status_code, f"{request.url.path[:200]}: {error.detail}".lower(), hint)
+
+
+async def _unknown_error(request: Request, error: Exception) -> Response:
+    _log.error("%s failed", request.url.path, exc_info=error)
+    return _error(500, "this request failed inside the server", "its log says why")
