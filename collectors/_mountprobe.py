@@ -34,10 +34,10 @@ while chunk := os.read(0, 65536):
 PATIENCE = 0.5
 """Seconds that a caller waits for mounts asked just now."""
 
-HURRY = 0.05
+HURRY = 0.1
 """Seconds without an answer after which another child takes on the mounts that still wait."""
 
-TIMEOUT = 10.0
+TIMEOUT = 8.0
 """Seconds after which a mount counts as hung."""
 
 WORKERS = 4
@@ -128,16 +128,12 @@ class MountProber:
         waiting = self._askable(mounts, answers, began)
         asked = set(waiting)
         until = began + self.patience
-        progress = began
         while (now := time.monotonic()) < until:
-            hurried = now - progress >= HURRY
-            if waiting and self._assign(waiting, hurried):
-                progress = now
-            if not waiting and not any(child.mount in asked for child in self._children):
+            while waiting and self._assign(waiting):
+                pass
+            if not self._children or not (waiting or any(child.mount in asked for child in self._children)):
                 break
-            step = min(until - now, HURRY if waiting else until - now)
-            if self._collect(step, answers):
-                progress = time.monotonic()
+            self._collect(min(until - now, HURRY) if waiting else until - now, answers)
         self._rest()
         return {mount: answers.get(mount) for mount in mounts}
 
@@ -163,11 +159,11 @@ class MountProber:
         # Those known to answer go first: a dead server must not keep the others waiting.
         return sorted(found, key=lambda mount: mount in self._troubles)
 
-    def _assign(self, waiting: list[str], hurried: bool) -> bool:
+    def _assign(self, waiting: list[str]) -> bool:
         """Puts the next question, to an idle child, or to a new one where there is none or all are slow."""
         child = next((child for child in self._children if child.mount is None), None)
         if child is None:
-            if len(self._children) >= self.workers or (self._fresh() and not hurried):
+            if len(self._children) >= self.workers or self._fresh():
                 return False
             child = spawn()
             if child is None:
@@ -185,15 +181,14 @@ class MountProber:
         now = time.monotonic()
         return any(now - child.asked < HURRY for child in self._children)
 
-    def _collect(self, wait: float, answers: dict[str, Size | OSError | None]) -> bool:
-        """Takes the answers that are there or come within `wait` seconds; returns whether one came."""
+    def _collect(self, wait: float, answers: dict[str, Size | OSError | None]) -> None:
+        """Takes the answers that are there, or the first to come within `wait` seconds."""
         busy = {child.stdout: child for child in self._children if child.mount is not None}
         if not busy:
-            return False
+            return
         poll = select.poll()
         for handle in busy:
             poll.register(handle, select.POLLIN)
-        came = False
         for handle, _ in poll.poll(wait * 1000):
             child = busy[handle]
             try:
@@ -207,8 +202,7 @@ class MountProber:
             if child.buffer.endswith(b"\n") and child.mount is not None:
                 answers[child.mount] = parse_answer(child.buffer.decode("ascii", "replace"))
                 self._troubles.pop(child.mount, None)
-                child.mount, child.buffer, came = None, b"", True
-        return came
+                child.mount, child.buffer = None, b""
 
     def _abandon(self, now: float) -> None:
         for child in [child for child in self._children if child.mount is not None]:

@@ -27,8 +27,8 @@ NETWORK_TYPES = frozenset(
 
 PSEUDO_TYPES = frozenset(
     "autofs binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devfs devpts devtmpfs efivarfs fdescfs "
-    "fusectl hugetlbfs linprocfs mqueue nsfs none pipefs proc procfs pstore resctrl rootfs rpc_pipefs securityfs selinuxfs "
-    "smackfs sockfs sysfs tracefs usbfs nfsd xenfs vboxguest".split()
+    "fusectl hugetlbfs linprocfs mqueue nsfs none pipefs proc procfs pstore resctrl rootfs rpc_pipefs securityfs "
+    "selinuxfs smackfs sockfs sysfs tracefs usbfs nfsd xenfs vboxguest".split()
 )
 """Types that hold no data. autofs is among them: asking one would mount what it stands for."""
 

@@ -30,6 +30,8 @@ from sysmon.frame import Fault, FilesystemRow, Number, Tables, clean_instance, c
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sysmon.frame import FaultKind
+
 
 class _Plan(NamedTuple):
     """The filesystems to be read: instance, mount, whether a child process asks."""
@@ -100,12 +102,11 @@ class FilesystemsCollector(Collector):
             self._content = content
         reading = Reading(tables=Tables(filesystems=self._plan.rows), faults=list(self._plan.faults))
         if not self.roots.live:
-            reading.faults.append(
-                Fault(self.name, "unsupported", "sizes can be asked of this machine's own kernel only")
-            )
+            reading.faults.append(Fault(self.name, "unsupported", "only a running kernel tells sizes"))
             return reading
         probed = [mount.point for _, mount, probe in self._plan.shown if probe]
         answers = self.prober.ask(probed) if probed else {}
+        sizeless: set[str] = set()
         for instance, mount, probe in self._plan.shown:
             answer: Size | OSError | None
             try:
@@ -113,9 +114,14 @@ class FilesystemsCollector(Collector):
             except OSError as error:
                 answer = error
             if isinstance(answer, Size):
-                reading.values.update(values_of(instance, answer))
+                values = values_of(instance, answer)
+                if not values:
+                    sizeless.add(instance)
+                reading.values.update(values)
             else:
                 reading.faults.append(self._complaint(mount, answer))
+        if sizeless:
+            reading.tables.filesystems = [row for row in self._plan.rows if row.mount not in sizeless]
         return reading
 
     def _look(self, content: str) -> _Plan:
@@ -183,9 +189,9 @@ class FilesystemsCollector(Collector):
                 f"{point} ({mount.type}) has not answered for {max(silent, self.prober.patience):.0f} s"
                 if silent >= 1
                 else f"{point} ({mount.type}) has not answered yet",
-                f"see whether {clean_text(mount.source, 120)} can be reached, or exclude it in [collectors.filesystems]",
+                f"see whether {clean_text(mount.source, 99)} can be reached, or exclude it in [collectors.filesystems]",
             )
-        kind = "denied" if isinstance(answer, PermissionError) else "failed"
+        kind: FaultKind = "denied" if isinstance(answer, PermissionError) else "failed"
         return Fault(self.name, kind, f"{point} ({mount.type}): {answer.strerror or answer}")
 
 
