@@ -1,0 +1,68 @@
+"""Loading and writing config.toml with everything known about collectors and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sysmon.configfile import load
+from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sysmon.catalogue import Catalogue
+    from sysmon.config import Config
+
+
+def collector_options() -> dict[str, Mapping[str, Option]]:
+    """Returns collector's name -> the options it takes beside `enabled` and `interval`."""
+    from collectors.registry import found
+
+    known: dict[str, Mapping[str, Option]] = {}
+    for collector in found().classes:
+        known.setdefault(collector.name, getattr(collector, "OPTIONS", {}))
+    return known
+
+
+def load_config(path: Path, catalogue: Catalogue, *, named: bool = False) -> Config:
+    """Reads and checks a configuration file against collectors and catalogue.
+
+    Raises:
+        ConfigError: with every mistake of the file.
+    """
+    return load(path, catalogue, named=named, collectors=collector_options(), actions=key_actions())
+
+
+def key_actions() -> list[str]:
+    """Returns the names that `[keys]` may bind."""
+    from tui.keys import all_keys
+
+    return [key.id if key.scope == "app" else f"{key.scope}.{key.id}" for key in all_keys()]
+
+
+def sample() -> str:
+    """Returns a commented configuration file that holds every option at its default; un-commented it loads."""
+    lines = [
+        "# sysmon's configuration. Every option stands here with its default, commented out.",
+        "# `sysmon config check` names every mistake; `sysmon config show` prints what is in force.",
+    ]
+    for section, options in SECTIONS.items():
+        lines += ["", f"[{section}]", *_options(options)]
+    lines += ["", "# One table per collector; `sysmon doctor` lists them.", "# [collectors.processes]"]
+    lines += _options({**COLLECTOR, **collector_options().get("processes", {})})
+    lines += ["", "# Hosts to record and to show: sysmon --agent runs there.", "# [hosts.db]", *_options(HOST)]
+    lines += ["", "# Alert rules. A default rule is changed by its name, or switched off: enabled = false."]
+    from sysmon.defaultrules import DEFAULT_RULES
+
+    lines += [f"#   {rule.name:<20} {rule.metric}: {rule.help}" for rule in DEFAULT_RULES]
+    lines += ["# [alerts.srv-full]"]
+    lines += _options({key: option for key, option in RULE.items() if key != "below"})
+    lines += ["", "# Keys: action = key, or a list of keys. docs/keys.md lists the actions.", "[keys]"]
+    lines += ['# quit = ["q", "ctrl+c"]', ""]
+    return "\n".join(lines)
+
+
+def _options(options: Mapping[str, Option]) -> list[str]:
+    width = max((len(f"{name} = {option.sample}") for name, option in options.items()), default=0)
+    return [f"# {f'{name} = {option.sample}':<{width}}  # {option.help}" for name, option in options.items()]

@@ -1,0 +1,43 @@
+"""This host as a source: its collectors, as configured, behind the runner."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from collectors.base import Roots
+from collectors.identity import identify
+from collectors.registry import build
+from collectors.runner import Runner
+
+if TYPE_CHECKING:
+    from cli.context import Context
+
+
+def make_runner(context: Context, *, interface: str | None = None) -> Runner:
+    """Makes the runner of this host's collectors, none of which has read yet.
+
+    Args:
+        context: paths, catalogue and configuration.
+        interface: a glob that network interfaces must match, or None for all.
+    """
+    settings = context.config.collectors
+    options = {name: each.options for name, each in settings.items()}
+    if interface is not None:
+        options["network"] = {**options.get("network", {}), "include": (interface,)}
+    roots = Roots()
+    made, faults = build(roots, options, [name for name, each in settings.items() if not each.enabled])
+    return Runner(
+        made,
+        context.catalogue,
+        identify(roots, context.places.state, context.clock),
+        context.clock,
+        intervals={name: each.interval for name, each in settings.items() if each.interval is not None},
+        faults=faults,
+        evidence=context.config.history.evidence,
+    )
+
+
+def matches(globs: tuple[str, ...], name: str) -> bool:
+    """Whether a name matches one of some globs."""
+    return any(fnmatchcase(name, glob) for glob in globs)

@@ -1,0 +1,92 @@
+"""Which command runs: one file per command, loaded only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cli.arguments import Parser, dress, wants_help
+from sysmon.errors import ConfigError, SysmonError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "history": "cli.history",
+    "export": "cli.export",
+    "alerts": "cli.alerts",
+    "config": "cli.config",
+    "doctor": "cli.doctor",
+    "completion": "cli.completion",
+}
+"""Command -> its module, which offers HELP, EXAMPLE, `arguments(parser)` and `run(arguments)`."""
+
+ROOT = "cli.root"
+"""What runs without a command: the screen, --once, --agent, --record."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command line; an error is one sentence on stderr and an exit status: 1, or 2 for what was asked wrongly."""
+    debug = "--debug" in arguments
+    given = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _dispatch(given)
+    except ConfigError as error:
+        if debug:
+            raise
+        _say(*error.problems)
+        return 2
+    except SysmonError as error:
+        if debug:
+            raise
+        _say(f"sysmon: {error}")
+        return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:
+        # Who read our output has gone: end as a program killed by SIGPIPE does, without a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    parser = build(name)
+    if wants_help(arguments):
+        dress(parser)
+    options = parser.parse_args(arguments[1:] if name else arguments)
+    status: int = options.run(options)
+    sys.stdout.flush()
+    return status
+
+
+def build(name: str) -> Parser:
+    """Builds the parser of one command, or of the program without one."""
+    module: Any = importlib.import_module(COMMANDS[name] if name else ROOT)
+    parser = Parser(prog=f"sysmon {name}".strip(), description=module.HELP, example=module.EXAMPLE)
+    module.arguments(parser)
+    parser.set_defaults(run=module.run)
+    return parser
+
+
+def everything() -> Parser:
+    """Builds one parser of all commands, from which completions and documentation are made."""
+    parser = build("")
+    parser.prog = "sysmon"
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    for name, place in COMMANDS.items():
+        module: Any = importlib.import_module(place)
+        sub = commands.add_parser(name, help=module.HELP, description=module.HELP, example=module.EXAMPLE)
+        module.arguments(sub)
+    return parser
+
+
+def _say(*lines: str) -> None:
+    try:
+        print(*lines, sep="\n", file=sys.stderr)
+    except OSError:
+        # Nobody is left to read it.
+        return
