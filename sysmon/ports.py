@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from sysmon.frame import Frame
+    from sysmon.frame import Frame, ProcessRow
     from sysmon.records import (
         AlertState,
         Event,
@@ -148,4 +148,8 @@ class Actions(Protocol):
 
     def renice(self, pid: int, started: float, nice: int) -> None:
         """Sets the nice value of exactly the process (pid, started)."""
+        ...
+
+    def dangerous(self, row: ProcessRow) -> str | None:
+        """Returns why ending this process wants a second confirmation (process 1, sysmon's own shell …), or None."""
         ...
