@@ -31,8 +31,8 @@ class Glyphs:
     """One set of characters. Every string is one cell wide unless its name is a plural.
 
     `graph` says how graphs are drawn; `spark` and `heat` rise from lowest to highest; `heat_cell` stands for any level
-    where colours tell levels apart; `severity_*` tell severities
-    apart without colour; `superscripts` are the digits 0-9 of a panel's hotkey.
+    where colours tell levels apart; `bar_parts` tell the parts of a meter apart where colours do not; `severity_*`
+    tell severities apart without colour; `superscripts` are the digits 0-9 of a panel's hotkey.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Glyphs:
     bar_full: str
     bar_half: str
     bar_track: str
+    bar_parts: tuple[str, ...]
     block_eighths: tuple[str, ...]
     block_track: str
     gap: str
@@ -111,6 +112,7 @@ UNICODE: Final = Glyphs(
     bar_full="━",
     bar_half="╸",
     bar_track="─",
+    bar_parts=("━", "╍", "┅", "┉"),
     block_eighths=("▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"),
     block_track="░",
     gap="╱",
@@ -156,6 +158,7 @@ ASCII: Final = Glyphs(
     bar_full="=",
     bar_half="-",
     bar_track=".",
+    bar_parts=("#", "=", "-", ":"),
     block_eighths=("-", "-", "-", "-", "=", "=", "=", "#"),
     block_track=".",
     gap="/",

@@ -97,7 +97,7 @@ class Hue:
         return self.gradient[min(last, max(0, int(fraction * (last + 1))))]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Palette:
     """Every style a screen is drawn with. Styles carry their background, except `selection` and `tagged`,
     which are laid over others (`style + palette.selection`). Two palettes are equal only if they are one object.
@@ -133,6 +133,9 @@ class Palette:
     tagged: Style
     match: Style
     hues: Mapping[HueName, Hue]
+
+    def __repr__(self) -> str:
+        return f"Palette({self.name})"
 
     def hue(self, name: HueName) -> Hue:
         """The colours of a metric family."""

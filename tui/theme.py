@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from textual.app import App
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Look:
     """What renderables draw with. The same palette and glyphs give the same object, so caches may hang on it."""
 
     palette: Palette
     glyphs: Glyphs
+
+    def __repr__(self) -> str:
+        return f"Look({self.palette!r}, {self.glyphs.name})"
 
 
 @lru_cache(64)
@@ -115,7 +118,7 @@ def textual_themes() -> list[Theme]:
 
 
 def detect_depth(app: App[Any]) -> Depth:
-    """How many colours the app's terminal shows; NO_COLOR gives none, an app without a terminal all."""
+    """How many colours the app's terminal shows; NO_COLOR gives none, a running app without a terminal all."""
     if os.environ.get("NO_COLOR"):
         return "none"
     if app.is_headless:
@@ -131,14 +134,16 @@ def install(app: App[Any], *, theme: str | None = None, glyphs: Glyphs = UNICODE
         app: the app; its widgets find their look by `look_of`.
         theme: one of THEME_NAMES; None takes the one that fits the terminal's colours.
         glyphs: the characters to draw with.
-        depth: the terminal's colours; None asks the terminal when the look is first needed.
+        depth: the terminal's colours; None asks the terminal, which an app that does not run yet only guesses at: tests
+            name both.
     """
     for each in textual_themes():
         app.register_theme(each)
     app.__dict__["_sysmon_glyphs"] = glyphs
-    app.__dict__["_sysmon_depth"] = depth = depth or detect_depth(app)
+    app.__dict__["_sysmon_depth"] = depth
     if theme is None:
-        theme = {"16": ANSI_NAME, "none": MONO_NAME}.get(depth, THEME_NAMES[0])
+        fitting = {"16": ANSI_NAME, "none": MONO_NAME}
+        theme = fitting.get(depth or detect_depth(app), THEME_NAMES[0])
     app.theme = theme
 
 
@@ -151,4 +156,9 @@ def set_glyphs(app: App[Any], glyphs: Glyphs) -> None:
 def look_of(app: App[Any]) -> Look:
     """The look that an app's widgets draw with now."""
     state = app.__dict__
-    return look(app.theme, state.get("_sysmon_depth", "truecolor"), state.get("_sysmon_glyphs", UNICODE))
+    depth: Depth | None = state.get("_sysmon_depth")
+    if depth is None:
+        depth = detect_depth(app)
+        if app.is_running:
+            state["_sysmon_depth"] = depth
+    return look(app.theme, depth, state.get("_sysmon_glyphs", UNICODE))

@@ -137,6 +137,7 @@ def heat_map(
         strips.append(strip(spans, width, palette.text, ellipsis=""))
     if group > 1 and len(strips) < height:
         note = f"each cell: the busiest of {group}"
+        note = note if len(note) <= width else f"max of {group}"
         strips.append(strip([(note, palette.faint)], width, palette.text, ellipsis=look.glyphs.ellipsis))
     return strips[:height]
 

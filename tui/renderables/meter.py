@@ -100,7 +100,7 @@ def parts_meter(parts: Sequence[tuple[float | None, Style]], width: int, *, tota
     if width <= 0:
         return []
     palette, glyphs = look.palette, look.glyphs
-    marks = (glyphs.bar_full, "=", "-", ":") if palette.colorless else (glyphs.bar_full,)
+    marks = glyphs.bar_parts if palette.colorless else (glyphs.bar_full,)
     spans: Spans = []
     done, drawn = 0.0, 0
     for index, (amount, style) in enumerate(parts):
@@ -163,12 +163,13 @@ def legend(entries: Sequence[tuple[str, Style]], width: int, *, look: Look) -> S
     palette, glyphs = look.palette, look.glyphs
     spans: Spans = []
     used = 0
-    for text, style in entries:
+    marks = glyphs.bar_parts if palette.colorless else (glyphs.bar_full,)
+    for index, (text, style) in enumerate(entries):
         size = width_of(text) + 2 + (2 if spans else 0)
         if used + size > width:
             break
         if spans:
             spans.append(("  ", palette.text))
-        spans += [(glyphs.bar_full, style), (f" {shorten(text, width)}", palette.dim)]
+        spans += [(marks[index % len(marks)], style), (f" {shorten(text, width)}", palette.dim)]
         used += size
     return strip(spans, width, palette.text)

@@ -24,6 +24,8 @@ def share(value: float, low: float, high: float) -> float:
         return 1.0
     if not value > low:
         return 0.0
+    if low == -math.inf:
+        return 1.0
     # Halved first: the span of two huge bounds may exceed what a float can hold.
     return (value / 2 - low / 2) / (high / 2 - low / 2)
 

@@ -118,10 +118,11 @@ class Panel(Widget, can_focus=True):
 
     def update_body(self) -> None:
         """Render anew and refresh the lines that changed."""
-        if self._drawn is None or not self.is_attached or not self.size:
+        if not self.is_attached:
+            self._drawn = None
             return
-        if not self._is_shown() or self._drawn[:2] != tuple(self.size):
-            # Nobody looks, or a resize is on its way: draw when asked.
+        if self._drawn is None or self._drawn[:2] != tuple(self.size) or not self._is_shown():
+            # Not drawn yet, a resize is on its way, or nobody looks: draw when asked.
             self._drawn = None
             self.refresh()
             return
