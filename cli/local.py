@@ -9,6 +9,7 @@ from collectors.base import Roots
 from collectors.identity import identify
 from collectors.registry import build
 from collectors.runner import Runner
+from sysmon.version import version
 
 if TYPE_CHECKING:
     from cli.context import Context
@@ -30,7 +31,7 @@ def make_runner(context: Context, *, interface: str | None = None) -> Runner:
     return Runner(
         made,
         context.catalogue,
-        identify(roots, context.places.state, context.clock),
+        identify(roots, context.places.state, version()),
         context.clock,
         intervals={name: each.interval for name, each in settings.items() if each.interval is not None},
         faults=faults,

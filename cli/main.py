@@ -29,7 +29,7 @@ ROOT = "cli.root"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command line; an error is one sentence on stderr and an exit status: 1, or 2 for what was asked wrongly."""
+    """Runs a command line; an error is one sentence on stderr and status 1, or 2 for a wrong request."""
     debug = "--debug" in arguments
     given = [argument for argument in arguments if argument != "--debug"]
     try:

@@ -1,0 +1,224 @@
+"""The station: ties sources to sinks. Frames go to history, alert rules and the stream; whoever watches gets them too.
+
+One station per process; the screen that records, the agent and the recorder are stations with different sinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sysmon.derive import State
+from sysmon.evidence import top
+from sysmon.frame import Frame
+from sysmon.records import Event, Evidence, Hello, HostInfo, Status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from alerts.engine import Engine, Outcome
+    from remote.feed import Feed
+    from sysmon.catalogue import Catalogue
+    from sysmon.clock import Clock
+    from sysmon.ports import History, Recorder, Source
+    from sysmon.records import Update
+
+EVIDENCE_ROWS = 10
+"""Processes kept of each order (cpu, memory, I/O) as evidence."""
+
+BACKLOG = 2048
+"""Updates that a watcher may lag behind; then the oldest frames are left out, which costs it resolution."""
+
+
+class Watcher:
+    """A source of what a station takes, for one screen in the same process."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._queue: deque[Update] = deque(station.present())
+        self._ready = asyncio.Event()
+        self._closed = False
+        self._ready.set()
+
+    def put(self, update: Update) -> None:
+        """Queues an update; never waits."""
+        if len(self._queue) >= BACKLOG:
+            stale = next((each for each in self._queue if isinstance(each, Frame) and not each.full), self._queue[0])
+            self._queue.remove(stale)
+        self._queue.append(update)
+        self._ready.set()
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Yields what is known already, then everything as it comes."""
+        while not self._closed:
+            while self._queue:
+                yield self._queue.popleft()
+            self._ready.clear()
+            if not self._queue and not self._closed:
+                await self._ready.wait()
+
+    async def close(self) -> None:
+        """Ends `updates`."""
+        self._closed = True
+        self._station.watchers.discard(self)
+        self._ready.set()
+
+
+class Station:
+    """Takes updates of any number of hosts.
+
+    Args:
+        catalogue: the metrics known; those of remote hosts are learnt from their `Hello`.
+        clock: for `received`.
+        recorder: keeps frames, events, alert states, evidence; None: nothing is kept.
+        engine: evaluates the rules of recorded hosts; None: no alerts here.
+        feed: serves frames on; None: nobody listens.
+        evidence: seconds between records of the busiest processes.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        *,
+        recorder: Recorder | None = None,
+        engine: Engine | None = None,
+        feed: Feed | None = None,
+        evidence: float = 30.0,
+    ) -> None:
+        self.catalogue = catalogue
+        self.clock = clock
+        self.recorder = recorder
+        self.engine = engine
+        self.feed = feed
+        self.watchers: set[Watcher] = set()
+        self.states: dict[str, State] = {}
+        self.infos: dict[str, HostInfo] = {}
+        self.statuses: dict[str, Status] = {}
+        self._evidence = evidence
+        self._evidence_at: dict[str, int] = {}
+
+    async def restore(self, history: History) -> None:
+        """Takes up the alert states that an earlier process recorded."""
+        if self.engine is None:
+            return
+        status = await history.spans()
+        last = max((span.end for span in status), default=None)
+        for event in self.engine.restore(await history.alerts(), last):
+            await self._take_event(event)
+        for state in self.engine.states:
+            self._publish(state)
+
+    def watch(self) -> Watcher:
+        """Returns a source of what this station takes from now on, beginning with what it knows."""
+        watcher = Watcher(self)
+        self.watchers.add(watcher)
+        return watcher
+
+    def present(self) -> list[Update]:
+        """Returns what a new watcher must know: hosts, how fresh they are, their full states, their alerts."""
+        known: list[Update] = [*self.infos.values(), *self.statuses.values()]
+        known += [full for state in self.states.values() if (full := state.full()) is not None]
+        if self.engine is not None:
+            known += self.engine.states
+        return known
+
+    async def run(self, source: Source, *, changed: Callable[[Update], Update | None] | None = None) -> None:
+        """Takes all updates of a source until it ends.
+
+        Args:
+            source: what yields.
+            changed: may change an update before it is taken, or leave it out by returning None.
+        """
+        async for update in source.updates():
+            kept = update if changed is None else changed(update)
+            if kept is not None:
+                await self.take(kept)
+
+    async def take(self, update: Update, *, late: bool = False) -> None:
+        """Hands one update to every sink."""
+        if isinstance(update, Frame):
+            await self._take_frame(update, late=late)
+        elif isinstance(update, HostInfo):
+            self.infos[update.id] = update
+            if self.recorder is not None:
+                await self.recorder.record_host(update)
+            self._publish(update)
+        elif isinstance(update, Event):
+            await self._take_event(update)
+        elif isinstance(update, Hello):
+            self.catalogue = self.catalogue.merged(update.metrics)
+            self._publish(update)
+        else:
+            if isinstance(update, Status):
+                self.statuses[update.host] = update
+            self._publish(update)
+
+    async def _take_frame(self, frame: Frame, *, late: bool) -> None:
+        if self.recorder is not None and frame.seq:
+            await self.recorder.record(frame, received=self.clock.now(), late=late)
+        if late:
+            if self.feed is not None:
+                self.feed.publish(frame, late=True)
+            return
+        self._publish(frame)
+        state = self.states.get(frame.host)
+        if state is None:
+            state = self.states[frame.host] = State(self.catalogue)
+        state.apply(frame)
+        if frame.tables.processes is not None:
+            await self._keep_evidence(frame, state)
+        if self.engine is not None:
+            info = self.infos.get(frame.host) or HostInfo(id=frame.host)
+            await self.settle(self.engine.evaluate(info, state))
+
+    async def settle(self, outcome: Outcome) -> None:
+        """Records and tells what the alert rules found."""
+        for event in outcome.events:
+            await self._take_event(event)
+        if outcome.states and self.recorder is not None:
+            await self.recorder.record_alerts(outcome.states)
+        for state in outcome.states:
+            self._publish(state)
+
+    async def _take_event(self, event: Event) -> None:
+        if self.recorder is not None:
+            await self.recorder.record_event(event)
+            if event.kind == "alert.firing" and event.host in self.states:
+                await self._record_evidence(event.host, event.time)
+        self._publish(event)
+
+    async def _keep_evidence(self, frame: Frame, state: State) -> None:
+        last = self._evidence_at.get(frame.host)
+        due = last is None or frame.monotonic < last or frame.monotonic - last >= self._evidence * 1e9 - 5e8
+        if self.recorder is not None and due and any(row.cpu is not None for row in state.processes):
+            self._evidence_at[frame.host] = frame.monotonic
+            await self._record_evidence(frame.host, frame.time)
+
+    async def _record_evidence(self, host: str, time: int) -> None:
+        rows = top(self.states[host].processes, EVIDENCE_ROWS)
+        if rows and self.recorder is not None:
+            await self.recorder.record_evidence(Evidence(host=host, time=time, processes=rows))
+
+    def _publish(self, update: Update) -> None:
+        if self.feed is not None:
+            self.feed.publish(update)
+        for watcher in self.watchers:
+            watcher.put(update)
+
+    async def close(self) -> None:
+        """Ends the watchers and lets the recorder commit."""
+        for watcher in list(self.watchers):
+            await watcher.close()
+        if self.recorder is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.recorder.close()
+
+
+def named(info: HostInfo, name: str, target: str) -> HostInfo:
+    """Gives a host its configured name and says where its frames come from."""
+    return msgspec.structs.replace(info, name=name, target=target)
