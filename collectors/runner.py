@@ -1,0 +1,396 @@
+"""The runner: reads every collector at its own pace and yields frames, never late because of one of them.
+
+A tick is a whole second of the wall clock. Collectors that do not block are read on the loop, one after the other; each
+that may block has a thread of its own. What such a thread brings within `GRACE` goes into the frame of its tick, what
+comes later into a later frame, stamped with the tick that asked. One that misses its deadline or fails is a fault,
+backs off, and is not started again before it has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from collectors._slots import Slot, Worker
+from collectors._ticks import Ticks
+from sysmon.catalogue import counter
+from sysmon.clock import SystemClock
+from sysmon.derive import State
+from sysmon.frame import Fault, Frame, Number, Tables
+from sysmon.records import Event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+
+    from collectors._slots import Outcome
+    from collectors.base import Collector, Reading
+    from collectors.identity import Identity
+    from sysmon.catalogue import Catalogue
+    from sysmon.clock import Clock
+    from sysmon.records import Update
+
+GRACE = 0.2
+"""Seconds that a frame waits for what may block."""
+
+FULL_TICKS = 60
+"""Ticks from one full frame to the next."""
+
+EVIDENCE_INTERVAL = 30.0
+"""Seconds between reads of expensive collectors while nobody looks."""
+
+PATIENCE = 1.0
+"""Seconds that `once` waits for what may block."""
+
+CLOCK_EVENT = 2000
+"""Milliseconds from which a step of the wall clock is told as an event."""
+
+_LARGEST = 1 << 63
+"""What a reading stays below, so that every format can hold it."""
+
+METRICS = (
+    counter(
+        "sysmon.ticks.missed",
+        "",
+        "Seconds without a sample: the machine slept, or was too busy to take one",
+        "the runner",
+        collector="runner",
+    ),
+)
+"""What the runner itself reports."""
+
+
+class Runner:
+    """The source of this host's frames. It is used by one loop: either `updates`, once, or `once`."""
+
+    def __init__(
+        self,
+        collectors: Iterable[Collector],
+        catalogue: Catalogue,
+        identity: Identity,
+        clock: Clock | None = None,
+        *,
+        intervals: Mapping[str, float] | None = None,
+        faults: Iterable[Fault] = (),
+        evidence: float = EVIDENCE_INTERVAL,
+        grace: float = GRACE,
+        run: str | None = None,
+    ) -> None:
+        """Makes a runner; nothing is read yet.
+
+        Args:
+            collectors: what is read.
+            catalogue: knows their metrics.
+            identity: of the host.
+            clock: the machine's by default.
+            intervals: seconds between reads by collector name, where not the collector's own.
+            faults: of collectors that are missing altogether; they are part of every full frame.
+            evidence: seconds between reads of expensive collectors that nobody watches.
+            grace: seconds that a frame waits for what may block.
+            run: 16 hex digits; drawn at random by default.
+        """
+        self.catalogue = catalogue
+        self.identity = identity
+        self.run = run or secrets.token_hex(8)
+        self._clock = clock or SystemClock()
+        self._ticks = Ticks(self._clock)
+        self._grace = grace
+        self._given_faults = [*identity.faults, *faults]
+        self._slots: dict[str, Slot] = {}
+        for collector in collectors:
+            interval = (intervals or {}).get(collector.name, collector.interval)
+            self._slots[collector.name] = Slot(collector, interval, evidence, phase=len(self._slots))
+        self._seq = 0
+        self._next_full = 0
+        self._intervals: dict[str, float] = {}
+        self._told_missed = -1
+        self._fresh: dict[str, Slot] = {}
+        self._arrived: list[tuple[Slot, Outcome, float]] = []
+        self._awaited: set[str] = set()
+        self._all_here: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places: dict[str, int] = {}
+        self._closing = False
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Yields the `HostInfo`, then a frame per tick, the first at once; an `Event` when the wall clock was set."""
+        yield self.identity.info
+        self._begin()
+        try:
+            while not self._closing:
+                frame = await self._tick(self._grace)
+                if frame is not None:
+                    yield frame
+                stepped = await self._ticks.next()
+                if abs(stepped) >= CLOCK_EVENT:
+                    yield self._clock_event(stepped)
+        finally:
+            self._stop()
+
+    async def close(self) -> None:
+        """Ends `updates`; reads that hang are left to their daemon threads."""
+        self._closing = True
+        self._ticks.stop()
+        self._stop()
+
+    async def once(self, spacing: float = 1.0) -> State:
+        """Samples everything twice, `spacing` seconds apart, so that rates are there.
+
+        Returns:
+            The state after the second sample. What did not answer within a second is a fault in it.
+        """
+        state = State(self.catalogue)
+        self._begin()
+        try:
+            began = self._clock.boottime()
+            await self._sample(state, self._grace)
+            await self._clock.sleep(spacing - (self._clock.boottime() - began) / 1e9)
+            self._take_arrived()
+            self._apply(state, self._frame(self._clock.boottime(), {}, full=False))
+            self._ticks.align()
+            for slot in self._slots.values():
+                slot.due = self._ticks.number
+            await self._sample(state, max(self._grace, PATIENCE), everything=True)
+            now = self._clock.boottime()
+            for slot in self._slots.values():
+                if slot.busy and not slot.late:
+                    slot.expire(now, self._ticks.number)
+                    self._fresh[slot.name] = slot
+            self._apply(state, self._frame(now, {}, full=False))
+        finally:
+            self._stop()
+        return state
+
+    @contextlib.contextmanager
+    def watch(self, name: str, interval: float = 1.0) -> Iterator[None]:
+        """Has an expensive collector read every `interval` seconds while the context is open.
+
+        Never faster than configured; others are not affected. A collector that is not there is not an error: there is
+        nothing to look at then.
+        """
+        slot = self._slots.get(name)
+        if slot is None:
+            yield
+            return
+        slot.watchers.append(interval)
+        slot.retime(self._ticks.number)
+        try:
+            yield
+        finally:
+            slot.watchers.remove(interval)
+            slot.retime(self._ticks.number)
+
+    def set_interval(self, name: str, seconds: float) -> None:
+        """Changes the seconds between a collector's reads; of an expensive one, between reads while somebody looks.
+
+        Raises:
+            KeyError: there is no such collector.
+        """
+        slot = self._slots[name]
+        slot.configured = max(1.0, seconds)
+        slot.retime(self._ticks.number)
+
+    @property
+    def intervals(self) -> dict[str, float]:
+        """Collector -> seconds between its reads now."""
+        return {name: slot.interval for name, slot in self._slots.items()} | {"runner": float(FULL_TICKS)}
+
+    def _begin(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ticks.align()
+        self._next_full = self._ticks.number
+
+    def _stop(self) -> None:
+        for slot in self._slots.values():
+            slot.stop()
+
+    async def _tick(self, grace: float, *, everything: bool = False) -> Frame | None:
+        """Reads what is due; returns the frame, or None where there is nothing to tell."""
+        began = time.perf_counter()
+        asked, number = self._clock.boottime(), self._ticks.number
+        self._take_arrived()
+        awaited = self._awaited
+        awaited.clear()
+        for slot in self._slots.values():
+            if slot.busy:
+                if not slot.late and asked - slot.asked >= slot.deadline:
+                    slot.expire(asked, number)
+                    self._fresh[slot.name] = slot
+            elif slot.collector.blocking and slot.due <= number:
+                if everything or slot.cost <= grace:
+                    awaited.add(slot.name)
+                self._start(slot, asked)
+        for slot in self._slots.values():
+            if slot.due <= number and not slot.collector.blocking:
+                self._read(slot, asked)
+        cost = time.perf_counter() - began
+        if awaited and grace > 0:
+            await self._wait(grace)
+            self._take_arrived()
+        began = time.perf_counter()
+        full = number >= self._next_full
+        frame = self._frame(asked, {}, full=full)
+        if frame is not None:
+            frame.cost["runner"] = round(cost + time.perf_counter() - began, 5)
+        return frame
+
+    async def _sample(self, state: State, grace: float, *, everything: bool = False) -> None:
+        self._apply(state, await self._tick(grace, everything=everything))
+
+    @staticmethod
+    def _apply(state: State, frame: Frame | None) -> None:
+        if frame is not None:
+            state.apply(frame)
+
+    def _read(self, slot: Slot, asked: int) -> None:
+        began = time.perf_counter()
+        outcome: Outcome
+        try:
+            outcome = slot.collector.read()
+        except Exception as error:
+            outcome = slot.collector.fault(error)
+        slot.asked = asked
+        self._take(slot, outcome, time.perf_counter() - began)
+
+    def _start(self, slot: Slot, asked: int) -> None:
+        if slot.worker is None:
+            slot.worker = Worker(slot.collector, self._deliver_for(slot))
+        slot.start(asked)
+
+    def _deliver_for(self, slot: Slot) -> Callable[[int, Outcome, float], None]:
+        loop = self._loop
+        assert loop is not None
+
+        def deliver(token: int, outcome: Outcome, seconds: float) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._receive, slot, token, outcome, seconds)
+
+        return deliver
+
+    def _receive(self, slot: Slot, token: int, outcome: Outcome, seconds: float) -> None:
+        if not slot.returned(token):
+            return
+        self._arrived.append((slot, outcome, seconds))
+        self._awaited.discard(slot.name)
+        if not self._awaited and self._all_here is not None and not self._all_here.done():
+            self._all_here.set_result(None)
+
+    async def _wait(self, seconds: float) -> None:
+        """Waits until what was started at this tick is there, `seconds` at most."""
+        loop = asyncio.get_running_loop()
+        self._all_here = loop.create_future()
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({timer, self._all_here}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            self._all_here = None
+
+    def _take_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for slot, outcome, seconds in arrived:
+            self._take(slot, outcome, seconds)
+
+    def _take(self, slot: Slot, outcome: Outcome, seconds: float) -> None:
+        """Folds the outcome of a read into its slot."""
+        slot.cost = seconds
+        self._fresh[slot.name] = slot
+        if isinstance(outcome, Fault):
+            slot.failed(outcome, self._ticks.number)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            self._settle(slot.name, outcome)
+            slot.succeeded(outcome, self._ticks.number)
+
+    def _settle(self, name: str, reading: Reading) -> None:
+        """Rounds gauges to their metric's precision, and takes out what is no finite number."""
+        places = self._places
+        bad: list[str] = []
+        values = reading.values
+        for key, value in values.items():
+            kind = type(value)
+            if kind is int and -_LARGEST < value < _LARGEST:
+                continue
+            if kind is not float or not -_LARGEST < value < _LARGEST:
+                bad.append(key)
+                continue
+            decimals = places.get(key)
+            if decimals is None:
+                decimals = self._places_of(key)
+            if decimals > 0:
+                values[key] = round(value, decimals)
+            else:
+                number = round(value, -decimals)
+                values[key] = int(number) if number == int(number) else number
+        for key in bad:
+            message = f"the collector gave {values.pop(key)!r} for {key}, which is not a finite number"
+            reading.faults.append(Fault(name, "failed", message))
+
+    def _places_of(self, key: str) -> int:
+        """Returns the decimals that `Catalogue.rounded` keeps; negated where it makes integers of whole values."""
+        if len(self._places) > 50_000:
+            self._places.clear()
+        metric = self.catalogue.of_key(key)
+        if metric is None:
+            return 6
+        decimals = metric.precision if metric.kind == "gauge" else max(metric.precision, 6)
+        self._places[key] = decimals = -decimals if metric.precision == 0 else decimals
+        return decimals
+
+    def _frame(self, asked: int, cost: dict[str, float], *, full: bool) -> Frame | None:
+        """Builds the frame of what is fresh, or of all that is valid; None where there is nothing."""
+        fresh, self._fresh = self._fresh, {}
+        intervals = self.intervals
+        retimed = intervals != self._intervals
+        missed = self._ticks.missed != self._told_missed
+        if not (fresh or full or missed):
+            return None
+        readings: dict[str, Number] = {}
+        reads: dict[str, int] = {}
+        tables = Tables()
+        faults = list(self._given_faults) if full else []
+        for slot in self._slots.values() if full else fresh.values():
+            faults += slot.faults
+            if slot.reading is not None and (slot.valid(asked) if full else not slot.broken):
+                readings.update(slot.reading.values)
+                reads[slot.name] = slot.read_at
+                if slot.has_tables:
+                    tables = tables.merged(slot.reading.tables)
+        for slot in fresh.values():
+            cost[slot.name] = round(slot.cost, 5)
+        if full or missed:
+            readings["sysmon.ticks.missed"] = self._ticks.missed
+            reads["runner"] = asked
+            self._told_missed = self._ticks.missed
+        if full:
+            self._next_full = self._ticks.number + FULL_TICKS
+        self._intervals = intervals
+        self._seq += 1
+        return Frame(
+            host=self.identity.host,
+            boot=self.identity.boot,
+            run=self.run,
+            seq=self._seq,
+            time=self._ticks.stamp,
+            monotonic=asked,
+            readings=readings,
+            reads=reads,
+            full=full,
+            intervals=intervals if full or retimed else {},
+            tables=tables,
+            faults=faults,
+            cost=cost,
+        )
+
+    def _clock_event(self, stepped: int) -> Event:
+        return Event(
+            id=f"{self.run}-clock-{self._ticks.number}",
+            time=self._ticks.stamp,
+            host=self.identity.host,
+            kind="clock",
+            message=f"the wall clock was set {'forward' if stepped > 0 else 'back'} by {abs(stepped) / 1000:.1f} s",
+            value=stepped / 1000,
+        )
