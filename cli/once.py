@@ -39,15 +39,16 @@ def run_once(context: Context, options: argparse.Namespace) -> int:
     else:
         print("\n".join(report(info, state)))
     sys.stdout.flush()
-    _leave_hung_threads()
+    leave_hung_threads(0)
     return 0
 
 
-def _leave_hung_threads() -> None:
-    """Ends at once where a collector's thread hangs in the kernel: nobody waits for it."""
-    if any(thread.daemon and thread.name.startswith("sysmon-") for thread in threading.enumerate()):
+def leave_hung_threads(status: int) -> None:
+    """Ends at once where a collector's thread still reads: nobody waits for it."""
+    if any(thread.daemon and thread is not threading.current_thread() for thread in threading.enumerate()):
+        sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
 
 
 async def _local(context: Context, interface: str | None) -> tuple[HostInfo, State]:

@@ -152,6 +152,9 @@ class Station:
             await self._take_event(update)
         elif isinstance(update, Hello):
             self.catalogue = self.catalogue.merged(update.metrics)
+            if self.recorder is not None:
+                for info in update.hosts:
+                    await self.recorder.record_metrics(info.id, update.metrics)
             self._publish(update)
         else:
             if isinstance(update, Status):

@@ -114,6 +114,10 @@ class Recorder(Protocol):
         """Takes what is known about a host."""
         ...
 
+    async def record_metrics(self, host: str, metrics: Sequence[Metric]) -> None:
+        """Takes catalogue entries that a host's frames need and this process may not know."""
+        ...
+
     async def record_event(self, event: Event) -> None:
         """Takes an event; one with a known id is ignored."""
         ...

@@ -1,0 +1,37 @@
+"""`sysmon --agent`: serves this host's frames on loopback and keeps their history, so that readers can fetch what they
+missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cli.once import leave_hung_threads
+from remote.listen import check_listen
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cli.context import Context
+
+
+def run_agent(context: Context, options: argparse.Namespace) -> int:
+    """Runs until SIGTERM or SIGINT; returns the exit status."""
+    from cli.serving import run_service
+
+    settings = context.config.agent
+    listen = check_listen(options.listen or settings.listen)
+    status = asyncio.run(
+        run_service(
+            context,
+            "agent",
+            listen=listen,
+            port=settings.port if options.port is None else options.port,
+            socket=context.places.socket,
+            interface=options.interface,
+            record=not options.no_history,
+        )
+    )
+    leave_hung_threads(status)
+    return status

@@ -1,0 +1,125 @@
+"""What the agent and the recorder share: this host's frames recorded, alerted on and served, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from alerts.engine import Engine
+from cli.local import make_runner
+from cli.recording import open_archive
+from cli.station import Station
+from remote.feed import Feed
+from remote.server import build_app, serve
+from sysmon.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from cli.context import Context
+    from cli.recording import Archive
+    from collectors.runner import Runner
+
+
+def say(*lines: str) -> None:
+    """Prints lines to stderr; a closed one is no reason to stop."""
+    with contextlib.suppress(OSError):
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+
+class Tables:
+    """Has expensive tables collected while somebody asks for them."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._open: dict[str, contextlib.ExitStack] = {}
+
+    def watch(self, tables: frozenset[str] | set[str]) -> None:
+        """Takes the set of tables that is now asked for."""
+        for name in tables - self._open.keys():
+            stack = self._open[name] = contextlib.ExitStack()
+            stack.enter_context(self._runner.watch(name))
+        for name in self._open.keys() - tables:
+            self._open.pop(name).close()
+
+
+async def run_service(
+    context: Context,
+    who: str,
+    *,
+    listen: str | None,
+    port: int,
+    socket: Path | None,
+    interface: str | None = None,
+    record: bool = True,
+    strict: bool = False,
+    extras: Sequence[Callable[[Station, Archive], Coroutine[object, object, None]]] = (),
+) -> int:
+    """Collects this host, keeps its history, evaluates its rules and serves it until SIGTERM or SIGINT.
+
+    Args:
+        context: paths, catalogue, configuration.
+        who: agent or recorder.
+        listen: address served on, or None for the Unix socket alone.
+        port: TCP port.
+        socket: path of the Unix socket, or None.
+        interface: a glob over network interfaces, or None.
+        record: False keeps no history.
+        strict: whether it is an error that nothing can be recorded.
+        extras: further tasks of the same life, such as one per remote host.
+
+    Returns:
+        The exit status.
+    """
+    archive = open_archive(context, who, record=record, strict=strict)
+    say(*(f"sysmon: {notice}" for notice in archive.notices))
+    runner = make_runner(context, interface=interface)
+    tables = Tables(runner)
+    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=tables.watch)
+    engine = None if archive.recorder is None else Engine(context.config.rules, context.catalogue, context.clock)
+    station = Station(
+        context.catalogue,
+        context.clock,
+        recorder=archive.recorder,
+        engine=engine,
+        feed=feed,
+        evidence=context.config.history.evidence,
+    )
+    if archive.history is not None:
+        await station.restore(archive.history)
+    app = build_app(feed, archive.history, clock=context.clock)
+
+    def started(bound: int | None) -> None:
+        where = f"http://{listen}:{bound}" if bound is not None else f"unix://{socket}"
+        kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
+        say(f"sysmon {who}: serving {runner.identity.info.label} on {where}{kept}")
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    jobs = [
+        asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
+        asyncio.create_task(station.run(runner), name="collect"),
+        *(asyncio.create_task(extra(station, archive), name="host") for extra in extras),
+    ]
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        done, _ = await asyncio.wait([*jobs, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for job in done:
+            if job is not stopped:
+                job.result()
+        return 0
+    finally:
+        await runner.close()
+        for job in (*jobs, stopped):
+            job.cancel()
+        await asyncio.gather(*jobs, stopped, return_exceptions=True)
+        await station.close()
+        if archive.history is not None:
+            await archive.history.close()
