@@ -26,9 +26,9 @@ class Border:
     thumb: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Glyphs:
-    """One set of characters. Every string is one cell wide unless its name is a plural.
+    """One set of characters, equal only to itself. Strings are one cell wide, those of trees three.
 
     `graph` says how graphs are drawn; `spark` and `heat` rise from lowest to highest; `heat_cell` stands for any level
     where colours tell levels apart; `bar_parts` tell the parts of a meter apart where colours do not; `severity_*`

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 from textual.strip import Strip
 
-from tui.renderables.text import Span, Spans, blank, shorten, spans_width, width_of
+from tui.renderables.text import Span, Spans, blank, clean, shorten, spans_width, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,7 @@ def rule(
     opened, closed = (pieces.foot_open, pieces.foot_close) if bottom else (pieces.title_open, pieces.title_close)
     if width < 2:
         return blank(width, edge), [(0, 0)] * (len(left) + len(right))
+    left, right = ([[(clean(text), style) for text, style in label] for label in labels] for labels in (left, right))
     room = width - 4
     head: Spans = []
     tail: Spans = []

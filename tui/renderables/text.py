@@ -24,11 +24,19 @@ def width_of(text: str) -> int:
     return len(text) if text.isascii() and text.isprintable() else cell_len(text)
 
 
+_JOINER, _EMOJI_STYLE = "\u200d", "\ufe0f"
+
+
 def clean(text: str) -> str:
-    """Replace what a terminal would not print as one or two cells (controls, line ends) by spaces."""
-    if text.isprintable():
+    """Replace what a terminal would not print as cells (controls, line ends) by spaces.
+
+    Zero-width joiners and emoji selectors are dropped: terminals disagree about the width of what they join, and text
+    that carries them is measured differently in parts than as a whole.
+    """
+    if text.isprintable() and _EMOJI_STYLE not in text:
         return text
-    return "".join(char if char.isprintable() else " " for char in text)
+    kept = text.replace(_JOINER, "").replace(_EMOJI_STYLE, "")
+    return "".join(char if char.isprintable() else " " for char in kept)
 
 
 def take(text: str, width: int) -> str:
@@ -100,6 +108,7 @@ def fit_spans(spans: Sequence[Span], width: int, fill: Style, *, align: Align = 
     """Give a row of spans exactly `width` cells, cutting the last that fits and padding in the `fill` style."""
     if width <= 0:
         return []
+    spans = [(clean(text), style) for text, style in spans]
     total = spans_width(spans)
     if total == width:
         return [span for span in spans if span[0]]

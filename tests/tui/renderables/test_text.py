@@ -54,3 +54,13 @@ def test_a_strip_joins_neighbours_of_one_style() -> None:
     line = strip([("a", PALETTE.text), ("b", PALETTE.text), ("c", PALETTE.dim)], 5, PALETTE.text)
     assert [segment.text for segment in line] == ["ab", "c", "  "]
     assert line.cell_length == 5
+
+
+@pytest.mark.parametrize("text", ["👨‍👩‍👧 family", "❤️ heart", "🇩🇪🇫🇷", "é combined", "‍joiner", "⚠️⚠️⚠️"])
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
+def test_joined_characters_keep_the_width(text: str, width: int) -> None:
+    aligns: tuple[Align, ...] = ("left", "right")
+    for align in aligns:
+        for spans in ([(fit(text, width), PALETTE.text), ("|", PALETTE.dim)], [(text, PALETTE.text)]):
+            line = strip(spans, width + 1, PALETTE.text, align=align)
+            assert sum(segment.cell_length for segment in line) == line.cell_length == width + 1
