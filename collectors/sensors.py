@@ -5,6 +5,7 @@ Options: `exclude` holds globs on instances; `peripherals = true` adds the batte
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 RESCAN = 12
 """Reads after which the sensors are looked for anew, though no chip came or went: limits change, labels too."""
 
+SUPPLY = "power_supply"
 METRIC = {"temp": "temperature", "fan": "fan.speed", "power": "power.draw"}
 
 
@@ -57,32 +59,26 @@ class SensorsCollector(Collector):
     blocking = True
     metrics = (
         gauge("temperature", "celsius", "Temperature", "hwmon, thermal zones", precision=1, instance="sensor"),
-        gauge(
-            "temperature.high", "celsius", "Temperature from which it is high", "hwmon", precision=1, instance="sensor"
-        ),
-        gauge("temperature.critical", "celsius", "Temperature that harms", "hwmon", precision=1, instance="sensor"),
+        gauge("temperature.high", "celsius", "Begin of what is high", "hwmon", precision=1, instance="sensor"),
+        gauge("temperature.critical", "celsius", "Begin of what harms", "hwmon", precision=1, instance="sensor"),
         gauge("fan.speed", "rpm", "Turns per minute", "hwmon", instance="sensor"),
         gauge("power.draw", "watts", "Power that a part draws", "hwmon", precision=2, instance="sensor"),
-        counter(
-            "power.energy", "joules", "Energy drawn; begins anew every hour or so", "powercap (RAPL)", instance="zone"
-        ),
+        counter("power.energy", "joules", "Energy drawn; begins anew every hour or so", "RAPL", instance="zone"),
         rate("power.zone", "power.energy", "watts", "Power that a part of the processor draws", instance="zone"),
-        gauge(
-            "battery.charge", "ratio", "Charge of what it can hold now", "power_supply", precision=4, instance="battery"
-        ),
-        gauge("battery.health", "ratio", "What it can hold of what it was made for", precision=4, instance="battery"),
-        gauge("battery.cycles", "", "Charge cycles", "power_supply", instance="battery"),
+        gauge("battery.charge", "ratio", "Charge of what it can hold now", SUPPLY, precision=4, instance="battery"),
+        gauge("battery.health", "ratio", "What it holds of what it once did", SUPPLY, precision=4, instance="battery"),
+        gauge("battery.cycles", "", "Charge cycles", SUPPLY, instance="battery"),
         gauge(
             "battery.power",
             "watts",
             "Power drawn from the battery; below 0 while it is charged",
-            "power_supply",
+            SUPPLY,
             precision=3,
             instance="battery",
         ),
-        gauge("battery.remaining", "seconds", "Time until it is empty at the present draw", instance="battery"),
-        gauge("battery.time_to_full", "seconds", "Time until it is full at the present charge", instance="battery"),
-        gauge("power.online", "", "1 where mains feeds the machine, 0 where not", "power_supply", instance="supply"),
+        gauge("battery.remaining", "seconds", "Time until it is empty at the present draw", SUPPLY, instance="battery"),
+        gauge("battery.time_to_full", "seconds", "Time until it is full at this charge", SUPPLY, instance="battery"),
+        gauge("power.online", "", "1 where mains feeds the machine, 0 where not", SUPPLY, instance="supply"),
     )
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
@@ -111,10 +107,14 @@ class SensorsCollector(Collector):
         reading = Reading(dict(self._limits))
         for sensor in self._sensors:
             self._read_sensor(sensor, reading)
+        refused = False
         for key, path in self._zones:
             energy = number(path)
             if energy is not None and energy >= 0:
                 reading.values[key] = energy / 1e6
+            refused = refused or (energy is None and os.path.exists(path))
+        if refused:
+            reading.faults.append(Fault(self.name, "denied", "the processor's energy may be read by root only"))
         supplies = read_supplies(self._sys, self._peripherals)
         reading.values.update({key: value for key, value in supplies.items() if self._wanted(key.split(":", 1)[1])})
         if not reading.values and not reading.faults:
@@ -130,13 +130,10 @@ class SensorsCollector(Collector):
                 if degrees is not None:
                     self._limits[f"{metric}:{sensor.instance}"] = degrees
         powercap = f"{self._sys}/class/powercap"
-        zones = [name for name in entries(powercap) if ":" in name]
-        names = {zone: _zone_name(powercap, zone) for zone in zones}
-        self._zones = [
-            (f"power.energy:{names[zone]}", f"{powercap}/{zone}/energy_uj")
-            for zone in zones
-            if list(names.values()).count(names[zone]) == 1 and self._wanted(names[zone])
-        ]
+        # The same package shows twice on some machines, by register and by memory-mapped I/O.
+        zones = sorted((name for name in entries(powercap) if ":" in name), key=lambda name: ("mmio" in name, name))
+        found = {f"power.energy:{_zone_name(powercap, zone)}": f"{powercap}/{zone}/energy_uj" for zone in zones[::-1]}
+        self._zones = [(key, path) for key, path in found.items() if self._wanted(key.split(":", 1)[1])]
 
     def _wanted(self, instance: str) -> bool:
         return not any(fnmatchcase(instance, pattern) for pattern in self._exclude)
@@ -144,13 +141,12 @@ class SensorsCollector(Collector):
     def _read_sensor(self, sensor: Sensor, reading: Reading) -> None:
         key = f"{METRIC[sensor.kind]}:{sensor.instance}"
         if sensor.power and text(sensor.power) in ("suspended", "suspending"):
-            return
-        raw = number(sensor.path)
+            raw, silent = None, "sleeps, and is not woken"
+        else:
+            raw, silent = number(sensor.path), "tells nothing now"
         if raw is None:
             if key in self._good:
-                reading.faults.append(
-                    Fault(self.name, "no_data", f"{sensor.path} ({sensor.instance}) tells nothing now")
-                )
+                reading.faults.append(Fault(self.name, "no_data", f"{sensor.instance} {silent} ({sensor.path})"))
             return
         value = value_of(sensor.kind, raw)
         # Exactly 0 °C is what an input says that nothing is connected to; one that has shown a temperature is believed.
