@@ -2,8 +2,8 @@
 
 Only `stat` is read of every process each time. What rarely changes (user, command line, container, unit) is read once
 per process, again soon after it appeared (it may yet exec or be moved), when its name changes, and about every 45 s;
-bytes of storage are read of those that ran, and of all where there are few. A process of which nothing changed gives the
-very row of the previous read, so that readers can skip it by identity.
+bytes of storage are read of those that ran, and of all where there are few. A process of which nothing changed gives
+the very row of the previous read, so that readers can skip it by identity.
 """
 
 from __future__ import annotations
@@ -89,10 +89,7 @@ class Processes(Collector):
     interval = 1.0
     blocking = True
     expensive = True
-    metrics = (
-        gauge("processes.threads", "", "Threads of all processes", "/proc/PID/stat"),
-        gauge("processes.zombies", "", "Processes that ended and were not yet waited for", "/proc/PID/stat"),
-    )
+    metrics = (gauge("processes.zombies", "", "Processes that ended and were not yet waited for", "/proc/PID/stat"),)
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
         super().__init__(roots, options)
@@ -320,7 +317,6 @@ def _spread(pid: str, seconds: float) -> float:
 
 def _totals(rows: list[ProcessRow]) -> dict[str, int | float]:
     return {
-        "processes.threads": sum([row.threads for row in rows]),
         "processes.zombies": sum([row.state == "Z" for row in rows]),
     }
 
