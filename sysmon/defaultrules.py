@@ -84,7 +84,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="oom-kill",
-        metric="memory.oom_kills.rate",
+        metric="memory.oom_kill_rate",
         above=0.0,
         keep=5 * _MINUTE,
         severity="critical",

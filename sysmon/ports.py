@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from sysmon.catalogue import Metric
     from sysmon.frame import Frame, ProcessRow
     from sysmon.records import (
         AlertState,

@@ -50,7 +50,7 @@ _CHECKS = (
     _Check("pressure.memory.full", 0.05, 0.2, _percent("thrashing: all tasks wait for memory {value} of the time")),
     _Check("pressure.io.full", 0.2, 0.5, _percent("all tasks wait for disks {value} of the time")),
     _Check("pressure.cpu.some", 0.5, 0.9, _percent("tasks wait for a CPU {value} of the time")),
-    _Check("memory.oom_kills.rate", 0.0, 0.0, lambda _, value: "the kernel is killing processes for want of memory"),
+    _Check("memory.oom_kill_rate", 0.0, 0.0, lambda _, value: "the kernel is killing processes for want of memory"),
     _Check("memory.utilization", 0.92, 0.97, _percent("memory {value} used")),
     _Check("swap.utilization", 0.8, 0.95, _percent("swap {value} used")),
     _Check("cpu.steal", 0.1, 0.3, _percent("the hypervisor takes {value} of the CPU")),
@@ -62,6 +62,9 @@ _CHECKS = (
     _Check("net.drops", 10.0, 1000.0, lambda instance, value: f"{instance}: {value:.0f} drops/s"),
     _Check("temperature", 90.0, 100.0, lambda instance, value: f"{instance} at {value:.0f} °C"),
 )
+
+METRICS = tuple(check.metric for check in _CHECKS)
+"""The metrics judged without an alert rule, in the order in which they matter."""
 
 
 def findings(state: State, alerts: Iterable[AlertState] = ()) -> list[Finding]:
