@@ -222,6 +222,15 @@ def records(structs: Iterable[T], path: str = "$") -> list[T]:
     return [record(struct, f"{path}[]") for struct in structs]
 
 
+def value(found: T, path: str = "$") -> T:
+    """Returns a decoded answer, a struct, a list of them or a plain value, cleaned.
+
+    Raises:
+        MalformedInput: as `record`.
+    """
+    return text(found, MAX_TEXT) if isinstance(found, str) else _inner(found, path)  # type: ignore[return-value]
+
+
 def _inner(value: Any, path: str) -> Any:
     if isinstance(value, Frame):
         return Cleaner().frame(value)

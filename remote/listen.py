@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from remote.target import DEFAULT_PORT
 from sysmon.errors import SysmonError, UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-DEFAULT_PORT = 8200
-"""Port of agents and hubs."""
 SEND_BUFFER = 128 << 10
 """Bytes the kernel may hold for one reader that does not read."""
 MAX_HEAD = 16 << 10

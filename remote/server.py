@@ -14,8 +14,9 @@ from remote import listen as listening
 from remote import wire
 from remote.feed import Feed, TooManyStreams, UnknownHost
 from remote.guard import Guard
-from remote.listen import DEFAULT_PORT, check_listen
+from remote.listen import check_listen
 from remote.routes import Routes
+from remote.target import DEFAULT_PORT
 from sysmon.clock import SystemClock
 from sysmon.errors import StoreError, SysmonError, UsageError
 

@@ -1,0 +1,125 @@
+"""How fresh a remote host's data is, and when to try again: pure judgement on times of this side's boot clock."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from sysmon.records import Liveness
+
+SECOND = 1_000_000_000
+"""Nanoseconds."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long is too long, in seconds.
+
+    Attributes:
+        deadline: without a complete event a connection is given up; three heartbeats.
+        late: intervals without a frame after which a host is late. `stale`, `offline`: seconds.
+        first, most: bounds of the back-off.
+        settled: a connection that lived so long clears the record of earlier misbehaviour.
+        tick: between two judgements.
+    """
+
+    deadline: float = 15.0
+    late: float = 3.0
+    stale: float = 15.0
+    offline: float = 30.0
+    first: float = 0.5
+    most: float = 30.0
+    settled: float = 60.0
+    tick: float = 1.0
+
+
+def judge(
+    patience: Patience,
+    *,
+    now: int,
+    seen: int | None,
+    since: int,
+    interval: float,
+    connected: bool,
+    refused: bool,
+    broken: bool,
+    problem: str,
+) -> tuple[Liveness, str]:
+    """Returns a host's state and the words for it.
+
+    Args:
+        patience: how long is too long.
+        now: boot clock, nanoseconds.
+        seen: when its last frame came, or None.
+        since: when this side began to try, or was first connected.
+        interval: seconds between its frames.
+        connected: whether the stream is open.
+        refused: whether the last attempt to connect failed at once.
+        broken: whether the peer sent what it should not have.
+        problem: what went wrong last, or ''.
+    """
+    if seen is None:
+        if connected:
+            waited = (now - since) / SECOND
+            return ("stale", "connected, but no frame has come") if waited > patience.stale else ("connecting", "")
+        return ("offline", problem) if problem else ("connecting", "")
+    age = (now - seen) / SECOND
+    late = patience.late * interval
+    stale = max(patience.stale, 2 * late)
+    if not connected and broken:
+        return ("offline" if age > late else "late"), problem
+    if not connected and (age > max(patience.offline, stale) or (refused and age > late)):
+        return "offline", problem or "the connection is lost"
+    if age > stale:
+        return "stale", problem if not connected else "connected, but frames have stopped"
+    if age > late:
+        return "late", problem if not connected else "a frame is overdue"
+    return "live", ""
+
+
+class Backoff:
+    """Delays with full jitter, doubling from `first` to `most`; success starts over, misbehaviour is kept in mind."""
+
+    def __init__(self, patience: Patience, rng: random.Random | None = None) -> None:
+        self._patience = patience
+        self._random = rng or random.Random()
+        self._attempt = 0
+        self._offences = 0
+
+    def next(self, *, offence: bool = False) -> float:
+        """Returns the seconds to wait now.
+
+        Args:
+            offence: the peer did not merely vanish but sent what it should not.
+        """
+        if offence:
+            self._offences += 1
+        ceiling = self._patience.first * 2.0 ** min(max(self._attempt, self._offences), 16)
+        self._attempt += 1
+        return self._random.uniform(0.1 if offence else 0.0, 1.0) * min(self._patience.most, ceiling)
+
+    def succeeded(self, lived: float) -> None:
+        """Notes that a connection gave frames, and has lived for so many seconds."""
+        self._attempt = 0
+        if lived >= self._patience.settled:
+            self._offences = 0
+
+
+class Skew:
+    """A peer's clock minus ours, as the median of its last heartbeats, in milliseconds."""
+
+    def __init__(self, size: int = 15) -> None:
+        self._seen: deque[int] = deque(maxlen=size)
+
+    def add(self, theirs: int, ours: int) -> None:
+        """Takes one heartbeat: its time, and ours on its arrival."""
+        self._seen.append(theirs - ours)
+
+    @property
+    def value(self) -> int | None:
+        """The median, or None before the first."""
+        return round(median(self._seen)) if self._seen else None

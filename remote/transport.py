@@ -1,0 +1,244 @@
+"""HTTP as a client, and the one place that imports httpx: bounded answers, bounded streams, errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.cookiejar
+import ssl
+import zlib
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreError, Unauthorized, Unreachable
+from sysmon.frame import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from remote.target import Target
+
+CONNECT_SECONDS = 5.0
+"""Seconds a connection may take."""
+HEAD_SECONDS = 10.0
+"""Seconds until the answer's headers are there, connection included."""
+MAX_BODY = 64 << 20
+"""Bytes of one answer at most, decompressed."""
+MAX_ERROR = 16 << 10
+"""Bytes read of an answer that is an error."""
+PIECE = 256 << 10
+"""Bytes decompressed at once at most."""
+BOMB_FROM = 8 << 20
+BOMB_RATIO = 400
+"""An answer of `BOMB_FROM` bytes may not be more than `BOMB_RATIO` times its compressed size; frames reach 15 to 80."""
+
+
+class Inflater:
+    """Decompresses gzip in bounded pieces.
+
+    Raises:
+        MalformedInput: not gzip, or it swells beyond what frames can.
+    """
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._in = 0
+        self._out = 0
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Yields what a chunk holds, at most `PIECE` bytes each."""
+        self._in += len(chunk)
+        while chunk:
+            try:
+                piece = self._stream.decompress(chunk, PIECE)
+            except zlib.error as error:
+                raise MalformedInput(f"compressed answer: {error}") from None
+            self._out += len(piece)
+            if self._out > BOMB_FROM and self._out > BOMB_RATIO * self._in:
+                raise MalformedInput(f"compressed answer: {self._in} bytes swell to more than {self._out}")
+            if piece:
+                yield piece
+            chunk = self._stream.unconsumed_tail
+            if self._stream.eof:
+                if self._stream.unused_data:
+                    raise MalformedInput("compressed answer: there is something behind its end")
+                break
+
+
+class Connections:
+    """The HTTP connections of all agents of this process: one client, and one more per Unix socket."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    def client(self, target: Target) -> httpx.AsyncClient:
+        """Returns the client that reaches a target."""
+        found = self._clients.get(target.socket)
+        if found is None:
+            # Plain HTTP needs no certificates: an empty context spares the 26 ms of loading them, and trusts nobody.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=10.0)
+            transport = httpx.AsyncHTTPTransport(
+                verify=context, limits=limits, uds=target.socket or None, trust_env=False
+            )
+            jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+            found = self._clients[target.socket] = httpx.AsyncClient(
+                transport=transport,
+                cookies=jar,
+                follow_redirects=False,
+                trust_env=False,
+                timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, write=CONNECT_SECONDS),
+                headers={"user-agent": "sysmon", "accept-encoding": "gzip"},
+            )
+        return found
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+
+class Endpoint:
+    """One server, asked over shared connections."""
+
+    def __init__(self, target: Target, connections: Connections) -> None:
+        self.target = target
+        self._connections = connections
+
+    async def get(
+        self, path: str, params: Sequence[tuple[str, str]] = (), *, deadline: float, accept: str = "application/json"
+    ) -> bytes:
+        """Returns the body of an answer.
+
+        Raises:
+            Unreachable: no connection, or no complete answer within `deadline` seconds.
+            ProtocolMismatch: it is no sysmon. Unauthorized, RemoteError, StoreError: what the server said.
+            MalformedInput: the answer is too large or not gzip.
+        """
+        size = 0
+        body = []
+        try:
+            async with asyncio.timeout(deadline), self.open(path, params, accept=accept, head=deadline) as pieces:
+                async for piece in pieces:
+                    size += len(piece)
+                    if size > MAX_BODY:
+                        raise MalformedInput(f"{self.target}{path}: the answer is longer than {MAX_BODY} bytes")
+                    body.append(piece)
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
+        return b"".join(body)
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        accept: str,
+        head: float = HEAD_SECONDS,
+        headers: dict[str, str] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Opens an answer, whose bytes come decompressed in pieces of at most `PIECE`; errors are those of `get`."""
+        client = self._connections.client(self.target)
+        url = self.target.base + path
+        request = client.build_request("GET", url, params=list(params), headers={"accept": accept, **(headers or {})})
+        try:
+            async with asyncio.timeout(head):
+                response = await client.send(request, stream=True)
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {head:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _mapped(self.target, error) from error
+        try:
+            if response.status_code != 200:
+                raise await _refusal(self.target, response)
+            given = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if given != accept:
+                shown = clean_text(given, 60) or "nothing"
+                raise ProtocolMismatch(f"{self.target} answers {shown} where {accept} is due", "is that a sysmon?")
+            yield self._pieces(response)
+        finally:
+            # A peer that trickles its rest must not hold up the closing.
+            with contextlib.suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(1.0):
+                    await response.aclose()
+
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("identity", "gzip"):
+            raise ProtocolMismatch(
+                f"{self.target} sends content-encoding {clean_text(coding, 40)}, which was not asked for"
+            )
+        inflater = Inflater() if coding == "gzip" else None
+        try:
+            async for chunk in response.aiter_raw():
+                if inflater is None:
+                    yield chunk
+                else:
+                    for piece in inflater.pieces(chunk):
+                        yield piece
+        except httpx.HTTPError as error:
+            raise _mapped(self.target, error) from error
+
+
+async def _refusal(target: Target, response: httpx.Response) -> RemoteError | StoreError:
+    status = response.status_code
+    if 300 <= status < 400:
+        where = urlsplit(response.headers.get("location", ""))
+        shown = clean_text(where.netloc or where.path, 80)
+        return ProtocolMismatch(f"{target} redirects to '{shown}', which is not followed", "name that address itself")
+    body = b""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(2.0):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_ERROR:
+                    break
+    said, hint = _said(body)
+    if status in (401, 403):
+        return Unauthorized(f"{target}: {said or 'access is refused'}", hint)
+    if not said:
+        return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
+    if status in (503, 504):
+        return StoreError(f"{target}: {said}", hint)
+    return RemoteError(f"{target}: {said}", hint)
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    try:
+        told = msgspec.json.decode(body, type=dict[str, str])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return "", ""
+    return clean_text(told.get("error", ""), 300), clean_text(told.get("hint", ""), 300)
+
+
+def _mapped(target: Target, error: Exception) -> RemoteError | MalformedInput:
+    if isinstance(error, httpx.ConnectError):
+        return Unreachable(f"{target}: {_reason(error)}", "is sysmon --agent running there?")
+    if isinstance(error, httpx.TimeoutException):
+        return Unreachable(f"{target} did not answer in time")
+    if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError | httpx.InvalidURL):
+        if "peer closed" in str(error) or "disconnected" in str(error):
+            return Unreachable(f"{target} broke the connection off")
+        return MalformedInput(f"{target} does not speak HTTP: {clean_text(str(error), 200)}")
+    return Unreachable(f"{target}: {clean_text(str(error), 200) or type(error).__name__}")
+
+
+def _reason(error: BaseException) -> str:
+    seen: list[BaseException] = [error]
+    for each in seen:
+        if isinstance(each, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(each, FileNotFoundError):
+            return "no such socket"
+        if isinstance(each, PermissionError):
+            return "no right to connect"
+        inner = [*each.exceptions] if isinstance(each, BaseExceptionGroup) else []
+        seen += [
+            next_ for next_ in (each.__cause__, each.__context__, *inner) if next_ is not None and next_ not in seen
+        ]
+    return clean_text(str(error), 200) or "no connection"
