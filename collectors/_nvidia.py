@@ -86,6 +86,7 @@ class Nvidia:
         self._gpus: list[_Gpu] = []
         self._known: dict[str, GpuRow] = {}
         self._failed: list[Fault] = []
+        self._passing: list[Fault] = []
         self._retry_at = self._scan_at = self._rest_until = 0.0
         self._busy_at = 0.0
 
@@ -97,6 +98,7 @@ class Nvidia:
                 reading.faults.append(_fault("failed", "the NVIDIA driver was unloaded"))
             return self._worked
         now = self._clock()
+        self._passing = []
         if now >= self._scan_at:
             self._scan_at = now + SCAN
             self._devices = _on_bus(self._pci)
@@ -111,7 +113,7 @@ class Nvidia:
             self._read_awake(reading, awake, bool(asleep), now)
         elif now < self._rest_until:
             reading.faults.append(_fault("no_data", "the GPU is idle and let alone, so that it can sleep"))
-        reading.faults += self._failed
+        reading.faults += self._failed + self._passing
         rows = reading.tables.gpus = reading.tables.gpus or []
         rows += [self._asleep(device) for device in asleep]
         return True
@@ -236,9 +238,9 @@ class Nvidia:
         except self._nvml.NVMLError as error:
             if self._is(error, GONE + LOST):
                 raise
-            if not self._is(error, ABSENT) and len(self._failed) < 8:
+            if not self._is(error, ABSENT) and len(self._passing) < 8:
                 fault = _fault("failed", f"{function}: {error}")
-                self._failed += [fault] if fault not in self._failed else []
+                self._passing += [fault] if fault not in self._passing else []
             return None
 
     def _read_gpu(self, gpu: _Gpu, reading: Reading) -> list[GpuRow]:
