@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Cells = list[str | None]
 """One line: see `tui.cells`; None is a cell nothing is known about."""
 
-_LONGEST_BRIDGE: Final = 5
-"""Cells that may be sent again to avoid a cursor motion, which costs at most one byte more than this."""
+_LONGEST_BRIDGE: Final = 4
+"""Cells that may be sent again to avoid a cursor motion, which takes this many bytes within a line."""
 _SHORTEST_ERASE: Final = 10
 """Blank cells from which erasing and stepping over them is shorter than sending them."""
 
@@ -95,7 +95,9 @@ class CellWriter:
             index += 1
             while index < count:
                 column = changed[index]
-                if column > end and not self._is_bridge(cells, styles, end, column):
+                if column != end and (
+                    column - end > _LONGEST_BRIDGE or not self._is_bridge(cells, styles, end, column, special=special)
+                ):
                     break
                 end = column + 1
                 index += 1
@@ -104,7 +106,9 @@ class CellWriter:
             else:
                 self._write_run(y, cells, styles, start, end)
         if erase_from is not None:
-            self._set_style(self._styles.blank[styles[erase_from]])
+            blank = self._styles.blank
+            if blank[styles[erase_from]] != blank[self._style]:
+                self._set_style(blank[styles[erase_from]])
             self.move(erase_from, y)
             self.parts.append("\x1b[K")
 
@@ -131,54 +135,69 @@ class CellWriter:
         tail = [column for column in changed if column >= start]
         return tail[0] if len(tail) > 3 else None
 
-    def _is_bridge(self, line: Cells, line_styles: list[int], start: int, end: int) -> bool:
+    def _is_bridge(self, cells: Cells, styles: list[int], start: int, end: int, *, special: bool) -> bool:
         """Whether sending the unchanged cells from `start` to `end` again is as short as stepping over them."""
         gap = end - start
-        if gap > _LONGEST_BRIDGE:
-            return False
-        cells = line[start - 1 : end + 1]
-        if not all(cell is not None and len(cell) == 1 and is_simple(cell) for cell in cells):
-            return False
-        size = sum(len(cell.encode()) for cell in cells[1:-1] if cell is not None)
         step = 3 if gap == 1 else 4
-        if size > step:
+        between = cells[start:end]
+        if None in between:
             return False
+        text = "".join(between)  # type: ignore[arg-type]
+        size = gap if text.isascii() else len(text.encode())
+        if size > step or (special and not self._are_simple(cells[start - 1 : end + 1])):
+            return False
+        first = styles[start - 1]
+        if styles[start : end + 1].count(first) == gap + 1:
+            return True
         transition, blank = self._styles.transition, self._styles.blank
-        style = first = line_styles[start - 1]
+        style = first
         through = 0
-        for cell, other in zip(cells[1:], line_styles[start : end + 1], strict=True):
-            if cell != " " or blank[other] != blank[style]:
+        for column in range(start, end + 1):
+            other = styles[column]
+            if other != style and (cells[column] != " " or blank[other] != blank[style]):
                 through += len(transition(style, other))
                 style = other
-        return size + through <= step + len(transition(first, line_styles[end]))
+        return size + through <= step + len(transition(first, styles[end]))
+
+    def _are_simple(self, cells: Cells) -> bool:
+        return all(cell is not None and len(cell) == 1 and is_simple(cell) for cell in cells)
 
     def _write_run(self, y: int, cells: Cells, styles: list[int], start: int, end: int) -> None:
         """Write cells that take one column each."""
-        blank = self._styles.blank
         self.move(start, y)
-        column = start
-        while column < end:
-            style = styles[column]
-            stop = column + 1
-            while stop < end and styles[stop] == style:
-                stop += 1
-            text = "".join(cells[column:stop])  # type: ignore[arg-type]  # what is unknown is never changed
-            if text.strip(" "):
-                self._set_style(style)
-            elif blank[style] != blank[self._style]:
-                self._set_style(blank[style])
-            if len(text) >= _SHORTEST_ERASE and not text.strip(" ") and self._may_erase(blank[style]):
-                self._set_style(blank[style])
-                self.move(column, y)
-                self.parts.append(f"\x1b[{len(text)}X")
-                if stop < end:
-                    self.move(stop, y)
-            else:
-                self.parts.append(text)
-                self._x = stop
-            column = stop
+        style = styles[start]
+        if styles[start:end].count(style) == end - start:
+            self._write_text(y, start, "".join(cells[start:end]), style, last=True)  # type: ignore[arg-type]
+        else:
+            column = start
+            while column < end:
+                style = styles[column]
+                stop = column + 1
+                while stop < end and styles[stop] == style:
+                    stop += 1
+                text = "".join(cells[column:stop])  # type: ignore[arg-type]  # what is unknown is never changed
+                self._write_text(y, column, text, style, last=stop == end)
+                column = stop
         if self._x >= self._width:
             self._x = -1  # terminals differ about where the cursor is after the last column
+
+    def _write_text(self, y: int, x: int, text: str, style: int, *, last: bool) -> None:
+        """Write text of one style at the cursor; it need not be left behind the text if nothing follows."""
+        if text.strip(" "):
+            if style != self._style:
+                self._set_style(style)
+        else:
+            blank = self._styles.blank
+            if blank[style] != blank[self._style]:
+                self._set_style(blank[style])
+            if len(text) >= _SHORTEST_ERASE and self._may_erase(blank[style]):
+                self.move(x, y)
+                self.parts.append(f"\x1b[{len(text)}X")
+                if not last:
+                    self.move(x + len(text), y)
+                return
+        self.parts.append(text)
+        self._x = x + len(text)
 
     def _write_special(self, y: int, cells: Cells, styles: list[int], start: int, end: int) -> None:
         """Write cells among which are wide or doubtful ones."""

@@ -110,7 +110,7 @@ def test_background_is_erased_only_where_the_terminal_does_so() -> None:
     able = shown(full, width=8, erases_with_background=True)
     assert written(able, empty) == "\x1b[48;2;0;0;255m\x1b[;2H\x1b[K\x1b[m"
     middle = shown(line("a" * 30), width=30)
-    assert written(middle, line("b" + " " * 28 + "c")) == "\x1b[Hb\x1b[28X\x1b[28Cc"
+    assert written(middle, line(("b", RED), " " * 28, ("c", RED))) == "\x1b[H\x1b[38;2;255;0;0mb\x1b[28X\x1b[30Gc\x1b[m"
 
 
 def test_half_of_a_wide_character_takes_the_other_half_with_it() -> None:
