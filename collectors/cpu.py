@@ -139,7 +139,7 @@ class CpuCollector(Collector):
     """Processor time; see the module."""
 
     name = "cpu"
-    help = "Processor time by state and per core, context switches, interrupts, new processes."
+    help = "Processor time by state and per core, context switches, interrupts, new processes"
     metrics = (
         *_CPU,
         *of_host(_CPU),

@@ -67,7 +67,7 @@ class FrequencyCollector(Collector):
     """Frequency per core from cpufreq, else from /proc/cpuinfo."""
 
     name = "frequency"
-    help = "How fast each core runs."
+    help = "How fast each core runs"
     interval = 5.0
     blocking = True
     metrics = (

@@ -67,7 +67,7 @@ class LoadCollector(Collector):
     """Load averages and the number of processes."""
 
     name = "load"
-    help = "Load averages, number of processes and threads."
+    help = "Load averages, number of processes and threads"
     interval = 5.0
     metrics = (
         gauge("load.1", "", "Tasks running or waiting, averaged over 1 minute", "/proc/loadavg", precision=2),

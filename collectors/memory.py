@@ -154,7 +154,7 @@ class MemoryCollector(Collector):
     """Memory and swap space; see the module."""
 
     name = "memory"
-    help = "Memory and swap space, with caches, ZFS's ARC and hugepages told apart."
+    help = "Memory and swap space, with caches, ZFS's ARC and hugepages told apart"
     metrics = (*_MEMORY, *of_host(_MEMORY))
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:

@@ -51,7 +51,7 @@ class OwnCollector(Collector):
     """This process as the kernel accounts for it."""
 
     name = "own"
-    help = "What sysmon itself costs."
+    help = "What sysmon itself costs"
     interval = 5.0
     platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin", "freebsd")
     metrics = (

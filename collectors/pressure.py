@@ -78,7 +78,7 @@ class PressureCollector(Collector):
     """Stall times from /proc/pressure."""
 
     name = "pressure"
-    help = "Time lost to waiting for processor, memory, I/O and interrupts (PSI)."
+    help = "Time lost to waiting for processor, memory, I/O and interrupts (PSI)"
     metrics = (*_metrics(), *of_host(_metrics()))
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:

@@ -140,7 +140,8 @@ def document(classes: Iterable[type[Collector]] | None = None) -> str:
 
 def _introduction(each: type[Collector]) -> list[str]:
     pace = f"Read every {each.interval:g} s" + (", when somebody looks" if each.expensive else "") + "."
-    return [f"{each.help} {pace}".strip(), ""]
+    said = each.help[:1].upper() + each.help[1:]
+    return [f"{said}. {pace}" if said else pace, ""]
 
 
 def _table(metrics: Iterable[Metric]) -> list[str]:

@@ -90,7 +90,7 @@ class SwapCollector(Collector):
     """Swapping, faults, OOM kills, zram."""
 
     name = "swap"
-    help = "Swapping, major faults, OOM kills, and zram."
+    help = "Swapping, major faults, OOM kills, and zram"
     metrics = (
         *_ACTIVITY,
         *of_host(_ACTIVITY),

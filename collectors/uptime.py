@@ -34,7 +34,7 @@ class UptimeCollector(Collector):
     """Seconds since boot."""
 
     name = "uptime"
-    help = "Time since boot."
+    help = "Time since boot"
     interval = 10.0
     metrics = (gauge("uptime", "seconds", "Time since boot, suspend included", "/proc/uptime", rollup=False),)
 
