@@ -190,7 +190,7 @@ def _word(word: str) -> str:
         return word.replace(bare, _word(bare), 1)
     lead = word[: len(word) - len(word.lstrip(_QUOTES))]
     assigned = _ASSIGNED.fullmatch(word, len(lead))
-    if assigned and not assigned[3].startswith("//"):
+    if assigned and not (assigned[2] == ":" and assigned[3].startswith("//")):
         name, sign, value = assigned.groups()
         if _secret_name(name) and not _harmless(name, value):
             return f"{lead}{name}{sign}{MASK}"
