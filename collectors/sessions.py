@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collectors._sysfs import entries, text
 from collectors.base import Collector, Reading, read_bytes
@@ -37,25 +37,29 @@ def parse_utmp(content: bytes, path: str = "/run/utmp") -> list[tuple[int, Sessi
     """
     if not content:
         return []
-    for layout in LAYOUTS:
-        if len(content) % layout.size:
-            continue
-        records = list(layout.iter_unpack(content))
-        if all(0 <= record[0] <= 9 and _is_text(record[4]) and _is_text(record[2]) for record in records):
-            return [
-                (
-                    record[1],
-                    SessionRow(
-                        user=_text(record[4]),
-                        terminal=_text(record[2]),
-                        origin=_text(record[5]),
-                        since=record[9] + record[10] / 1e6 if record[9] > 0 else None,
-                    ),
-                )
-                for record in records
-                if record[0] == USER_PROCESS and record[4].strip(b"\0")
-            ]
-    raise MalformedInput(f"{path}: {len(content)} bytes are no utmp records of 384 or 400 bytes")
+    readings = [list(layout.iter_unpack(content)) for layout in LAYOUTS if len(content) % layout.size == 0]
+    sensible = [records for records in readings if all(_is_sensible(record) for record in records)]
+    if not sensible:
+        raise MalformedInput(f"{path}: {len(content)} bytes are no utmp records of 384 or 400 bytes")
+    # A length that both sizes divide: in the wrong one most records seem empty, for their fields lie elsewhere.
+    records = max(sensible, key=lambda records: sum(record[0] > 0 and record[9] > 0 for record in records))
+    return [
+        (
+            record[1],
+            SessionRow(
+                user=_text(record[4]),
+                terminal=_text(record[2]),
+                origin=_text(record[5]),
+                since=record[9] + record[10] / 1e6 if record[9] > 0 else None,
+            ),
+        )
+        for record in records
+        if record[0] == USER_PROCESS and record[4].strip(b"\0")
+    ]
+
+
+def _is_sensible(record: tuple[Any, ...]) -> bool:
+    return 0 <= record[0] <= 9 and _is_text(record[4]) and _is_text(record[2])
 
 
 def _is_text(raw: bytes) -> bool:

@@ -167,12 +167,7 @@ def test_the_default_route_of_lowest_metric() -> None:
 
 def test_addresses_without_system_calls() -> None:
     local, net = "  |-- {}\n     /32 host LOCAL\n", "  |-- 192.168.1.0\n     /24 link UNICAST\n"
-    trie = (
-        "Main:\n"
-        + local.format("192.168.1.5")
-        + "  |-- 192.168.1.0\n     /24 link UNICAST\n"
-        + local.format("127.0.0.1")
-    )
+    trie = "Main:\n" + local.format("192.168.1.5") + net + local.format("127.0.0.1")
     route = "Iface\nwlan0\t0001A8C0\t00000000\t0001\t0\t0\t600\t00FFFFFF\t0\t0\t0\n"
     assert placed(parse_fib_trie(trie), route) == [("wlan0", "192.168.1.5"), ("lo", "127.0.0.1")]
 
