@@ -11,10 +11,10 @@ from sysmon.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Coroutine
 
     from cli.context import Context
     from cli.recording import Archive
+    from cli.serving import Contacts, Follow
     from cli.station import Station
     from sysmon.config import HostSettings
 
@@ -43,10 +43,10 @@ def run_record(context: Context, options: argparse.Namespace) -> int:
     return status
 
 
-def _host(context: Context, host: HostSettings) -> Callable[[Station, Archive], Coroutine[object, object, None]]:
-    async def follow(station: Station, archive: Archive) -> None:
+def _host(context: Context, host: HostSettings) -> Follow:
+    async def follow(station: Station, archive: Archive, contacts: Contacts) -> None:
         from cli.follow import follow_host
 
-        await follow_host(context, host, station, archive)
+        await follow_host(context, host, station, archive, heard=lambda hello: contacts.heard(host.name, hello))
 
     return follow

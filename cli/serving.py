@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from cli.context import Context
     from cli.recording import Archive
     from collectors.runner import Runner
+    from sysmon.records import Hello
+
+    Follow = Callable[[Station, Archive, "Contacts"], Coroutine[object, object, None]]
+
+FIRST_CONTACT = 3.0
+"""Seconds that a recorder waits for its hosts' greetings before it samples this machine itself."""
 
 
 def say(*lines: str) -> None:
@@ -47,6 +53,55 @@ class Tables:
             self._open.pop(name).close()
 
 
+class Contacts:
+    """Knows which configured hosts have answered, and whether one of them is this very machine.
+
+    Args:
+        own: id of this host.
+        expected: how many hosts are followed.
+    """
+
+    def __init__(self, own: str, expected: int) -> None:
+        self._own = own
+        self._expected = expected
+        self._heard: set[str] = set()
+        self.itself = asyncio.Event()
+        self.all = asyncio.Event()
+
+    def heard(self, name: str, hello: Hello) -> None:
+        """Takes the greeting of the host configured as `name`."""
+        self._heard.add(name)
+        if any(info.id == self._own for info in hello.hosts):
+            self.itself.set()
+        if len(self._heard) >= self._expected or self.itself.is_set():
+            self.all.set()
+
+
+async def _collect(station: Station, runner: Runner, contacts: Contacts | None) -> None:
+    """Takes this host's own frames, unless a configured host turns out to be this machine: then those are its frames."""
+    if contacts is None:
+        await station.run(runner)
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(contacts.all.wait(), FIRST_CONTACT)
+    own = asyncio.create_task(station.run(runner), name="own frames") if not contacts.itself.is_set() else None
+    itself = asyncio.create_task(contacts.itself.wait(), name="itself")
+    try:
+        if own is not None:
+            await asyncio.wait({own, itself}, return_when=asyncio.FIRST_COMPLETED)
+            if own.done():
+                own.result()
+                return
+        say("sysmon recorder: a configured host is this machine; its frames are recorded, and nothing is sampled twice")
+        await runner.close()
+        await asyncio.Event().wait()
+    finally:
+        for task in (own, itself):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
 async def run_service(
     context: Context,
     who: str,
@@ -57,7 +112,7 @@ async def run_service(
     interface: str | None = None,
     record: bool = True,
     strict: bool = False,
-    extras: Sequence[Callable[[Station, Archive], Coroutine[object, object, None]]] = (),
+    extras: Sequence[Follow] = (),
 ) -> int:
     """Collects this host, keeps its history, evaluates its rules and serves it until SIGTERM or SIGINT.
 
@@ -98,6 +153,7 @@ async def run_service(
         kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
         say(f"sysmon {who}: serving {runner.identity.info.label} on {where}{kept}")
 
+    contacts = Contacts(runner.identity.host, len(extras))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,8 +161,8 @@ async def run_service(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     jobs = [
         asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
-        asyncio.create_task(station.run(runner), name="collect"),
-        *(asyncio.create_task(extra(station, archive), name="host") for extra in extras),
+        asyncio.create_task(_collect(station, runner, contacts if extras else None), name="collect"),
+        *(asyncio.create_task(extra(station, archive, contacts), name="host") for extra in extras),
     ]
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:

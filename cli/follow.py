@@ -1,0 +1,91 @@
+"""Following a remote host: live frames first, the holes filled behind them where somebody records."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from remote.backfill import Backfill
+from remote.client import AgentSource
+from remote.history import HttpHistory
+from remote.transport import Connections
+from sysmon.frame import Frame
+from sysmon.records import AlertState, Event, Gap, Hello
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cli.context import Context
+    from cli.recording import Archive
+    from cli.station import Station
+    from sysmon.config import HostSettings
+    from sysmon.records import RunSpan, Update
+
+
+async def follow_host(
+    context: Context,
+    host: HostSettings,
+    station: Station,
+    archive: Archive | None,
+    *,
+    heard: Callable[[Hello], None] | None = None,
+) -> None:
+    """Takes a remote host's frames into a station for ever.
+
+    Args:
+        context: clock and configuration.
+        host: where it is.
+        station: takes what comes.
+        archive: with a recorder, what was missed is fetched and recorded; otherwise the host is only looked at.
+        heard: told of every `Hello`.
+    """
+    connections = Connections()
+    source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections)
+    past = HttpHistory(host.target, connections=connections)
+    filling: asyncio.Task[None] | None = None
+    backfill: Backfill | None = None
+    if archive is not None and archive.recorder is not None and archive.history is not None:
+        backfill = make_backfill(context, past, archive, station)
+    try:
+        async for update in source.updates():
+            if isinstance(update, Hello) and heard is not None:
+                heard(update)
+            if backfill is not None and isinstance(update, Hello | Gap):
+                if filling is None:
+                    filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
+                backfill.wake()
+            if station.engine is not None and _is_alert(update):
+                # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
+                continue
+            await station.take(update, late=isinstance(update, Frame) and source.late(update))
+    finally:
+        if filling is not None:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+        await source.close()
+        await past.close()
+        await connections.close()
+
+
+def make_backfill(context: Context, past: HttpHistory, archive: Archive, station: Station) -> Backfill:
+    """Makes what fills the holes between a server's history and ours."""
+    history, recorder = archive.history, archive.recorder
+    assert history is not None
+    assert recorder is not None
+    contact: dict[str, int] = {}
+
+    async def ours() -> Sequence[RunSpan]:
+        spans = await history.spans()
+        for span in spans:
+            contact[span.host] = min(contact.get(span.host, span.start), span.start)
+        return spans
+
+    def tell(news: Gap | Frame) -> None:
+        if station.feed is not None:
+            station.feed.publish(news, late=True)
+
+    return Backfill(past.spans, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell)
+
+
+def _is_alert(update: Update) -> bool:
+    return isinstance(update, AlertState) or (isinstance(update, Event) and update.kind.startswith("alert."))

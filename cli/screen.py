@@ -1,0 +1,148 @@
+"""`sysmon`: the screen on this host, or on targets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cli.once import leave_hung_threads
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator
+
+    from cli.context import Context
+    from sysmon.ports import Actions, History
+    from sysmon.records import Update
+    from tui.services import Services
+
+
+def run_screen(context: Context, options: argparse.Namespace) -> int:
+    """Runs the screen until the user leaves it; returns the exit status."""
+    import msgspec
+
+    from tui.run import run_screen as show
+
+    config = context.config
+    changes = {"ascii": True} if options.ascii else {}
+    changes |= {"theme": options.theme} if options.theme else {}
+    changes |= {"readonly": True} if options.readonly else {}
+    if changes:
+        config = msgspec.structs.replace(config, screen=msgspec.structs.replace(config.screen, **changes))
+        context.config = config
+    services = _targets(context, options.targets) if options.targets else _local(context, options)
+    status = show(services)
+    leave_hung_threads(status)
+    return status
+
+
+def _local(context: Context, options: argparse.Namespace) -> Services:
+    from cli.localsource import LocalSource
+    from tui.services import Services
+
+    source = LocalSource(context, interface=options.interface, record=not options.no_history)
+    actions = _actions()
+
+    def acting(host: str) -> Actions | None:
+        return actions if host == source.local_id else None
+
+    return Services(
+        source=source,
+        history=lambda host: source.history(),
+        actions=acting,
+        catalogue=context.catalogue,
+        config=context.config,
+        clock=context.clock,
+        watch=source.watch,
+        problem=source.problem,
+        save_settings=lambda settings: _save(context, settings),
+    )
+
+
+def _targets(context: Context, targets: list[str]) -> Services:
+    from tui.services import Services
+
+    source = _Remotes(context, targets)
+    return Services(
+        source=source,
+        history=source.history,
+        actions=lambda host: None,
+        catalogue=context.catalogue,
+        config=context.config,
+        clock=context.clock,
+        watch=source.watch,
+        save_settings=lambda settings: _save(context, settings),
+    )
+
+
+class _Remotes:
+    """Several agents or hubs as one source; nothing of theirs is stored here."""
+
+    def __init__(self, context: Context, targets: list[str]) -> None:
+        from cli.targets import resolve
+        from remote.client import AgentSource
+        from remote.history import HttpHistory
+        from remote.transport import Connections
+
+        self._connections = Connections()
+        self._sources = [
+            AgentSource(each.address, name=each.name, clock=context.clock, connections=self._connections)
+            for each in resolve(context, targets)
+        ]
+        self._histories = {
+            source: HttpHistory(str(source.target), connections=self._connections) for source in self._sources
+        }
+        self._of_host: dict[str, History] = {}
+        self._queue: asyncio.Queue[Update] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Yields the updates of all targets as they come."""
+        queue = self._queue = asyncio.Queue(512)
+        self._tasks = [asyncio.create_task(self._read(source, queue)) for source in self._sources]
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            await self.close()
+
+    async def _read(self, source: object, queue: asyncio.Queue[Update]) -> None:
+        from remote.client import AgentSource
+        from sysmon.records import Hello
+
+        assert isinstance(source, AgentSource)
+        async for update in source.updates():
+            if isinstance(update, Hello):
+                for info in update.hosts:
+                    self._of_host[info.id] = self._histories[source]
+            await queue.put(update)
+
+    async def close(self) -> None:
+        """Ends `updates`."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for source in self._sources:
+            await source.close()
+        await self._connections.close()
+
+    def history(self, host: str) -> History | None:
+        """The past of a host, at the target that showed it."""
+        return self._of_host.get(host)
+
+    def watch(self, tables: set[str]) -> None:
+        """Asks the targets for tables that somebody looks at."""
+        for source in self._sources:
+            source.ask(tables)
+
+
+def _actions() -> Actions:
+    from collectors.actions import LocalActions
+
+    return LocalActions()
+
+
+def _save(context: Context, settings: dict[str, object]) -> None:
+    from cli.settings import save_screen
+
+    save_screen(context.places.config, settings)
