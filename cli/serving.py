@@ -78,7 +78,7 @@ class Contacts:
 
 
 async def _collect(station: Station, runner: Runner, contacts: Contacts | None) -> None:
-    """Takes this host's own frames, unless a configured host turns out to be this machine: then those are its frames."""
+    """Takes this host's own frames, unless a configured host turns out to be this machine."""
     if contacts is None:
         await station.run(runner)
         return
