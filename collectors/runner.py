@@ -148,7 +148,7 @@ class Runner:
             await self._sample(state, self._grace)
             await self._clock.sleep(spacing - (self._clock.boottime() - began) / 1e9)
             self._take_arrived()
-            self._apply(state, self._frame(self._clock.boottime(), {}, full=False))
+            self._apply(state, self._frame(self._clock.boottime(), full=False))
             self._ticks.align()
             for slot in self._slots.values():
                 slot.due = self._ticks.number
@@ -158,7 +158,7 @@ class Runner:
                 if slot.busy and not slot.late:
                     slot.expire(now, self._ticks.number)
                     self._fresh[slot.name] = slot
-            self._apply(state, self._frame(now, {}, full=False))
+            self._apply(state, self._frame(now, full=False))
         finally:
             self._stop()
         return state
@@ -191,6 +191,11 @@ class Runner:
         slot = self._slots[name]
         slot.configured = max(1.0, seconds)
         slot.retime(self._ticks.number)
+
+    @property
+    def missed(self) -> int:
+        """Ticks skipped so far, because the machine slept or was too busy."""
+        return self._ticks.missed
 
     @property
     def intervals(self) -> dict[str, float]:
@@ -231,7 +236,7 @@ class Runner:
             self._take_arrived()
         began = time.perf_counter()
         full = number >= self._next_full
-        frame = self._frame(asked, {}, full=full)
+        frame = self._frame(asked, full=full)
         if frame is not None:
             frame.cost["runner"] = round(cost + time.perf_counter() - began, 5)
         return frame
@@ -340,7 +345,7 @@ class Runner:
         self._places[key] = decimals = -decimals if metric.precision == 0 else decimals
         return decimals
 
-    def _frame(self, asked: int, cost: dict[str, float], *, full: bool) -> Frame | None:
+    def _frame(self, asked: int, *, full: bool) -> Frame | None:
         """Builds the frame of what is fresh, or of all that is valid; None where there is nothing."""
         fresh, self._fresh = self._fresh, {}
         intervals = self.intervals
@@ -359,8 +364,6 @@ class Runner:
                 reads[slot.name] = slot.read_at
                 if slot.has_tables:
                     tables = tables.merged(slot.reading.tables)
-        for slot in fresh.values():
-            cost[slot.name] = round(slot.cost, 5)
         if full or missed:
             readings["sysmon.ticks.missed"] = self._ticks.missed
             reads["runner"] = asked
@@ -382,7 +385,7 @@ class Runner:
             intervals=intervals if full or retimed else {},
             tables=tables,
             faults=faults,
-            cost=cost,
+            cost={slot.name: round(slot.cost, 5) for slot in fresh.values()},
         )
 
     def _clock_event(self, stepped: int) -> Event:
