@@ -210,10 +210,12 @@ class TerminalDriver(LinuxDriver):
 
     def _sigtstp_application(self, *_: object) -> None:
         # Textual's own handler stops here and now. It may have interrupted a queue's lock, which stopping needs.
-        self._loop.call_soon_threadsafe(self._suspend)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program is about to end
+            self._loop.call_soon_threadsafe(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._continued)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._continued)
 
     def _suspend(self) -> None:
         """Restore the terminal, stop, and come back."""

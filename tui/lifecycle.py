@@ -77,7 +77,8 @@ class TerminalSession:
 
         Only in the main thread, from which the signals are handled.
         """
-        before = {}
+        # Textual's driver sets these and leaves them.
+        before = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)}
         for number in _SIGNALS:
             handler = signal.getsignal(number)
             # Under nohup SIGHUP stays ignored; the terminal's end is noticed by itself.

@@ -239,7 +239,7 @@ PIECES = st.lists(st.builds(Segment, TEXTS, STYLES), max_size=4)
 PUTS = st.tuples(st.integers(0, 4), st.integers(0, 23), PIECES)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 24),
     st.integers(1, 5),

@@ -88,6 +88,16 @@ def test_a_crash_leaves_the_screen_before_it_speaks() -> None:
         assert b"ZeroDivisionError" not in app.output[: app.output.rindex(b"\x1b[?1049l")]
 
 
+def test_it_draws_on_the_terminal_though_stderr_is_a_file() -> None:
+    shell = '"$0" -m tests.tui.apps.ticker 2>/dev/null'
+    code = f"import os, sys; os.execv('/bin/sh', ['sh', '-c', {shell!r}, sys.executable])"
+    with PtyApp("-c", code) as app:
+        started(app)
+        app.write(b"\x11")
+        assert app.wait() == 0
+        assert_restored(app)
+
+
 def test_a_stalled_terminal_does_not_keep_the_program() -> None:
     with PtyApp(*TICKER, "interval=0.01", width=200, height=60) as app:
         started(app)
