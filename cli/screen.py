@@ -21,7 +21,7 @@ def run_screen(context: Context, options: argparse.Namespace) -> int:
     """Runs the screen until the user leaves it; returns the exit status."""
     import msgspec
 
-    from tui.run import run_screen as show
+    from tui.app import run_screen as show
 
     config = context.config
     changes = {"ascii": True} if options.ascii else {}
