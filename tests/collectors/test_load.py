@@ -1,8 +1,12 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
+from collectors.base import Roots
 from collectors.load import LoadCollector, hides_processes, parse_loadavg
 from sysmon.errors import MalformedInput
 from tests.collectors.hostile import mangled
@@ -48,3 +52,18 @@ def test_any_text_gives_numbers_or_malformed_input(text: str) -> None:
         assert min(parse_loadavg(text).values()) >= 0
     except MalformedInput:
         pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts processes of a live Linux")
+def test_counting_by_links_agrees_with_a_listing() -> None:
+    collector = LoadCollector(Roots())
+    collector.read()
+    listed = sum(name.isdecimal() for name in os.listdir("/proc"))
+    children = [subprocess.Popen(["sleep", "30"]) for _ in range(60)]
+    try:
+        more = collector.read().values["processes.count"]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    assert more - listed == pytest.approx(60, abs=25)
