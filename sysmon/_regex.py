@@ -8,11 +8,13 @@ import warnings
 LONGEST = 200
 """Characters of a pattern at most."""
 
-_LENGTHS = (4096, 4096, 512, 128)
+_LONGEST_TEXT = 4096
+_STEPS = 1 << 25
+_MOST_REPEATS = 3
 _COUNTED = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _REFUSED = re.compile(r"\(\?(?:[=!(#]|<[=!]|P=|[a-zA-Z-]*x)")
 _MANY = 10
-_CHOICES = 4096
+_CHOICES = 256
 
 
 class Unsafe(ValueError):
@@ -39,7 +41,7 @@ def compile_bounded(pattern: str) -> tuple[re.Pattern[str], int]:
     """
     if len(pattern) > LONGEST:
         raise Unsafe(f"a regular expression may have {LONGEST} characters", "shorten it", LONGEST)
-    repeats = _unbounded(pattern)
+    repeats, choices = _shape(pattern)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of forms that a later Python may read otherwise
@@ -48,14 +50,13 @@ def compile_bounded(pattern: str) -> tuple[re.Pattern[str], int]:
         message = getattr(error, "msg", None) or str(error)
         hint = "put a backslash before a character that is meant as itself"
         raise Unsafe(f"not a regular expression: {message}", hint, getattr(error, "pos", None) or 0) from None
-    if repeats >= len(_LENGTHS):
-        most = len(_LENGTHS) - 1
-        raise Unsafe(f"more than {most} repeats (* or +)", "join several terms with and", 0)
-    return compiled, _LENGTHS[repeats]
+    if repeats > _MOST_REPEATS:
+        raise Unsafe(f"more than {_MOST_REPEATS} repeats (* or +)", "join several terms with and", 0)
+    return compiled, min(_LONGEST_TEXT, int((_STEPS / choices) ** (1 / (repeats + 1))))
 
 
-def _unbounded(pattern: str) -> int:
-    """Counts unbounded repeats; refuses what makes matching exponential."""
+def _shape(pattern: str) -> tuple[int, int]:
+    """Counts unbounded repeats and the ways through all bounded choices; refuses what makes matching exponential."""
     groups = [[False, False]]
     count = index = 0
     choices = 1
@@ -112,7 +113,7 @@ def _unbounded(pattern: str) -> int:
         index += 1
         if choices > _CHOICES:
             raise Unsafe("too many optional parts and alternatives", "join several terms with and, or", index)
-    return count
+    return count, choices
 
 
 def _open(counted: re.Match[str]) -> bool:
