@@ -1,0 +1,1 @@
+"""The real program, and its parts, against real peers."""
