@@ -90,7 +90,7 @@ class Cleaner:
         if not frame.readings.keys() <= self._good:
             changes["readings"] = self._readings(frame.readings)
         for key, value in frame.readings.items():
-            if not _INT_MIN <= value < _INT_MAX:
+            if not _INT_MIN <= value < _INT_MAX and not (isinstance(value, float) and math.isfinite(value)):
                 raise MalformedInput(f"$.readings[{_shown(key)}]: {_shown(value)} is out of range")
         self._collectors(frame)
         if frame.faults:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from remote import clean, wire
 from remote.target import parse_target
 from sysmon import answers
+from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, ProtocolMismatch, UsageError
 from sysmon.records import (
     AlertState,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remote.transport import Connections, Endpoint
+    from sysmon.clock import Clock
     from sysmon.frame import Frame
 
 T = TypeVar("T")
@@ -46,13 +48,22 @@ class HttpHistory:
         target: `http://host:8200` or `unix:///path`.
         connections: shared by all of the process; its own otherwise.
         deadline: seconds an answer may take.
+        clock: this side's, to bound the future.
     """
 
-    def __init__(self, target: str, *, connections: Connections | None = None, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        connections: Connections | None = None,
+        deadline: float = DEADLINE,
+        clock: Clock | None = None,
+    ) -> None:
         self.target = parse_target(target)
         self._connections = connections
         self._own = connections is None
         self._deadline = deadline
+        self._clock: Clock = clock or SystemClock()
         self._endpoint: Endpoint | None = None
 
     async def status(self) -> HistoryStatus:
@@ -107,11 +118,12 @@ class HttpHistory:
         params = [("host", host), ("run", run), ("first", str(first)), ("last", str(last))]
         body = await self._body("/v1/range", params, deadline=RANGE_DEADLINE, accept="application/x-ndjson")
         cleaner = clean.Cleaner()
+        now = self._clock.now()
         found: dict[int, Frame] = {}
         try:
             for line in body.split(b"\n"):
                 if line:
-                    frame = wire.decode_frame(line, cleaner=cleaner, hosts=(host,))
+                    frame = wire.decode_frame(line, cleaner=cleaner, hosts=(host,), now=now)
                     if frame.run != run or not first <= frame.seq <= last:
                         raise MalformedInput(f"frame {frame.run}-{frame.seq} was not asked for")
                     found[frame.seq] = frame

@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import stat
+import struct
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -150,7 +151,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins: the first request has `HEAD_SECONDS` to arrive."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "abort": transport.abort}
+        self.app_state = {**self.app_state, "abort": self._cut}
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -167,6 +168,14 @@ class Protocol(H11Protocol):
         if self._head is not None:
             self._head.cancel()
         super().connection_lost(exc)
+
+    def _cut(self) -> None:
+        # A reset lets go of what the kernel still holds for a peer that does not read.
+        found = self.transport.get_extra_info("socket")
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     @property
     def _idle(self) -> bool:

@@ -131,7 +131,11 @@ def decode_frame(
     Raises:
         MalformedInput: not a frame, of another host, or out of bounds; says where.
     """
-    frame = (cleaner or clean.Cleaner()).frame(_decoded(_frame_decoder, data, "frame"), now=now)
+    frame = _decoded(_frame_decoder, data, "frame")
+    try:
+        frame = (cleaner or clean.Cleaner()).frame(frame, now=now)
+    except MalformedInput as error:
+        raise MalformedInput(f"frame: {error.message}", error.hint) from None
     if hosts is not None and frame.host not in hosts:
         raise MalformedInput(f"frame: $.host: {frame.host} is not a host that this server announced")
     return frame
@@ -157,30 +161,30 @@ def decode_event(
     decoder = _DECODERS.get(event.event)
     if decoder is None:
         return None
-    value = clean.record(_decoded(decoder, event.data, event.event))
-    _check(value, event.event, now)
+    value = _decoded(decoder, event.data, event.event)
+    try:
+        value = clean.record(value)
+        _check(value, now)
+    except MalformedInput as error:
+        raise MalformedInput(f"{event.event}: {error.message}", error.hint) from None
     return value  # type: ignore[no-any-return]
 
 
-def _check(value: Any, what: str, now: int | None) -> None:
-    try:
-        if isinstance(value, Hello):
-            check_hello(value)
-            return
-        if isinstance(value, HostInfo):
-            clean.identifier(value.id, "$.id")
-        elif not isinstance(value, Heartbeat):
-            clean.identifier(value.host, "$.host")
-        if isinstance(value, Gap):
-            clean.identifier(value.run, "$.run")
-            if not 0 < value.first <= value.last < 2**53:
-                raise MalformedInput(f"$.first: {value.first}..{value.last} is not a range of sequence numbers")
-        elif isinstance(value, Event):
-            clean.moment(value.time, "$.time", now)
-        elif isinstance(value, Heartbeat):
-            clean.moment(value.time, "$.time")
-    except MalformedInput as error:
-        raise MalformedInput(f"{what}: {error.message}", error.hint) from None
+def _check(value: Any, now: int | None) -> None:
+    if isinstance(value, Hello):
+        check_hello(value)
+    elif isinstance(value, HostInfo):
+        clean.identifier(value.id, "$.id")
+    elif isinstance(value, Heartbeat):
+        clean.moment(value.time, "$.time")
+    else:
+        clean.identifier(value.host, "$.host")
+    if isinstance(value, Gap):
+        clean.identifier(value.run, "$.run")
+        if not 0 < value.first <= value.last < 2**53:
+            raise MalformedInput(f"$.first: {value.first}..{value.last} is not a range of sequence numbers")
+    elif isinstance(value, Event):
+        clean.moment(value.time, "$.time", now)
 
 
 def check_hello(hello: Hello) -> None:

@@ -1,0 +1,384 @@
+"""What the tests of the wire share: frames, a history in memory, a served application, peers that lie."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from remote.feed import Feed, Limits
+from remote.server import build_app, serve
+from sysmon.catalogue import Catalogue, counter, gauge, rate
+from sysmon.frame import Frame
+from sysmon.records import (
+    Evidence,
+    HistoryStatus,
+    HostInfo,
+    Moment,
+    Point,
+    RunSpan,
+    Series,
+    SeriesAnswer,
+    Span,
+    Stats,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from remote.client import AgentSource
+    from sysmon.errors import StoreError
+    from sysmon.ports import History
+    from sysmon.records import AlertState, Event, SeriesQuery, Update
+
+HOST = "a1b2c3d4e5f60718"
+OTHER = "ffffffffffffffff"
+RUN = "00112233445566ff"
+BOOT = "6e9c1f0a-0000-4000-8000-000000000001"
+T0 = 1_790_000_000_000
+"""Unix milliseconds of a run's frame 0."""
+
+CATALOGUE = Catalogue(
+    [
+        counter("net.receive", "bytes", "Bytes received.", "net/dev", instance="interface", collector="network"),
+        rate("net.receive_rate", "net.receive", "bytes/s", "Bytes received per second.", collector="network"),
+        gauge("load.1", "", "Load.", "loadavg", precision=2, collector="load"),
+        gauge("temperature", "celsius", "Temperature.", "hwmon", instance="sensor", collector="sensors"),
+    ]
+)
+
+
+def frame(seq: int, *, host: str = HOST, run: str = RUN, boot: str = BOOT, start: int = T0, **more: Any) -> Frame:
+    """Builds frame `seq` of a run: one a second, a counter that grows by 1000."""
+    at = (1000 + (start - T0) // 1000 + seq) * 1_000_000_000
+    given: dict[str, Any] = {
+        "host": host,
+        "boot": boot,
+        "run": run,
+        "seq": seq,
+        "time": start + seq * 1000,
+        "monotonic": at,
+        "readings": {"net.receive:eth0": 1000 * seq, "load.1": 0.5},
+        "reads": {"network": at, "load": at},
+        "full": seq % 60 == 1,
+    }
+    if given["full"]:
+        given["intervals"] = {"network": 1.0, "load": 1.0}
+    return Frame(**{**given, **more})
+
+
+class MemoryHistory:
+    """A history and a recorder in memory: frames by identity."""
+
+    def __init__(self, infos: Iterable[HostInfo] = (), frames: Iterable[Frame] = ()) -> None:
+        self.infos = {info.id: info for info in infos}
+        self.kept: dict[tuple[str, str, int], Frame] = {}
+        self.late: list[tuple[str, str, int]] = []
+        self.recorded: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, str, int, int]] = []
+        self.queries: list[SeriesQuery] = []
+        self.events_kept: list[Event] = []
+        self.broken: StoreError | None = None
+        self.delay = 0.0
+        for each in frames:
+            self.kept[each.identity] = each
+
+    async def _check(self) -> None:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.broken is not None:
+            raise self.broken
+
+    async def status(self) -> HistoryStatus:
+        await self._check()
+        return HistoryStatus(path="/var/lib/sysmon/history.db", bytes=4096, since=T0, recorder="agent")
+
+    async def hosts(self) -> list[HostInfo]:
+        await self._check()
+        return list(self.infos.values())
+
+    async def keys(self, host: str) -> list[str]:
+        await self._check()
+        return ["load.1", "net.receive:eth0", "net.receive_rate:eth0"]
+
+    async def series(self, query: SeriesQuery) -> SeriesAnswer:
+        await self._check()
+        self.queries.append(query)
+        point = Point(T0 + 123, 3, 1.0, 2.0, 3.0, 2.5, 2.9)
+        series = Series(
+            host=query.host,
+            metric=query.metric,
+            instance="eth0",
+            unit="bytes/s",
+            step=1500,
+            points=[point, Point(T0 + 60_000, 1, 1.0, 1.0, 1.0, 1.0)],
+            stats=Stats(4, 1.0, 1.75, 3.0, 2.9, 1.0),
+        )
+        return SeriesAnswer(series=[series], gaps=[Span(T0 + 5_000, T0 + 9_001)])
+
+    async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
+        await self._check()
+        frames = sorted((each for each in self.kept.values() if each.host == host), key=lambda each: each.time)
+        if step > 0:
+            found = next((at for at, each in enumerate(frames) if each.time > time), None)
+        else:
+            before = [at for at, each in enumerate(frames) if each.time <= time]
+            found = before[-1] + step if before else None
+        if found is None or found < 0:
+            return None
+        return Moment(frame=frames[found], previous=frames[found - 1] if found else None)
+
+    async def spans(self, host: str | None = None) -> list[RunSpan]:
+        await self._check()
+        found: list[RunSpan] = []
+        for key in sorted(self.kept):
+            each = self.kept[key]
+            if host is not None and each.host != host:
+                continue
+            last = found[-1] if found else None
+            if last is not None and (last.host, last.run, last.last + 1) == key:
+                found[-1] = RunSpan(
+                    host=last.host,
+                    run=last.run,
+                    boot=last.boot,
+                    first=last.first,
+                    last=each.seq,
+                    start=last.start,
+                    end=each.time,
+                )
+            else:
+                found.append(
+                    RunSpan(
+                        host=each.host,
+                        run=each.run,
+                        boot=each.boot,
+                        first=each.seq,
+                        last=each.seq,
+                        start=each.time,
+                        end=each.time,
+                    )
+                )
+        return found
+
+    async def frames(self, host: str, run: str, first: int, last: int) -> list[Frame]:
+        await self._check()
+        self.asked.append((host, run, first, last))
+        return [self.kept[host, run, seq] for seq in range(first, last + 1) if (host, run, seq) in self.kept]
+
+    async def events(
+        self, host: str | None = None, start: int | None = None, end: int | None = None, limit: int = 1000
+    ) -> list[Event]:
+        await self._check()
+        return self.events_kept[:limit]
+
+    async def alerts(self, host: str | None = None) -> list[AlertState]:
+        await self._check()
+        return []
+
+    async def evidence(self, host: str, time: int) -> Evidence | None:
+        await self._check()
+        return None
+
+    async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
+        await self._check()
+        return [Usage(host=host, key=key, start=start, end=end, bytes=2**40, at_least=True) for key in keys]
+
+    async def gaps(self, host: str, start: int, end: int) -> list[Span]:
+        await self._check()
+        return [Span(start, end)]
+
+    async def close(self) -> None:
+        pass
+
+    # As a recorder
+
+    async def record(self, frame: Frame, *, received: int, late: bool = False) -> None:
+        if frame.seq == 0 or frame.identity in self.kept:
+            return
+        self.kept[frame.identity] = frame
+        self.recorded.append(frame.identity)
+        if late:
+            self.late.append(frame.identity)
+
+    async def record_host(self, info: HostInfo) -> None:
+        self.infos[info.id] = info
+
+    async def record_event(self, event: Event) -> None:
+        self.events_kept.append(event)
+
+    async def record_alerts(self, states: Sequence[AlertState]) -> None:
+        pass
+
+    async def record_evidence(self, evidence: Evidence) -> None:
+        pass
+
+    async def flush(self) -> None:
+        await self._check()
+
+
+def make_feed(**limits: Any) -> Feed:
+    """Builds a feed with one host that has not said anything."""
+    feed = Feed(CATALOGUE, version="1.2.3", limits=Limits(**limits))
+    feed.publish(HostInfo(id=HOST, hostname="web", timezone="UTC"))
+    return feed
+
+
+class Served:
+    """A running server."""
+
+    def __init__(self, port: int, task: asyncio.Task[None]) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._task = task
+
+    async def stop(self) -> None:
+        """Shuts it down."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def served(
+    feed: Feed, history: History | None = None, *, port: int = 0, uds: Path | None = None, **more: Any
+) -> AsyncIterator[Served]:
+    """Serves a feed on a port of 127.0.0.1 by the real uvicorn."""
+    up: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(
+        serve(build_app(feed, history, **more), "127.0.0.1", port, uds=uds, started=up.set_result)
+    )
+    waiting: set[asyncio.Future[Any]] = {task, up}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    server = Served(up.result() or 0, task)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+class Raw:
+    """A raw HTTP connection: what is sent is seen byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(
+        self, path: str, *headers: str, method: str = "GET", host: str = "127.0.0.1"
+    ) -> tuple[int, dict[str, str]]:
+        """Sends a request and returns status and headers."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, "", ""]
+        self.writer.write("\r\n".join(lines).encode())
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = [line.split(": ", 1) for line in head[1:] if ": " in line]
+        return int(head[0].split()[1]), {name.lower(): value for name, value in pairs}
+
+    async def chunk(self) -> bytes:
+        """Returns one chunk of a chunked answer; b'' is its end."""
+        size = int(await self.reader.readuntil(b"\r\n"), 16)
+        data = await self.reader.readexactly(size + 2)
+        return data[:-2]
+
+    async def body(self, headers: dict[str, str]) -> bytes:
+        """Returns a whole answer."""
+        if "content-length" in headers:
+            return await self.reader.readexactly(int(headers["content-length"]))
+        parts = []
+        while part := await self.chunk():
+            parts.append(part)
+        return b"".join(parts)
+
+
+@contextlib.asynccontextmanager
+async def raw(port: int) -> AsyncIterator[Raw]:
+    """Connects to a port."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    try:
+        yield Raw(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def peer(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """Serves TCP with a handler that may lie; yields its URL."""
+    tasks = set()
+
+    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                await handle(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+
+SSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+
+class Watcher:
+    """Reads a source in the background and lets a test wait for what it says."""
+
+    def __init__(self, source: AgentSource) -> None:
+        self.source = source
+        self.seen: list[Update] = []
+        self.lateness: dict[tuple[str, str, int], bool] = {}
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for update in self.source.updates():
+            if isinstance(update, Frame):
+                self.lateness[update.identity] = self.source.late(update)
+            self.seen.append(update)
+            self._news.set()
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Returns the updates of a kind so far."""
+        return [update for update in self.seen if isinstance(update, kind)]
+
+    @property
+    def frames(self) -> list[int]:
+        """Sequence numbers of the frames so far, states left out."""
+        return [update.seq for update in self.of(Frame) if update.seq]
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 8.0) -> None:
+        """Waits until a condition on what was seen holds."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._news.clear()
+                if self._task.done():
+                    self._task.result()
+                    raise AssertionError("the source ended")
+                await self._news.wait()
+
+    async def stop(self) -> None:
+        """Closes the source."""
+        await self.source.close()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def watching(source: AgentSource) -> AsyncIterator[Watcher]:
+    """Reads a source for as long as the block runs."""
+    watcher = Watcher(source)
+    try:
+        yield watcher
+    finally:
+        await watcher.stop()
