@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collectors._portable import Portable
+from collectors._processoptions import OPTIONS, commands
 from collectors._redact import redact
 from collectors.base import Reading
 from sysmon.catalogue import gauge
-from sysmon.errors import ConfigError, NoData
+from sysmon.errors import NoData
 from sysmon.frame import ProcessRow, Tables, clean_text
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from collectors.base import Roots
 
-_COMMANDS = ("full", "redacted", "none")
 _STATES = {
     "running": "R",
     "sleeping": "S",
@@ -44,19 +44,16 @@ class PortableProcesses(Portable):
     interval = 2.0
     blocking = True
     expensive = True
+    OPTIONS = OPTIONS
     metrics = (gauge("processes.zombies", "", "Processes that ended and were not yet waited for", "psutil"),)
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
         super().__init__(roots, options)
-        commands = self.options.get("commands", "redacted")
-        if commands not in _COMMANDS:
-            raise ConfigError(
-                f"[collectors.processes] commands = '{commands}' is not one of {', '.join(_COMMANDS)}",
-                'write commands = "redacted"',
-            )
-        self._commands = commands
+        self._commands = commands(self.options)
         known = self.psutil.Process.__dict__
-        wanted = [*_ATTRIBUTES, *(["cmdline"] if commands != "none" else []), "io_counters"]
+        wanted = [*_ATTRIBUTES]
+        wanted += ["cmdline"] if self._commands != "none" else []
+        wanted += ["io_counters"] if self.options.get("io", True) else []
         self._attributes = [name for name in wanted if name in known or hasattr(self.psutil.Process, name)]
 
     def read(self) -> Reading:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors._owners import parse_cgroup
+from collectors._processoptions import OPTIONS, commands
 from collectors._procfs import (
     CLOCK_TICKS,
     PAGE_SIZE,
@@ -27,7 +28,7 @@ from collectors._procfs import (
 from collectors._redact import redact
 from collectors.base import Collector, Reading, Roots, read_text
 from sysmon.catalogue import gauge
-from sysmon.errors import CollectorError, ConfigError, Denied, MalformedInput, NoData
+from sysmon.errors import CollectorError, Denied, MalformedInput, NoData
 from sysmon.frame import Fault, ProcessRow, Tables, clean_text
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ NAMES_FOR = 600.0
 SHOWN = 20
 """Broken processes named in faults at most."""
 
-_COMMANDS = ("full", "redacted", "none")
 _COMMAND_BYTES = 4096
 
 
@@ -89,17 +89,12 @@ class Processes(Collector):
     interval = 1.0
     blocking = True
     expensive = True
+    OPTIONS = OPTIONS
     metrics = (gauge("processes.zombies", "", "Processes that ended and were not yet waited for", "/proc/PID/stat"),)
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
         super().__init__(roots, options)
-        commands = self.options.get("commands", "redacted")
-        if commands not in _COMMANDS:
-            raise ConfigError(
-                f"[collectors.processes] commands = '{commands}' is not one of {', '.join(_COMMANDS)}",
-                'write commands = "redacted"',
-            )
-        self._commands = commands
+        self._commands = commands(self.options)
         self._with_io = bool(self.options.get("io", True))
         keep = self.options.get("keep_open")
         self._keep = keep if isinstance(keep, int) and keep >= 0 else affordable_descriptors()

@@ -295,3 +295,11 @@ def test_hidden_processes_are_told_of(hidepid: str) -> None:
     pids, faults = json.loads(done.stdout)
     assert len(pids) == 1
     assert faults and faults[0][0] == "denied" and "hidepid" in faults[0][1]
+
+
+def test_the_configuration_knows_the_options() -> None:
+    known = Processes.OPTIONS
+    assert known["commands"].check("none") == "none"
+    assert known["keep_open"].check(0) == 0
+    with pytest.raises(ValueError, match="all"):
+        known["commands"].check("all")
