@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.base import Reading
+from sysmon.catalogue import counter
 from sysmon.frame import Fault, Tables
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ BACK_OFF_LIMIT = 300
 """Seconds between attempts of a failing collector at most, unless its own interval is longer."""
 
 _NO_TABLES = Tables()
+
+METRICS = (
+    counter(
+        "sysmon.ticks.missed",
+        "",
+        "Seconds without a sample: the machine slept, or was too busy to take one",
+        "the runner",
+        collector="runner",
+    ),
+)
+"""What the runner itself reports."""
 
 
 class Worker:

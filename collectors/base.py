@@ -102,7 +102,7 @@ class Collector:
         self.options = dict(options or {})
 
     def read(self) -> Reading:
-        """Reads once.
+        """Reads once, into a new `Reading`: the runner keeps it and rounds its values while the next read may run.
 
         Raises:
             CollectorError: nothing could be read; its kind and message become the fault.

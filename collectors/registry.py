@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import collectors
+from collectors._slots import METRICS
 from collectors.base import Collector
-from collectors.runner import METRICS
 from sysmon.catalogue import Catalogue, Formula, Metric
 from sysmon.frame import Fault
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from collectors._slots import Slot, Worker
 from collectors._ticks import Ticks
-from sysmon.catalogue import counter
 from sysmon.clock import SystemClock
 from sysmon.derive import State
 from sysmon.frame import Fault, Frame, Number, Tables
@@ -49,17 +48,6 @@ CLOCK_EVENT = 2000
 
 _LARGEST = 1 << 63
 """What a reading stays below, so that every format can hold it."""
-
-METRICS = (
-    counter(
-        "sysmon.ticks.missed",
-        "",
-        "Seconds without a sample: the machine slept, or was too busy to take one",
-        "the runner",
-        collector="runner",
-    ),
-)
-"""What the runner itself reports."""
 
 
 class Runner:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collectors._slots import METRICS
 from collectors.base import Collector, Reading, Roots
 from collectors.identity import Identity
 from collectors.registry import build, catalogue
-from collectors.runner import METRICS, Runner
+from collectors.runner import Runner
 from sysmon.catalogue import Catalogue, Metric, counter, gauge, rate
 from sysmon.clock import ManualClock
 from sysmon.derive import State
