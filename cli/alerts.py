@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from cli.context import Context, pick_host, time_range
+from cli.output import write_json
 from sysmon.units import format_duration, format_time, rfc3339
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     hosts, alerts = context.read_history(ask)
     names = {host.id: host.label for host in hosts}
     if options.json:
-        _print_json(
+        write_json(
             [
                 {
                     "host": alert.host,
@@ -87,7 +87,7 @@ def _history(context: Context, options: argparse.Namespace) -> int:
     if options.json:
         import msgspec
 
-        _print_json([{**msgspec.to_builtins(event), "time": rfc3339(event.time)} for event in events])
+        write_json([{**msgspec.to_builtins(event), "time": rfc3339(event.time)} for event in events])
     elif not events:
         print(f"nothing happened from {format_time(start)} to {format_time(end)}")
     else:
@@ -104,7 +104,7 @@ def _rules(context: Context, *, as_json: bool) -> int:
 
     rules = context.config.rules
     if as_json:
-        _print_json([msgspec.to_builtins(rule) for rule in rules])
+        write_json([msgspec.to_builtins(rule) for rule in rules])
         return 0
     for rule in rules:
         word, level = ("above", rule.above) if rule.above is not None else ("below", rule.below)
@@ -113,9 +113,3 @@ def _rules(context: Context, *, as_json: bool) -> int:
         lasting = f" for {format_duration(rule.hold)}" if rule.hold else ""
         print(f"{rule.name:<20}  {state:<8}  {where} {word} {level:g}{lasting}")
     return 0
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.context import Context
+from cli.output import write_json
 from sysmon.errors import SysmonError
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     import msgspec
 
-    tree = msgspec.to_builtins(config)
+    tree = msgspec.to_builtins(msgspec.structs.replace(config, source=None))
     tree["source"] = str(config.source) if config.source else None
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(tree)).decode() + "\n")
+        write_json(tree, indent=True)
         return 0
     print(f"# {config.source or 'defaults; no file'}")
     tree.pop("source")

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.context import Context
+from cli.output import write_json
 from sysmon.errors import SysmonError
 from sysmon.units import format_bytes, format_duration, format_time
 
@@ -41,10 +42,8 @@ def run(options: argparse.Namespace) -> int:
     history = _history(context)
     terminal = _terminal()
     if options.json:
-        import msgspec
-
         answer = {"collectors": collectors, "history": history, "terminal": terminal, "config": _config(context)}
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        write_json(answer)
     else:
         _print(context, collectors, history, terminal)
     broken = any(fault["kind"] in ("failed", "timeout") for each in collectors for fault in each["faults"])
@@ -160,9 +159,7 @@ def _print(
 
 def _metrics(context: Context, *, as_json: bool) -> int:
     if as_json:
-        import msgspec
-
-        sys.stdout.write(msgspec.json.encode(list(context.catalogue)).decode() + "\n")
+        write_json(list(context.catalogue))
         return 0
     for metric in sorted(context.catalogue, key=lambda metric: metric.name):
         name = f"{metric.name}:{metric.instance.upper()}" if metric.instance else metric.name

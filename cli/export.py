@@ -88,6 +88,6 @@ def _json_writer() -> Callable[[Frame, dict[str, float], bool], None]:
     def write(frame: Frame, values: dict[str, float], derived: bool) -> None:
         chosen = {} if derived else values
         answer = frame_answer(msgspec.structs.replace(frame, readings=chosen), values if derived else {})
-        sys.stdout.write(encoder.encode(answer).decode() + "\n")
+        sys.stdout.buffer.write(encoder.encode(answer) + b"\n")
 
     return write

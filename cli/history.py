@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.context import Context, pick_host, time_range
+from cli.output import write_json
 from sysmon.answers import history_answer
 from sysmon.errors import UsageError, nearest
 from sysmon.frame import join_key, split_key
@@ -78,9 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
     host, answer = context.read_history(ask)
     if options.format == "json":
-        import msgspec
-
-        sys.stdout.write(msgspec.json.encode(history_answer(answer)).decode() + "\n")
+        write_json(history_answer(answer))
     elif options.format == "csv":
         _csv(answer)
     elif options.format == "plot":

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.arguments import Parser, dress, wants_help
+from cli.output import adapt
 from sysmon.errors import ConfigError, SysmonError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ROOT = "cli.root"
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a command line; an error is one sentence on stderr and status 1, or 2 for a wrong request."""
+    adapt()
     debug = "--debug" in arguments
     given = [argument for argument in arguments if argument != "--debug"]
     try:

@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from cli.output import write_json
 from sysmon.answers import frame_answer
 from sysmon.units import MISSING, format_bytes, format_duration, format_time, format_value
 from sysmon.wrong import findings
@@ -30,12 +31,9 @@ def run_once(context: Context, options: argparse.Namespace) -> int:
     else:
         info, state = asyncio.run(_local(context, options.interface))
     if options.json:
-        import msgspec
-
         frame = state.full()
         assert frame is not None
-        answer = frame_answer(frame, state.derived(), state.processes)
-        sys.stdout.write(msgspec.json.encode(answer, order="deterministic").decode() + "\n")
+        write_json(frame_answer(frame, state.derived(), state.processes), sort=True)
     else:
         print("\n".join(report(info, state)))
     sys.stdout.flush()

@@ -8,13 +8,14 @@ import pytest
 
 from cli.configuration import collector_options, load_config, sample
 from collectors.registry import catalogue
-from sysmon.config import Rule
 from sysmon.configfile import parse
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.wrong import METRICS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sysmon.config import Rule
 
 
 @pytest.mark.parametrize("rule", DEFAULT_RULES, ids=lambda rule: rule.name)
