@@ -21,7 +21,7 @@ def collector_options() -> dict[str, Mapping[str, Option]]:
 
     known: dict[str, Mapping[str, Option]] = {}
     for collector in found().classes:
-        known.setdefault(collector.name, getattr(collector, "OPTIONS", {}))
+        known[collector.name] = {**known.get(collector.name, {}), **getattr(collector, "OPTIONS", {})}
     return known
 
 

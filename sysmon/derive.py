@@ -31,6 +31,13 @@ class Sample(NamedTuple):
     at: int
 
 
+class _Process(NamedTuple):
+    raw: ProcessRow
+    filled: ProcessRow
+    at: int
+    idle: bool
+
+
 class _Plan(NamedTuple):
     key: str
     formula: Formula
@@ -66,7 +73,7 @@ class State:
         self._keys: dict[str, set[str]] = {}
         self._plans: list[_Plan] | None = None
         self._derived: dict[str, float] | None = None
-        self._processes: dict[tuple[int, float], tuple[ProcessRow, int]] = {}
+        self._processes: dict[tuple[int, float], _Process] = {}
         self.processes: list[ProcessRow] = []
         """The processes of the last read, with their derived rates filled in."""
 
@@ -88,9 +95,9 @@ class State:
             self.reads[name] = at
         for name in {*frame.reads, *(fault.collector for fault in frame.faults)}:
             self._faults[name] = [fault for fault in frame.faults if fault.collector == name]
+        self.tables = self.tables.merged(frame.tables)
         if frame.tables.processes is not None:
             self._take_processes(frame.tables.processes, frame.reads.get("processes", frame.monotonic))
-        self.tables = self.tables.merged(frame.tables)
 
     def _forget(self) -> None:
         self._now.clear()
@@ -132,23 +139,27 @@ class State:
             self._keys[name] = keys
 
     def _take_processes(self, rows: list[ProcessRow], at: int) -> None:
-        filled = []
-        latest: dict[tuple[int, float], tuple[ProcessRow, int]] = {}
+        """Fills in rates and GPU memory; a process that did nothing keeps its row, so that readers can skip it."""
+        on_gpu = {pid: used for gpu in self.tables.gpus or () for pid, used in gpu.processes if used is not None}
+        latest: dict[tuple[int, float], _Process] = {}
         for row in rows:
             identity = (row.pid, row.started)
             old = self._processes.get(identity)
-            if row.cpu is None and old is not None and old[1] < at:
-                seconds = (at - old[1]) / 1e9
-                filled.append(_with_rates(row, old[0], seconds))
-            elif row.cpu is None and old is not None and old[1] == at:
-                filled.append(old[0])
+            if row.cpu is not None or old is None:
+                filled = row
+            elif old.at >= at:
                 latest[identity] = old
                 continue
+            elif row is old.raw and old.idle:
+                filled = old.filled
             else:
-                filled.append(row)
-            latest[identity] = (filled[-1], at)
+                filled = _with_rates(row, old.raw, (at - old.at) / 1e9)
+            if on_gpu and row.pid in on_gpu and filled.gpu_memory != on_gpu[row.pid]:
+                filled = msgspec.structs.replace(filled, gpu_memory=on_gpu[row.pid])
+            idle = filled.cpu == 0.0 and not filled.read_rate and not filled.write_rate
+            latest[identity] = _Process(row, filled, at, idle)
         self._processes = latest
-        self.processes = filled
+        self.processes = [each.filled for each in latest.values()]
 
     def stale(self, collector: str) -> bool:
         """Whether a collector's values are older than two of its intervals."""
@@ -201,6 +212,13 @@ class State:
                     result[key] = value
             self._derived = result
         return self._derived
+
+    def copy(self) -> State:
+        """Returns a state that stays as it is while this one goes on."""
+        twin = State(self.catalogue)
+        for name, value in vars(self).items():
+            setattr(twin, name, value.copy() if isinstance(value, dict | list) else value)
+        return twin
 
     def full(self) -> Frame | None:
         """Returns the present state as a full frame under the last frame's identity, or None before the first."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sysmon.catalogue import Catalogue, Formula, counter, derived, gauge, rate
 from sysmon.derive import State, derive
-from sysmon.frame import Fault, Frame, Number, ProcessRow, Tables
+from sysmon.frame import Fault, Frame, GpuRow, Number, ProcessRow, Tables
 
 SECOND = 10**9
 CATALOGUE = Catalogue(
@@ -183,6 +183,30 @@ def test_processes_get_their_rates_by_pid_and_start() -> None:
     reused = [ProcessRow(pid=5, started=2.5, cpu_time=90.0)]
     state.apply(frame(3, 4, {}, {"processes": 4}, tables=Tables(processes=reused)))
     assert state.processes[0].cpu is None
+
+
+def test_a_process_that_does_nothing_keeps_its_row_until_it_does() -> None:
+    state = State(CATALOGUE)
+    idle = ProcessRow(pid=5, started=1.0, cpu_time=1.0)
+    for second in (1, 2, 3):
+        state.apply(frame(second, second, {}, {"processes": second}, tables=Tables(processes=[idle])))
+        kept = state.processes[0]
+    assert kept.cpu == 0.0
+    state.apply(frame(4, 4, {}, {"processes": 4}, tables=Tables(processes=[idle])))
+    assert state.processes[0] is kept
+    busy = ProcessRow(pid=5, started=1.0, cpu_time=1.5)
+    state.apply(frame(5, 5, {}, {"processes": 5}, tables=Tables(processes=[busy])))
+    assert state.processes[0].cpu == 0.5
+    state.apply(frame(6, 6, {}, {"processes": 6}, tables=Tables(processes=[busy])))
+    assert state.processes[0].cpu == 0.0
+
+
+def test_memory_on_gpus_is_joined_to_its_process() -> None:
+    state = State(CATALOGUE)
+    gpus = [GpuRow(name="0", processes=[(5, 1 << 30), (6, None)])]
+    rows = [ProcessRow(pid=5, started=1.0), ProcessRow(pid=6, started=1.0)]
+    state.apply(frame(1, 1, {}, {"processes": 1}, tables=Tables(processes=rows, gpus=gpus)))
+    assert [row.gpu_memory for row in state.processes] == [1 << 30, None]
 
 
 @given(
