@@ -15,6 +15,7 @@ import msgspec
 from sysmon.derive import State
 from sysmon.evidence import top
 from sysmon.frame import Frame
+from sysmon.happenings import happenings
 from sysmon.records import Event, Evidence, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class Station:
         state = self.states.get(frame.host)
         if state is None:
             state = self.states[frame.host] = State(self.catalogue)
+        for event in happenings(state, frame):
+            await self._take_event(event)
         state.apply(frame)
         if frame.tables.processes is not None:
             await self._keep_evidence(frame, state)

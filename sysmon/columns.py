@@ -74,7 +74,7 @@ def _increases(column: Sequence[Number | None]) -> list[Number | None]:
     if not column:
         return []
     if None not in column:
-        grown: list[Number | None] = list(map(sub, column[1:], column[:-1]))  # type: ignore[arg-type]
+        grown: list[Number | None] = list(map(sub, column[1:], column[:-1]))
         if grown and min(grown) < 0:  # type: ignore[type-var, operator]
             grown = [None if value is None or value < 0 else value for value in grown]
         return [None, *grown]
@@ -106,7 +106,7 @@ def _sums(
         first = 0 if all(column[0] is not None for column in columns) else 1
         total = list(columns[0][first:])
         for column in columns[1:]:
-            total = list(map(add, total, column[first:]))  # type: ignore[arg-type]
+            total = list(map(add, total, column[first:]))
         return [None] * first + total
     result: list[Number | None] = []
     for index in range(length):
