@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from store.access import Access
 from store.codec import compress, decompress
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
@@ -33,6 +34,10 @@ class Engine:
     Attributes:
         dirty: (run's number, block) of tail rows that wait for sealing -> boot clock (ns) of the last arrival.
         newest: run's number -> the block of its newest frame.
+        unpaged: (host's number, page) whose 15-minute rollups are not made yet.
+        horizon: time before which late frames are refused, as what they would change is trimmed already.
+        refused: how many frames were too old.
+        access: look-ups on the same connection.
     """
 
     def __init__(self, connection: sqlite3.Connection, catalogue: Catalogue, clock: Clock) -> None:
@@ -42,12 +47,16 @@ class Engine:
         self.registry: Registry
         self.dirty: dict[tuple[int, int], int] = {}
         self.newest: dict[int, int] = {}
+        self.unpaged: set[tuple[int, int]] = set()
         self.refused = 0
+        self.horizon = 0
+        self.access: Access
         self.reload()
 
     def reload(self) -> None:
         """Reads the names anew, as after a transaction that was rolled back, and what waits in the tail."""
         self.registry = Registry(self.connection, self._catalogue)
+        self.access = Access(self.connection)
         self.dirty.clear()
         now = self.clock.boottime()
         for run, block in self.connection.execute(
@@ -66,7 +75,7 @@ class Engine:
             return
         at = self._place(run, frame, received, late)
         block = at // BLOCK
-        if block < run.trimmed:
+        if block < run.trimmed or at < self.horizon:
             self.refused += 1
             return
         body = encode_row(run.host.splitter.split(frame))

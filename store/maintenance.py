@@ -1,8 +1,15 @@
-"""What the writer does between commits, in small steps: sealing, rolling up, trimming."""
+"""What the writer does between commits, in small steps: sealing, rolling up, trimming, giving space back."""
 
 from __future__ import annotations
 
+import os
+import zlib
 from typing import TYPE_CHECKING
+
+from store.quarters import roll_quarters
+from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.seal import seal
+from store.trim import trim_age, trim_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -10,6 +17,19 @@ if TYPE_CHECKING:
 
     from store.engine import Engine
     from store.retention import Retention
+
+_SECOND = 1_000_000_000
+_QUIET = 20 * _SECOND
+"""Nanoseconds without a new frame after which an ended block is sealed."""
+
+_LEFT = 150 * _SECOND
+"""The same for a block that its run has left although, by the clock, it has not ended: the clock was set back."""
+
+_STAGGER = 120_000
+"""Milliseconds over which the hosts' sealing is spread."""
+
+_TRIM_EVERY = 60 * _SECOND
+_RETRY = 60 * _SECOND
 
 
 class Maintenance:
@@ -19,10 +39,102 @@ class Maintenance:
         self._engine = engine
         self._retention = retention
         self._path = path
+        self._idle_until = 0
+        self._trimmed = 0
+        self._fitted = 0
+        blocks = QUARTER_PAGE // BLOCK
+        engine.unpaged.update(
+            engine.connection.execute(
+                f"SELECT DISTINCT host, page / {blocks} FROM rollup WHERE tier = {MINUTE}"
+                f" EXCEPT SELECT host, page FROM rollup WHERE tier = {QUARTER}"
+            )
+        )
 
     def due(self, *, asked: bool = False) -> Iterator[None] | None:
-        """Returns the steps of the next piece of work, or None where nothing is due."""
+        """Returns the steps of the next piece of work, or None where nothing is due.
+
+        `asked`: without waiting for blocks to fall quiet or for the next round of trimming.
+        """
+        engine = self._engine
+        clock = engine.clock.boottime()
+        now = engine.clock.now()
+        if clock < self._idle_until and not asked:
+            return None
+        todo = engine.connection.execute("SELECT run, block FROM todo ORDER BY block, run LIMIT 1").fetchone()
+        if todo is not None:
+            return seal(engine, *todo)
+        block = self._block_due(now, clock, asked)
+        if block is not None:
+            return seal(engine, *block)
+        for host, page in sorted(engine.unpaged):
+            if (page + 1) * QUARTER_PAGE + BLOCK <= now and not self._waits(host, page):
+                return roll_quarters(engine, host, page)
+        if clock >= self._trimmed + _TRIM_EVERY or (asked and self._trimmed != clock):
+            self._trimmed = clock
+            return trim_age(engine, self._retention, now)
+        if clock >= self._fitted + _TRIM_EVERY or (asked and self._fitted != clock):
+            self._fitted = clock
+            return self._fit(now)
         return None
 
     def put_off(self) -> None:
         """Leaves everything for a while, as it just failed."""
+        self._idle_until = self._engine.clock.boottime() + _RETRY
+
+    def _block_due(self, now: int, clock: int, asked: bool) -> tuple[int, int] | None:
+        engine = self._engine
+        due = []
+        for (run, block), arrived in engine.dirty.items():
+            quiet = clock - arrived
+            host = engine.registry.runs[run].host.host
+            ended = now - (block + 1) * BLOCK
+            if asked:
+                ready = ended >= 0 or engine.newest[run] > block
+            else:
+                stagger = zlib.crc32(host.encode()) % _STAGGER
+                ready = (ended >= stagger and quiet >= _QUIET) or (engine.newest[run] != block and quiet >= _LEFT)
+            if ready:
+                due.append((block, run))
+        if not due:
+            return None
+        block, run = min(due)
+        return run, block
+
+    def _waits(self, host: int, page: int) -> bool:
+        engine = self._engine
+        return any(
+            engine.registry.runs[run].host.number == host and block * BLOCK // QUARTER_PAGE == page
+            for run, block in engine.dirty
+        )
+
+    def _fit(self, now: int) -> Iterator[None]:
+        """Brings the file within its budget, and gives free pages back where space is short."""
+        connection = self._engine.connection
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        limit, short = self._limit()
+        while True:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if (pages - free) * size <= limit or not trim_one(self._engine, now):
+                break
+            yield
+        while free and (short or pages * size > limit or free > pages // 4):
+            connection.execute("PRAGMA incremental_vacuum(256)").fetchall()
+            before = free
+            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            if free >= before:
+                break
+            yield
+
+    def _limit(self) -> tuple[int, bool]:
+        """Returns how many bytes the file may have now, and whether the disk is short."""
+        limit = int(self._retention.size)
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return limit, False
+        missing = int(disk.f_blocks * disk.f_frsize * self._retention.free) - disk.f_bavail * disk.f_frsize
+        if missing <= 0:
+            return limit, False
+        return min(limit, max(int(self._retention.least), self._path.stat().st_size - missing)), True

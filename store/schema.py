@@ -40,8 +40,9 @@ _BASE = (
     " WITHOUT ROWID",
     "CREATE TABLE collector(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     # offset: milliseconds added to a frame's time; trimmed: blocks below it hold no raw readings any more.
-    "CREATE TABLE run(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, run TEXT NOT NULL, boot TEXT NOT NULL,"
-    " contact INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT 0, trimmed INTEGER NOT NULL DEFAULT 0,"
+    "CREATE TABLE run(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, run TEXT NOT NULL,"
+    " boot TEXT NOT NULL, contact INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT 0,"
+    " trimmed INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE(host, run, boot))",
     # Which series the positions of a row or column stand for.
     "CREATE TABLE layout(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, collector INTEGER NOT NULL,"
@@ -49,7 +50,7 @@ _BASE = (
     "CREATE INDEX layout_host ON layout(host)",
     "CREATE TABLE tail(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",
     # collector 0 is the block's head (seqs, times, faults); its summary lists the ranges of seqs held.
-    "CREATE TABLE chunk(id INTEGER PRIMARY KEY, host INTEGER NOT NULL, collector INTEGER NOT NULL,"
+    "CREATE TABLE chunk(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, collector INTEGER NOT NULL,"
     " block INTEGER NOT NULL, run INTEGER NOT NULL, layout INTEGER, summary BLOB, data BLOB NOT NULL)",
     "CREATE UNIQUE INDEX chunk_place ON chunk(host, collector, block, run)",
     # tier: milliseconds of a step; page: its first millisecond over the page's length; run 0: all runs.

@@ -1,0 +1,246 @@
+"""Pages of rollups: many series by a few steps of time, as few bytes.
+
+A cell is (size, sum, weight, least, greatest, last, sketch); its mean is sum / weight. Of gauges with decimals all
+numbers come back exactly. Of derived series sum and weight are exact (a rate's increase and seconds, a ratio's parts)
+while least, greatest and last keep 13 binary digits, that is 0.006 %; so do those of gauges without decimals.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from store.codec import (
+    compress,
+    decode_ints,
+    decompress,
+    encode_ints,
+    planes,
+    read_varint,
+    unplanes,
+    unzigzag,
+    width_of,
+    write_varint,
+    zigzag,
+)
+from store.sketch import Sketch, bucket_of, decode_sketch, encode_sketch
+from sysmon.errors import Corrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sysmon.frame import Number
+
+GAUGE, QUOTIENT, FLOAT = 0, 16, 32
+"""How a series is kept, added to its decimals: a gauge of such decimals; a derived series whose sum has such decimals;
+floats of no known decimals."""
+
+WEIGHT_DECIMALS = 6
+"""Decimals of a quotient's weight: a rate's seconds to the microsecond."""
+
+_DROPPED = 10
+"""Binary digits of a float32 that are dropped: 13 remain."""
+
+_FIELDS = 6
+
+
+class Cell(NamedTuple):
+    """Statistics of one series over one step: how many reads, their sum …
+
+    `sketch` is None where one bucket holds all, and may be encoded already on the way into a page.
+    """
+
+    size: int
+    sum: Number
+    weight: Number
+    least: Number
+    greatest: Number
+    last: Number
+    sketch: Sketch | bytes | None
+
+
+class Rolled(NamedTuple):
+    """One series of a page: how it is kept, and its cell at each of the page's times (None: no value then)."""
+
+    kind: int
+    cells: Sequence[Cell | None]
+
+
+def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> bytes:
+    """Encodes a page. `times`: each step's number, rising. Their count and every series' length are the same."""
+    out = bytearray()
+    packed_times = encode_ints(times) or b""
+    write_varint(out, len(times))
+    write_varint(out, len(packed_times))
+    out += packed_times
+    write_varint(out, len(series))
+    kinds = []
+    fields: list[list[int]] = [[] for _ in range(_FIELDS)]
+    sketches = bytearray()
+    lengths = []
+    for rolled in series:
+        kind, rows = _rows(rolled)
+        kinds.append(kind)
+        total = weight = least = 0
+        start = len(sketches)
+        for row, cell in zip(rows, rolled.cells, strict=True):
+            if row is None or cell is None:
+                for field in fields:
+                    field.append(0)
+                continue
+            count, new_total, new_weight, new_least, above, last = row
+            differences = (new_total - total, new_weight - weight, new_least - least, above, last)
+            fields[0].append(count)
+            for field, difference in zip(fields[1:], differences, strict=True):
+                field.append(zigzag(difference))
+            if kind != FLOAT:
+                total, weight = new_total, new_weight
+            least = new_least
+            low, high = bucket_of(_value(kind, least)), bucket_of(_value(kind, least + above))
+            if low != high:
+                sketch = cell.sketch or {low: count}
+                sketches += sketch if isinstance(sketch, bytes) else encode_sketch(sketch)
+        lengths.append(len(sketches) - start)
+    out += bytes(kinds)
+    body = [bytes(out)]
+    for field in fields:
+        width = width_of(max(field, default=0))
+        body.append(bytes((width,)))
+        body.append(planes(field, width))
+    body.append(struct.pack(f"<{len(lengths)}I", *lengths))
+    body.append(bytes(sketches))
+    return compress(b"".join(body))
+
+
+_Row = tuple[int, int, int, int, int, int]
+
+
+def _rows(rolled: Rolled) -> tuple[int, list[_Row | None]]:
+    """Returns a series' cells as integers, and how: as asked, or as floats where they would be too large."""
+    rows = [None if cell is None else _row(rolled.kind, cell) for cell in rolled.cells]
+    if rolled.kind == FLOAT or all(-(2**61) < number < 2**61 for row in rows if row for number in row):
+        return rolled.kind, rows
+    return FLOAT, [None if cell is None else _row(FLOAT, cell) for cell in rolled.cells]
+
+
+def _row(kind: int, cell: Cell) -> _Row:
+    power = 10 ** (kind & 15)
+    if kind < QUOTIENT:
+        least = round(cell.least * power)
+        above, last = round(cell.greatest * power) - least, round(cell.last * power) - least
+        return cell.size, round(cell.sum * power), 0, least, above, last
+    least, greatest, last = (float_code(float(value)) for value in (cell.least, cell.greatest, cell.last))
+    if kind == FLOAT:
+        total, weight = double_code(float(cell.sum)), double_code(float(cell.weight))
+    else:
+        total, weight = round(cell.sum * power), round(cell.weight * 10**WEIGHT_DECIMALS)
+    return cell.size, total, weight, least, greatest - least, last - least
+
+
+def _value(kind: int, number: int) -> float:
+    """Returns what a least, greatest or last stands for."""
+    if kind >= QUOTIENT:
+        return float_of(number)
+    return number / 10**kind if kind else number
+
+
+class Page:
+    """A page whose series are decoded when asked for.
+
+    Raises:
+        Corrupt: it is damaged.
+    """
+
+    def __init__(self, blob: bytes) -> None:
+        self._data = data = decompress(blob)
+        try:
+            steps, at = read_varint(data, 0)
+            size, at = read_varint(data, at)
+            self.times, _ = decode_ints(data, at, steps)
+            at += size
+            self._series, at = read_varint(data, at)
+            self._kinds = data[at : at + self._series]
+            at += self._series
+            self._fields: list[tuple[int, int]] = []
+            for _ in range(_FIELDS):
+                width = data[at]
+                self._fields.append((at + 1, width))
+                at += 1 + width * steps * self._series
+            self._lengths = struct.unpack_from(f"<{self._series}I", data, at)
+            self._sketches = at + 4 * self._series
+        except (IndexError, struct.error) as error:
+            raise Corrupt("a page of rollups is damaged") from error
+
+    def series(self, index: int) -> Rolled:
+        """Returns one series."""
+        steps = len(self.times)
+        kind = self._kinds[index]
+        columns = [self._field(field, index, steps) for field in range(_FIELDS)]
+        counts, totals, weights, lows, aboves, lasts = columns
+        at = self._sketches + sum(self._lengths[:index])
+        data = self._data
+        cells: list[Cell | None] = []
+        total = weight = low = 0
+        power = 10 ** (kind & 15)
+        for step, count in enumerate(counts):
+            if not count:
+                cells.append(None)
+                continue
+            low += unzigzag(lows[step])
+            if kind == FLOAT:
+                total, weight = unzigzag(totals[step]), unzigzag(weights[step])
+            else:
+                total += unzigzag(totals[step])
+                weight += unzigzag(weights[step])
+            least = _value(kind, low)
+            above, newest = unzigzag(aboves[step]), unzigzag(lasts[step])
+            greatest = _value(kind, low + above) if above else least
+            sketch = None
+            if above and bucket_of(least) != bucket_of(greatest):
+                sketch, at = decode_sketch(data, at)
+            last = _value(kind, low + newest) if newest else least
+            if kind == FLOAT:
+                cells.append(Cell(count, double_of(total), double_of(weight), least, greatest, last, sketch))
+            else:
+                sums = total / power if power > 1 else total
+                divisor = count if kind < QUOTIENT else weight / 10**WEIGHT_DECIMALS
+                cells.append(Cell(count, sums, divisor, least, greatest, last, sketch))
+        return Rolled(kind, cells)
+
+    def _field(self, field: int, index: int, steps: int) -> list[int]:
+        start, width = self._fields[field]
+        if not width:
+            return [0] * steps
+        stride = steps * self._series
+        first = start + index * steps
+        data = self._data
+        raw = b"".join(data[first + plane * stride : first + plane * stride + steps] for plane in range(width))
+        return unplanes(raw, 0, steps, width)
+
+
+def float_code(value: float) -> int:
+    """Maps a float to an integer of the same order, keeping 13 binary digits."""
+    try:
+        bits: int = struct.unpack("<I", struct.pack("<f", abs(value)))[0]
+    except OverflowError:
+        bits = 0x7F7FFFFF
+    code = min(bits + (1 << _DROPPED - 1), 0x7F7FFFFF) >> _DROPPED
+    return code if value >= 0 else -code
+
+
+def float_of(code: int) -> float:
+    """Undoes `float_code`."""
+    value: float = struct.unpack("<f", struct.pack("<I", abs(code) << _DROPPED))[0]
+    return value if code >= 0 else -value
+
+
+def double_code(value: float) -> int:
+    """Maps a float to an integer of the same order, without loss."""
+    bits: int = struct.unpack("<Q", struct.pack("<d", abs(value)))[0]
+    return bits if value >= 0 else -bits
+
+
+def double_of(code: int) -> float:
+    """Undoes `double_code`."""
+    value: float = struct.unpack("<d", struct.pack("<Q", abs(code)))[0]
+    return value if code >= 0 else -value

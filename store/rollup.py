@@ -1,0 +1,186 @@
+"""Rolling up: from a collector's columns to cells of a minute, from those to cells of 15 minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from store.codec import decimals_of
+from store.pages import FLOAT, GAUGE, QUOTIENT, Cell, Rolled
+from store.sketch import Sketch, bucket_of, decode_sketch, merge, sketch_of
+from sysmon.columns import derive_column
+from sysmon.derive import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.access import Before
+    from sysmon.catalogue import Catalogue, Formula
+    from sysmon.frame import Number
+
+COUNTER_DECIMALS = 6
+"""Decimals that counters keep when they are read."""
+
+
+class Samples(NamedTuple):
+    """One series, read by read, without the reads at which it has no value.
+
+    A step's mean is the sum of `tops` by the sum of `bottoms`.
+    """
+
+    kind: int
+    ats: Sequence[int]
+    values: Sequence[Number]
+    tops: Sequence[Number]
+    bottoms: Sequence[Number] | None
+
+
+def gauge_samples(ats: Sequence[int], column: Sequence[Number | None]) -> Samples:
+    """Returns the samples of a raw series."""
+    values: list[Number]
+    if None in column:
+        ats = [at for at, value in zip(ats, column, strict=True) if value is not None]
+        values = [value for value in column if value is not None]
+    else:
+        values = column  # type: ignore[assignment]
+    return Samples(_gauge_kind(values), ats, values, values, None)
+
+
+def derived_samples(
+    formula: Formula,
+    over: Sequence[Sequence[Number | None]],
+    per: Sequence[Sequence[Number | None]],
+    ats: Sequence[int],
+    reads: Sequence[int],
+    before: tuple[int, Sequence[Number | None], Sequence[Number | None]] | None,
+) -> Samples:
+    """Returns the samples of a derived series.
+
+    `before`: the last read before these (boot clock, values of `over`, values of `per`), or None.
+    """
+    skip = 0
+    if before is not None and (not reads or before[0] < reads[0]):
+        skip = 1
+        reads = [before[0], *reads]
+        over = [[value, *column] for value, column in zip(before[1], over, strict=True)]
+        per = [[value, *column] for value, column in zip(before[2], per, strict=True)]
+    values, tops, bottoms = (part[skip:] for part in derive_column(formula, over, per, reads))
+    if None in values:
+        held = [index for index, value in enumerate(values) if value is not None]
+        ats = [ats[index] for index in held]
+        values, tops, bottoms = ([part[index] for index in held] for part in (values, tops, bottoms))
+    if formula.kind == "value_ratio":
+        return Samples(QUOTIENT + COUNTER_DECIMALS, ats, values, values, None)  # type: ignore[arg-type]
+    whole = all(isinstance(top, int) for top in tops)
+    return Samples(QUOTIENT + (0 if whole else COUNTER_DECIMALS), ats, values, tops, bottoms)  # type: ignore[arg-type]
+
+
+def _gauge_kind(values: Sequence[Number]) -> int:
+    if all(isinstance(value, int) for value in values):
+        return GAUGE
+    try:
+        decimals = decimals_of([float(value) for value in values])
+    except OverflowError:
+        decimals = None
+    return FLOAT if decimals is None else GAUGE + decimals
+
+
+def cell_of(values: Sequence[Number], tops: Sequence[Number], bottoms: Sequence[Number] | None) -> Cell:
+    """Returns the cell of at least one sample."""
+    least, greatest = min(values), max(values)
+    sketch = None if bucket_of(least) == bucket_of(greatest) else sketch_of(values)
+    weight = len(values) if bottoms is None else sum(bottoms)
+    return Cell(len(values), sum(tops), weight, least, greatest, values[-1], sketch)
+
+
+def cells_of(samples: Samples, step: int) -> dict[int, Cell]:
+    """Returns the cells of a series by number of the step (time over `step`)."""
+    _, ats, values, tops, bottoms = samples
+    places: dict[int, list[tuple[int, int]]] = {}
+    start = 0
+    numbers = [at // step for at in ats]
+    for position in range(1, len(numbers) + 1):
+        if position == len(numbers) or numbers[position] != numbers[start]:
+            places.setdefault(numbers[start], []).append((start, position))
+            start = position
+    made = {}
+    for number, slices in places.items():
+        # More than one slice only where the host's clock was set back.
+        parts = [
+            cell_of(values[low:high], tops[low:high], None if bottoms is None else bottoms[low:high])
+            for low, high in slices
+        ]
+        made[number] = parts[0] if len(parts) == 1 else merge_cells(parts)
+    return made
+
+
+def merge_cells(cells: Sequence[Cell]) -> Cell:
+    """Returns the cell of several, given in order of time."""
+    if len(cells) == 1:
+        return cells[0]
+    least = min(cell.least for cell in cells)
+    greatest = max(cell.greatest for cell in cells)
+    merged: Sketch | None = None
+    if bucket_of(least) != bucket_of(greatest):
+        merged = {}
+        for cell in cells:
+            merge(merged, sketch_of_cell(cell))
+    return Cell(
+        sum(cell.size for cell in cells),
+        sum(cell.sum for cell in cells),
+        sum(cell.weight for cell in cells),
+        least,
+        greatest,
+        cells[-1].last,
+        merged,
+    )
+
+
+def sketch_of_cell(cell: Cell) -> Sketch:
+    """Returns a cell's sketch, also where one bucket holds all."""
+    if cell.sketch is None:
+        return {bucket_of(cell.least): cell.size}
+    return decode_sketch(cell.sketch, 0)[0] if isinstance(cell.sketch, bytes) else cell.sketch
+
+
+def roll_group(
+    catalogue: Catalogue,
+    ats: Sequence[int],
+    reads: Sequence[int],
+    columns: dict[str, list[Number | None]],
+    before: Before | None,
+    step: int,
+) -> tuple[list[int], tuple[str, ...], list[Rolled]]:
+    """Rolls one collector's columns up: its gauges, and what the catalogue derives from it.
+
+    Returns:
+        The numbers of the steps that have a value, the series, and each one's cells at those steps.
+    """
+    found: dict[str, tuple[int, dict[int, Cell]]] = {}
+    for key, column in columns.items():
+        metric = catalogue.of_key(key)
+        if metric is not None and metric.kind == "gauge" and metric.rollup:
+            samples = gauge_samples(ats, column)
+            found[key] = (samples.kind, cells_of(samples, step))
+    for key, formula, over, per in plan(catalogue, columns):
+        metric = catalogue.of_key(key)
+        if metric is None or not metric.rollup:
+            continue
+        earlier = None
+        if before is not None:
+            earlier = (
+                before.read,
+                [before.values.get(each) for each in over],
+                [before.values.get(each) for each in per],
+            )
+        samples = derived_samples(
+            formula, [columns[each] for each in over], [columns[each] for each in per], ats, reads, earlier
+        )
+        found[key] = (samples.kind, cells_of(samples, step))
+    return page_of(found)
+
+
+def page_of(found: dict[str, tuple[int, dict[int, Cell]]]) -> tuple[list[int], tuple[str, ...], list[Rolled]]:
+    """Lays series out for a page: key -> (kind, cells by number of the step)."""
+    times = sorted({number for _, cells in found.values() for number in cells})
+    keys = tuple(sorted(key for key, (_, cells) in found.items() if cells))
+    return times, keys, [Rolled(found[key][0], [found[key][1].get(number) for number in times]) for key in keys]

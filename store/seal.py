@@ -1,0 +1,142 @@
+"""Sealing: a block's frames leave the tail as columns, with their rollups and usage, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from store.access import Piece, fresh_rows
+from store.account import usage_of
+from store.blocks import Block, encode_group, encode_head
+from store.pages import encode_page
+from store.rollup import roll_group
+from store.schema import BLOCK, BUCKET, MINUTE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from store.access import Access
+    from store.engine import Engine
+    from store.registry import HostEntry, RunEntry
+    from store.usage import Contribution
+
+
+def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
+    """Seals one block from all its frames, those sealed before and those that wait in the tail.
+
+    Everything is computed between small pauses; one short transaction at the end replaces what was there. A frame that
+    arrives meanwhile stays in the tail, and the block is sealed again.
+    """
+    entry = engine.registry.runs[run]
+    host = entry.host
+    arrived = engine.dirty.get((run, block))
+    access = engine.access
+    waiting = access.tail_block(run, block)
+    sealed = access.sealed_block(host.number, block, run)
+    yield
+    if sealed is None:
+        whole = waiting
+    else:
+        whole = sealed.merged(waiting) if waiting.seqs else sealed
+    chunks: list[tuple[str, tuple[str, ...] | None, bytes, bytes]] = []
+    pages: list[tuple[str, tuple[str, ...], bytes]] = []
+    added: list[Contribution] = []
+    if waiting.seqs:
+        summary = msgspec.msgpack.encode(whole.ranges())
+        chunks.append(("", None, summary, encode_head(whole)))
+        yield
+    for name, group in whole.groups.items():
+        if waiting.seqs:
+            keys, summary, data = encode_group(group, whole.monotonics)
+            chunks.append((name, keys, summary, data))
+            yield
+        piece = piece_of_group(access, entry.number, block, whole, name)
+        before = access.before(piece.run, name, block, piece.reads[0])
+        times, series, rolled = roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
+        if series:
+            pages.append((name, series, encode_page(times, rolled)))
+        yield
+        added += usage_of(access, host.number, name, piece, host.catalogue)
+    yield
+    _write(engine, entry, block, waiting, chunks, pages, added)
+    if engine.dirty.get((run, block)) == arrived:
+        engine.dirty.pop((run, block), None)
+
+
+def piece_of_group(access: Access, run: int, block: int, whole: Block, name: str) -> Piece:
+    """Returns a group of a block as columns of what was newly read."""
+    group = whole.groups[name]
+    keys = group.all_keys()
+    moments = [
+        whole.monotonics[row] if read is None else read for row, read in zip(group.rows, group.reads, strict=True)
+    ]
+    columns = group.columns(keys)
+    rows = group.rows
+    kept = fresh_rows(moments)
+    if kept is not None:
+        rows = [rows[position] for position in kept]
+        moments = [moments[position] for position in kept]
+        columns = [[column[position] for position in kept] for column in columns]
+    ats = [whole.ats[row] for row in rows]
+    return Piece(access.run(run), block, ats, moments, dict(zip(keys, columns, strict=True)))
+
+
+def _write(
+    engine: Engine,
+    entry: RunEntry,
+    block: int,
+    waiting: Block,
+    chunks: list[tuple[str, tuple[str, ...] | None, bytes, bytes]],
+    pages: list[tuple[str, tuple[str, ...], bytes]],
+    added: list[Contribution],
+) -> None:
+    registry, host, connection = engine.registry, entry.host, engine.connection
+    run = entry.number
+    connection.execute("BEGIN IMMEDIATE")
+    for name, keys, summary, data in chunks:
+        collector = 0 if keys is None else registry.collector(name)
+        layout = None if keys is None else registry.layout(host, name, keys)
+        connection.execute(
+            "INSERT OR REPLACE INTO chunk(host, collector, block, run, layout, summary, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (host.number, collector, block, run, layout, summary, data),
+        )
+    for name, keys, data in pages:
+        connection.execute(
+            "INSERT OR REPLACE INTO rollup(host, collector, tier, page, run, layout, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (host.number, registry.collector(name), MINUTE, block, run, registry.layout(host, name, keys), data),
+        )
+    connection.execute("DELETE FROM usage WHERE run = ? AND block = ?", (run, block))
+    connection.executemany(
+        "INSERT OR REPLACE INTO usage(host, key, start, run, block, length, bytes, flags)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(host.number, each.key, each.start, run, block, BUCKET, each.bytes, each.flags) for each in added],
+    )
+    # What was rolled up further from this block, and what was derived across its end, no longer stands.
+    connection.execute(
+        "DELETE FROM rollup WHERE id IN (SELECT r.id FROM collector AS k JOIN rollup AS r"
+        " ON r.host = ? AND r.collector = k.id AND r.tier = ? AND r.page = ?)",
+        (host.number, QUARTER, block * BLOCK // QUARTER_PAGE),
+    )
+    engine.unpaged.add((host.number, block * BLOCK // QUARTER_PAGE))
+    if waiting.seqs:
+        base = run << RUN_SHIFT
+        connection.executemany("DELETE FROM tail WHERE id = ?", [(base | seq,) for seq in waiting.seqs])
+        for name, keys, _, _ in chunks:
+            if keys is not None:
+                _mark_next(engine, host, registry.collector(name), run, block)
+    connection.execute("DELETE FROM todo WHERE run = ? AND block = ?", (run, block))
+    connection.execute("COMMIT")
+
+
+def _mark_next(engine: Engine, host: HostEntry, collector: int, run: int, block: int) -> None:
+    """Notes the next sealed block of a collector: its first rate and its usage start from this one's last read."""
+    found: tuple[Any, ...] | None = engine.connection.execute(
+        "SELECT run, block FROM chunk WHERE host = ? AND collector = ? AND block >= ?"
+        " AND NOT (block = ? AND run = ?) AND NOT (block = ? AND run < ?) ORDER BY block, run LIMIT 1",
+        (host.number, collector, block, block, run, block, run),
+    ).fetchone()
+    if found is not None:
+        engine.connection.execute("INSERT OR IGNORE INTO todo(run, block) VALUES (?, ?)", found)

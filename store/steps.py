@@ -1,0 +1,185 @@
+"""Steps of an answer: samples and cells of any tier put together into points."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from store.rollup import sketch_of_cell
+from store.schema import MINUTE, QUARTER
+from store.sketch import Sketch, exact_quantile, merge, quantile, sketch_of
+from sysmon.records import Point, Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from store.pages import Cell
+    from store.rollup import Samples
+    from sysmon.frame import Number
+
+SECOND = 1000
+
+
+class Step:
+    """What is known of one step of one series."""
+
+    __slots__ = ("greatest", "last", "last_at", "least", "size", "sketch", "sum", "values", "weight")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.sum: Number = 0
+        self.weight: Number = 0
+        self.least: Number = math.inf
+        self.greatest: Number = -math.inf
+        self.last: Number = 0
+        self.last_at = -1
+        self.values: list[Number] = []
+        self.sketch: Sketch | None = None
+
+    def add_samples(
+        self, at: int, values: Sequence[Number], tops: Sequence[Number], bottoms: Sequence[Number] | None
+    ) -> None:
+        """Adds reads; `at` is the time of the last."""
+        self.size += len(values)
+        self.sum += sum(tops)
+        self.weight += len(values) if bottoms is None else sum(bottoms)
+        self.least = min(self.least, min(values))
+        self.greatest = max(self.greatest, max(values))
+        self.values.extend(values)
+        if at >= self.last_at:
+            self.last, self.last_at = values[-1], at
+
+    def add_cell(self, at: int, cell: Cell) -> None:
+        """Adds a cell of a rollup."""
+        self.size += cell.size
+        self.sum += cell.sum
+        self.weight += cell.weight
+        self.least = min(self.least, cell.least)
+        self.greatest = max(self.greatest, cell.greatest)
+        if self.sketch is None:
+            self.sketch = {}
+        merge(self.sketch, sketch_of_cell(cell))
+        if at >= self.last_at:
+            self.last, self.last_at = cell.last, at
+
+    def add_step(self, other: Step) -> None:
+        """Adds another step."""
+        self.size += other.size
+        self.sum += other.sum
+        self.weight += other.weight
+        self.least = min(self.least, other.least)
+        self.greatest = max(self.greatest, other.greatest)
+        self.values.extend(other.values)
+        if other.sketch is not None:
+            if self.sketch is None:
+                self.sketch = {}
+            merge(self.sketch, other.sketch)
+        if other.last_at >= self.last_at:
+            self.last, self.last_at = other.last, other.last_at
+
+    @property
+    def mean(self) -> float:
+        """The mean, exact at every tier, and never outside of what was seen."""
+        mean = self.sum / self.weight if self.weight else float(self.last)
+        return min(max(mean, self.least), self.greatest)
+
+    @property
+    def p95(self) -> float:
+        """The value at rank ceil(0.95 n): exact from reads, within 2 % from sketches."""
+        if self.sketch is None:
+            return exact_quantile(self.values, 0.95)
+        whole = dict(self.sketch)
+        if self.values:
+            merge(whole, sketch_of(self.values))
+        return quantile(whole, 0.95, self.least, self.greatest)
+
+
+class Steps:
+    """The steps of one series from `start` to before `end`."""
+
+    def __init__(self, start: int, end: int, step: int) -> None:
+        self.start = start
+        self.end = end
+        self.step = step
+        self._steps: dict[int, Step] = {}
+
+    def add_samples(self, samples: Samples) -> None:
+        """Adds reads, those outside of the range left out."""
+        _, ats, values, tops, bottoms = samples
+        step, start, end = self.step, self.start, self.end
+        position, count = 0, len(ats)
+        while position < count:
+            at = ats[position]
+            number = at // step
+            until = position + 1
+            if not start <= at < end:
+                position = until
+                continue
+            last = min(end, (number + 1) * step)
+            while until < count and at <= ats[until] < last:
+                at = ats[until]
+                until += 1
+            self._at(number).add_samples(
+                at, values[position:until], tops[position:until], None if bottoms is None else bottoms[position:until]
+            )
+            position = until
+
+    def add_cells(self, tier: int, numbers: Iterable[int], cells: Iterable[Cell | None]) -> None:
+        """Adds cells of a rollup; one belongs to the step that it begins in."""
+        start, end, step = self.start - tier + 1, self.end, self.step
+        for number, cell in zip(numbers, cells, strict=True):
+            at = number * tier
+            if cell is not None and start <= at < end:
+                self._at(max(at, self.start) // step).add_cell(at, cell)
+
+    def _at(self, number: int) -> Step:
+        found = self._steps.get(number)
+        if found is None:
+            found = self._steps[number] = Step()
+        return found
+
+    def points(self) -> list[Point]:
+        """Returns the steps that hold something."""
+        return [
+            Point(
+                time=number * self.step,
+                count=each.size,
+                min=float(each.least),
+                mean=each.mean,
+                max=float(each.greatest),
+                last=float(each.last),
+                p95=float(each.p95),
+            )
+            for number, each in sorted(self._steps.items())
+        ]
+
+    def stats(self) -> Stats | None:
+        """Returns the statistics of the whole range, None where it holds nothing."""
+        if not self._steps:
+            return None
+        whole = Step()
+        for each in self._steps.values():
+            whole.add_step(each)
+        return Stats(
+            count=whole.size,
+            min=float(whole.least),
+            mean=whole.mean,
+            max=float(whole.greatest),
+            p95=float(whole.p95),
+            last=float(whole.last),
+        )
+
+
+def step_for(start: int, end: int, points: int) -> int:
+    """Returns the shortest step (ms) that covers the range in at most `points` steps.
+
+    From a minute up it is a multiple of a minute, from 15 minutes up one of those, so that cells of rollups fit whole.
+    """
+    points = max(1, points)
+    step = max(SECOND, math.ceil(max(1, end - start) / points))
+    while True:
+        unit = QUARTER if step >= QUARTER else MINUTE if step >= MINUTE else SECOND
+        step = -(-step // unit) * unit
+        if (end - 1) // step - start // step < points:
+            return step
+        step += unit

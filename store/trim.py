@@ -1,0 +1,184 @@
+"""Trimming: what is too old or too much goes, in small transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.seal import piece_of_group
+from store.usage import accounted
+from store.zones import span_of, zone_of
+from sysmon.records import HostInfo
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from store.engine import Engine
+    from store.retention import Retention
+
+_HOUR = 3_600_000
+_KEPT_HOURS = 400 * 24
+"""Hours for which usage by the hour is kept; older usage is kept by the day."""
+
+_BATCH = 48
+"""Rows removed in one transaction."""
+
+
+def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
+    """Removes what is older than it is to be kept."""
+    kept = max(int(retention.minute * 1000), 3 * QUARTER_PAGE)
+    engine.horizon = now - kept + 2 * QUARTER_PAGE
+    yield from _trim_raw(engine, (now - int(retention.raw * 1000)) // BLOCK)
+    # Minutes stay until their quarters are made.
+    yield from _trim_rollups(engine, MINUTE, (now - kept) // BLOCK)
+    yield from _trim_rollups(engine, QUARTER, (now - int(retention.quarter * 1000)) // QUARTER_PAGE)
+    for table, age in (("evidence", retention.evidence), ("event", retention.events)):
+        while _delete(engine.connection, table, "time < ?", (now - int(age * 1000),)):
+            yield
+    yield from _fold_days(engine, now)
+
+
+def trim_one(engine: Engine, now: int) -> bool:
+    """Removes one piece of what is least worth keeping: oldest raw readings first, then evidence and minutes, then
+    quarters. Returns False where nothing more may go.
+    """
+    connection = engine.connection
+    raw = _oldest(engine, "SELECT min(block) FROM chunk WHERE host = ? AND collector = 0", (None,))
+    if raw is not None and raw < (now - _HOUR) // BLOCK:
+        for _ in _trim_raw(engine, raw + 1):
+            pass
+        return True
+    evidence = connection.execute("SELECT min(time) FROM evidence").fetchone()[0]
+    if evidence is not None and evidence < now - 24 * _HOUR:
+        return _delete(connection, "evidence", "time < ?", (evidence + _HOUR,))
+    for tier, length, young in ((MINUTE, BLOCK, 3 * QUARTER_PAGE), (QUARTER, QUARTER_PAGE, 30 * 24 * _HOUR)):
+        oldest = _oldest(
+            engine,
+            f"SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = {tier}",
+            engine.registry.collector_names,
+        )
+        if oldest is not None and oldest * length < now - young:
+            engine.horizon = max(engine.horizon, (oldest + 1) * length if tier == MINUTE else 0)
+            for _ in _trim_rollups(engine, tier, oldest + 1):
+                pass
+            return True
+    return False
+
+
+def _oldest(engine: Engine, statement: str, collectors: Iterable[int | None]) -> int | None:
+    found = []
+    for host in engine.registry.hosts():
+        for collector in collectors:
+            values = (host.number,) if collector is None else (host.number, collector)
+            found.append(engine.connection.execute(statement, values).fetchone()[0])
+    return min((number for number in found if number is not None), default=None)
+
+
+def _trim_raw(engine: Engine, below: int) -> Iterator[None]:
+    connection = engine.connection
+    for host in engine.registry.hosts():
+        rows = connection.execute(
+            "SELECT block, run FROM chunk WHERE host = ? AND collector = 0 AND block < ? ORDER BY block",
+            (host.number, below),
+        ).fetchall()
+        for block, run in rows:
+            _trim_block(engine, host.number, block, run)
+            yield
+
+
+def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
+    connection, access = engine.connection, engine.access
+    entry = engine.registry.runs[run]
+    names = [name for name, keys in access.owners(host).items() if accounted(keys, entry.host.catalogue)]
+    whole = access.sealed_block(host, block, run, names)
+    connection.execute("BEGIN IMMEDIATE")
+    for name in names:
+        if whole is not None and name in whole.groups:
+            piece = piece_of_group(access, run, block, whole, name)
+            for key in accounted(piece.columns, entry.host.catalogue):
+                held = [
+                    (at, value) for at, value in zip(piece.ats, piece.columns[key], strict=True) if value is not None
+                ]
+                if held:
+                    connection.execute(
+                        "INSERT INTO floor(host, key, boot, value, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT(host, key)"
+                        " DO UPDATE SET boot = excluded.boot, value = excluded.value, at = excluded.at"
+                        " WHERE excluded.at >= at",
+                        (host, key, entry.boot, held[-1][1], held[-1][0]),
+                    )
+    added = connection.execute(
+        "SELECT key, start, bytes, flags FROM usage WHERE run = ? AND block = ?", (run, block)
+    ).fetchall()
+    _fold(connection, host, added, "hour")
+    connection.execute("DELETE FROM usage WHERE run = ? AND block = ?", (run, block))
+    connection.execute(
+        "DELETE FROM chunk WHERE id IN (SELECT c.id FROM (SELECT 0 AS id UNION ALL SELECT id FROM collector) AS k"
+        " JOIN chunk AS c ON c.host = ? AND c.collector = k.id AND c.block = ? AND c.run = ?)",
+        (host, block, run),
+    )
+    connection.execute("DELETE FROM todo WHERE run = ? AND block = ?", (run, block))
+    connection.execute("UPDATE run SET trimmed = max(trimmed, ?) WHERE id = ?", (block + 1, run))
+    connection.execute("COMMIT")
+    entry.trimmed = max(entry.trimmed, block + 1)
+
+
+def _fold(connection: sqlite3.Connection, host: int, rows: list[tuple[str, int, int, int]], step: str) -> None:
+    """Adds usage to the hour or day of the host's time zone that it lies in."""
+    zone = zone_of(timezone_of(connection, host))
+    for key, start, size, flags in rows:
+        first, end = span_of(start, step, zone)
+        connection.execute(
+            "INSERT INTO usage(host, key, start, run, block, length, bytes, flags) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"
+            " ON CONFLICT(host, start, key, run, block) DO UPDATE SET bytes = bytes + excluded.bytes,"
+            " length = max(length, excluded.length), flags = flags | excluded.flags",
+            (host, key, first, end - first, size, flags),
+        )
+
+
+def timezone_of(connection: sqlite3.Connection, host: int) -> str:
+    """Returns the name of a host's time zone, '' where it is not known."""
+    row = connection.execute("SELECT info FROM host WHERE id = ?", (host,)).fetchone()
+    return msgspec.msgpack.decode(row[0], type=HostInfo).timezone if row and row[0] else ""
+
+
+def _fold_days(engine: Engine, now: int) -> Iterator[None]:
+    for host in engine.registry.hosts():
+        while True:
+            rows = engine.connection.execute(
+                "SELECT key, start, bytes, flags FROM usage WHERE host = ? AND start < ? AND run = 0 AND length <= ?"
+                " ORDER BY start LIMIT 200",
+                (host.number, now - _KEPT_HOURS * _HOUR, _HOUR),
+            ).fetchall()
+            if not rows:
+                break
+            engine.connection.execute("BEGIN IMMEDIATE")
+            engine.connection.executemany(
+                "DELETE FROM usage WHERE host = ? AND start = ? AND key = ? AND run = 0 AND block = 0",
+                [(host.number, start, key) for key, start, _, _ in rows],
+            )
+            _fold(engine.connection, host.number, rows, "day")
+            engine.connection.execute("COMMIT")
+            yield
+
+
+def _trim_rollups(engine: Engine, tier: int, below: int) -> Iterator[None]:
+    for host in engine.registry.hosts():
+        for collector in list(engine.registry.collector_names):
+            while _delete(
+                engine.connection,
+                "rollup",
+                "host = ? AND collector = ? AND tier = ? AND page < ?",
+                (host.number, collector, tier, below),
+            ):
+                yield
+
+
+def _delete(connection: sqlite3.Connection, table: str, where: str, values: tuple[object, ...]) -> bool:
+    """Removes some rows; returns whether there were any."""
+    done = connection.execute(
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {where} LIMIT {_BATCH})", values
+    )
+    return done.rowcount > 0

@@ -1,0 +1,230 @@
+"""What one connection of a reader answers, each question within one state of the file."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from store import gaps, series
+from store.access import Access
+from store.account import usage_of
+from store.engine import decode_evidence
+from store.replay import Replay
+from store.schema import BLOCK, BUCKET
+from store.trim import timezone_of
+from store.usage import AT_LEAST, ESTIMATED, Last, accounted
+from store.zones import span_of, zone_of
+from sysmon.catalogue import Catalogue, Metric
+from sysmon.derive import plan
+from sysmon.errors import StoreError
+from sysmon.records import AlertState, Event, HostInfo, Span, Usage
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sysmon.frame import Frame
+    from sysmon.records import Evidence, Moment, RunSpan, SeriesAnswer, SeriesQuery
+
+_EVIDENCE_AGE = 600_000
+"""Milliseconds by which evidence may be older than the moment it is asked for."""
+
+
+class View:
+    """Answers on one connection; used by one thread.
+
+    Attributes:
+        until: monotonic seconds after which an answer is given up.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, inode: int, path: Path, catalogue: Catalogue) -> None:
+        self.connection = connection
+        self.inode = inode
+        self.until = float("inf")
+        self._path = path
+        self._catalogue = catalogue
+        self._access = Access(connection)
+        self._replay = Replay(self._access)
+        self._catalogues: dict[int, tuple[int, Catalogue]] = {}
+
+    def check(self) -> None:
+        """Gives up when the deadline has passed."""
+        if time.monotonic() > self.until:
+            raise StoreError(f"{self._path} did not answer in time", "ask for a shorter range or fewer series")
+
+    def since(self) -> int | None:
+        """Returns the time of the oldest that is held of any host."""
+        found = []
+        for (number,) in self.connection.execute("SELECT id FROM host").fetchall():
+            for statement, factor in (
+                ("SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = 900000", 43_200_000),
+                ("SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = 60000", BLOCK),
+                ("SELECT min(block) FROM chunk WHERE host = ? AND collector = ?", BLOCK),
+            ):
+                for collector in (0, *self._access.collectors()):
+                    oldest = self.connection.execute(statement, (number, collector)).fetchone()[0]
+                    if oldest is not None:
+                        found.append(oldest * factor)
+        oldest = self.connection.execute("SELECT min(contact) FROM run").fetchone()[0]
+        if oldest is None:
+            return None
+        # Blocks begin before their first frame.
+        return max(min(found), oldest) if found else int(oldest)
+
+    def catalogue(self, host: str) -> Catalogue:
+        """Returns what is known here and what the host brought with it."""
+        number = self._access.host(host)
+        if number is None:
+            return self._catalogue
+        count = self.connection.execute("SELECT count(*) FROM metric WHERE host = ?", (number,)).fetchone()[0]
+        known = self._catalogues.get(number)
+        if known is None or known[0] != count:
+            rows = self.connection.execute("SELECT entry FROM metric WHERE host = ?", (number,))
+            entries = [msgspec.msgpack.decode(row[0], type=Metric) for row in rows]
+            known = self._catalogues[number] = (count, self._catalogue.merged(entries))
+        return known[1]
+
+    def hosts(self) -> list[HostInfo]:
+        """Returns all hosts."""
+        return [
+            msgspec.msgpack.decode(info, type=HostInfo) if info else HostInfo(id=host)
+            for host, info in self.connection.execute("SELECT host, info FROM host ORDER BY id")
+        ]
+
+    def keys(self, host: str) -> list[str]:
+        """Returns the series of a host."""
+        number = self._access.host(host)
+        if number is None:
+            return []
+        raw = {key for keys in self._access.owners(number).values() for key in keys}
+        return sorted(raw | {each.key for each in plan(self.catalogue(host), raw)})
+
+    def series(self, query: SeriesQuery) -> SeriesAnswer:
+        """Answers a query."""
+        number = self._access.host(query.host)
+        missing = gaps.gaps(self._access, number, query.start, query.end) if number is not None else []
+        return series.answer(self._access, self.catalogue(query.host), query, missing, self.check)
+
+    def moment(self, host: str, at: int, step: int) -> Moment | None:
+        """Returns the state at a moment."""
+        number = self._access.host(host)
+        if number is None:
+            return None
+        found = self._replay.moment(number, host, at, step, self.catalogue(host))
+        return found and msgspec.structs.replace(found, evidence=self.evidence(host, found.frame.time))
+
+    def spans(self, host: str | None) -> list[RunSpan]:
+        """Returns the frames held."""
+        names = [host] if host is not None else [info.id for info in self.hosts()]
+        found = []
+        for name in names:
+            number = self._access.host(name)
+            if number is not None:
+                found += self._replay.spans(number, name)
+        return sorted(found, key=lambda span: span.start)
+
+    def frames(self, host: str, run: str, first: int, last: int) -> list[Frame]:
+        """Returns frames as recorded."""
+        number = self._access.host(host)
+        return [] if number is None else self._replay.frames(number, host, run, first, last)
+
+    def gaps(self, host: str, start: int, end: int) -> list[Span]:
+        """Returns when there is no data."""
+        number = self._access.host(host)
+        if number is None:
+            return [Span(start, end)]
+        return gaps.gaps(self._access, number, start, end)
+
+    def events(self, host: str | None, start: int | None, end: int | None, limit: int) -> list[Event]:
+        """Returns events."""
+        rows = self.connection.execute(
+            "SELECT body FROM event WHERE (?1 IS NULL OR host = ?1 OR host = '') AND time >= ?2 AND time < ?3"
+            " ORDER BY time DESC, id DESC LIMIT ?4",
+            (host, -(2**62) if start is None else start, 2**62 if end is None else end, limit),
+        )
+        return [msgspec.msgpack.decode(body, type=Event) for (body,) in rows]
+
+    def alerts(self, host: str | None) -> list[AlertState]:
+        """Returns alerts that are not resolved."""
+        rows = self.connection.execute(
+            "SELECT body FROM alert WHERE status <> 'resolved' AND (?1 IS NULL OR host = ?1) ORDER BY host, rule, key",
+            (host,),
+        )
+        return [msgspec.msgpack.decode(body, type=AlertState) for (body,) in rows]
+
+    def evidence(self, host: str, at: int) -> Evidence | None:
+        """Returns the evidence for a moment."""
+        row = self.connection.execute(
+            "SELECT e.body FROM evidence AS e JOIN host AS h ON h.id = e.host"
+            " WHERE h.host = ? AND e.time <= ? AND e.time >= ? ORDER BY e.time DESC LIMIT 1",
+            (host, at, at - _EVIDENCE_AGE),
+        ).fetchone()
+        return decode_evidence(row[0]) if row else None
+
+    def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str]) -> list[Usage]:
+        """Returns byte totals; the tail is added as it will be sealed."""
+        number = self._access.host(host)
+        zone = zone_of(timezone_of(self.connection, number) if number is not None else "")
+        first, _ = span_of(start, step, zone)
+        _, last = span_of(max(start, end - 1), step, zone)
+        if number is None:
+            return []
+        found: dict[tuple[int, str], list[int]] = {}
+        spans: dict[int, tuple[int, int]] = {}
+        wanted = set(keys)
+
+        def add(key: str, at: int, length: int, size: int, flags: int) -> None:
+            if not first <= at < last or (wanted and key not in wanted):
+                return
+            span = spans.get(at)
+            if span is None:
+                span = spans[at] = span_of(at, step, zone)
+            entry = found.setdefault((span[0], key), [max(span[1], at + length), 0, 0])
+            entry[0] = max(entry[0], at + length)
+            entry[1] += size
+            entry[2] |= flags
+
+        # A day's row may begin before the hour that is asked for.
+        for row in self.connection.execute(
+            "SELECT key, start, length, bytes, flags FROM usage WHERE host = ? AND start >= ? AND start < ?",
+            (number, first, last),
+        ):
+            add(*row)
+        self.check()
+        for key, at, size, flags in self._unsealed_usage(number, host):
+            add(key, at, BUCKET, size, flags)
+        return [
+            Usage(
+                host=host,
+                key=key,
+                start=begin,
+                end=finish,
+                bytes=size,
+                at_least=bool(flags & AT_LEAST),
+                estimated=bool(flags & ESTIMATED),
+            )
+            for (begin, key), (finish, size, flags) in sorted(found.items())
+        ]
+
+    def _unsealed_usage(self, number: int, host: str) -> list[tuple[str, int, int, int]]:
+        """Returns what the blocks not yet sealed add. Late frames of sealed ones count when they are sealed again."""
+        access, catalogue = self._access, self.catalogue(host)
+        sealed = set(
+            self.connection.execute("SELECT block, run FROM chunk WHERE host = ? AND collector = 0", (number,))
+        )
+        waiting = {(block, run) for run, block in access.waiting(number, 0, 2**62)} - sealed
+        found: list[tuple[str, int, int, int]] = []
+        if not waiting:
+            return found
+        low, high = min(waiting)[0] * BLOCK, (max(waiting)[0] + 1) * BLOCK
+        for name, keys in access.owners(number).items():
+            chosen = accounted(keys, catalogue)
+            lasts: dict[str, Last] = {}
+            if chosen:
+                for piece in access.pieces(number, name, chosen, low, high, waiting):
+                    self.check()
+                    found += [tuple(each) for each in usage_of(access, number, name, piece, catalogue, lasts)]  # type: ignore[misc]
+        return found

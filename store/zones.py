@@ -1,0 +1,56 @@
+"""Hours, days and months of a host's own time zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from sysmon.errors import UsageError
+
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?")
+STEPS = ("hour", "day", "month")
+
+
+@lru_cache(maxsize=256)
+def zone_of(name: str) -> tzinfo:
+    """Returns the zone of an IANA name or UTC offset; UTC where it is not known."""
+    found = _OFFSET.fullmatch(name.strip())
+    if found:
+        minutes = min(int(found[2]) * 60 + int(found[3] or 0), 24 * 60 - 1)
+        return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def span_of(moment: int, step: str, zone: tzinfo) -> tuple[int, int]:
+    """Returns the hour, day or month (start, end) that a moment (ms) lies in.
+
+    Raises:
+        UsageError: another step.
+    """
+    if step not in STEPS:
+        raise UsageError(f"'{step}' is not a step of usage", "write hour, day or month")
+    if step == "hour":
+        # By offset rather than by the clock's face: the hour that a change of clocks repeats is two hours.
+        offset = _offset(moment, zone)
+        start = (moment + offset) // 3_600_000 * 3_600_000 - offset
+        return start, start + 3_600_000
+    here = datetime.fromtimestamp(moment / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    if step == "day":
+        return _stamp(here), _stamp((here + timedelta(days=1)).replace(hour=0))
+    first = here.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return _stamp(first), _stamp(following)
+
+
+def _offset(moment: int, zone: tzinfo) -> int:
+    offset = datetime.fromtimestamp(moment / 1000, zone).utcoffset()
+    return int(offset.total_seconds() * 1000) if offset else 0
+
+
+def _stamp(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
