@@ -48,18 +48,23 @@ KEYS: tuple[Key, ...] = (
     Key("palette", ("ctrl+p",), "command_palette", "all commands, by name"),
     Key("hosts", ("h",), "hosts", "choose the host to look at"),
     Key("theme", ("ctrl+t",), "next_theme", "next colour theme"),
+    Key("next_panel", ("tab",), "focus_next", "to the next panel"),
+    Key("previous_panel", ("shift+tab",), "focus_previous", "to the previous panel"),
     Key("redraw", ("ctrl+l",), "redraw", "draw the whole screen anew"),
-    Key("freeze", ("Z",), "freeze", "freeze the screen; recording goes on"),
-    Key("maximise", ("z",), "maximise", "maximise the panel in focus, and back"),
+    Key("freeze", ("Z",), "freeze", "freeze the screen; recording goes on", show=True, label="Freeze"),
+    Key("maximise", ("z",), "maximise", "maximise the panel in focus, and back", show=True, label="Zoom"),
     Key("faster", ("plus", "equals_sign"), "step(-1)", "update the screen more often"),
     Key("slower", ("minus",), "step(1)", "update the screen less often"),
-    Key("back", ("left_square_bracket",), "time_step(-1)", "one step back in time"),
+    Key("back", ("left_square_bracket",), "time_step(-1)", "one step back in time", show=True, label="Back"),
     Key("forward", ("right_square_bracket",), "time_step(1)", "one step forward in time"),
     Key("leap_back", ("left_curly_bracket",), "time_leap(-1)", "ten minutes back in time"),
     Key("leap_forward", ("right_curly_bracket",), "time_leap(1)", "ten minutes forward in time"),
-    Key("jump", ("b",), "time_jump", "go to a moment: 03:12, 3h ago"),
-    Key("live", ("end", "L"), "time_live", "back to now"),
-    Key("previous_mark", ("less_than_sign",), "time_mark(-1)", "to the previous event", scope="alerts"),
+    Key("jump", ("b",), "time_jump", "go to a moment: 03:12, 3h ago", show=True, label="Go to"),
+    Key("mark_back", ("left_parenthesis",), "time_mark(-1)", "to the event before this moment"),
+    Key("mark_forward", ("right_parenthesis",), "time_mark(1)", "to the event after this moment"),
+    Key("live", ("L", "end"), "time_live", "back to now"),
+    Key("leave", ("escape",), "leave", "back: cancel, minimise, leave the past; never quits"),
+    Key("suspend", ("ctrl+z",), "suspend_process", "stop, as any job of the shell"),
 )
 """Actions that work everywhere; screens add theirs with `register`."""
 
@@ -70,6 +75,73 @@ def register(screen: str, keys: Iterable[Key]) -> tuple[Key, ...]:
     """Adds a screen's keys to the table, for help and `[keys]`; returns them."""
     _screens[screen] = tuple(keys)
     return _screens[screen]
+
+
+def keys_of(screen: str) -> tuple[Key, ...]:
+    """Returns the keys that a screen registered."""
+    return _screens.get(screen, ())
+
+
+def tabs() -> list[tuple[str, Key]]:
+    """Returns the numbered screens as (name, key), in the order in which they are shown."""
+    return [(key.id, key) for key in KEYS if key.action == f"screen('{key.id}')"]
+
+
+def binding_id(key: Key) -> str:
+    """Returns the name by which `[keys]` and Textual know an action."""
+    return key.id if key.scope == "app" else f"{key.scope}.{key.id}"
+
+
+_SIGNS = {
+    "question_mark": "?",
+    "exclamation_mark": "!",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "slash": "/",
+    "backslash": "\\",
+    "full_stop": ".",
+    "comma": ",",
+    "colon": ":",
+    "semicolon": ";",
+    "asterisk": "*",
+    "number_sign": "#",
+    "vertical_line": "|",
+    "tilde": "~",
+    "circumflex_accent": "^",
+    "underscore": "_",
+    "escape": "Esc",
+    "enter": "Enter",
+    "space": "Space",
+    "tab": "Tab",
+    "shift+tab": "Shift+Tab",
+    "delete": "Del",
+    "backspace": "Backspace",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+}
+
+
+def label(key: str) -> str:
+    """Returns a key's name as people know it: `?`, `F1`, `^P`."""
+    if key in _SIGNS:
+        return _SIGNS[key]
+    if key.startswith("ctrl+"):
+        return "^" + label(key[5:]).upper()
+    return key.capitalize() if len(key) > 1 else key
+
+
+def present_keys(key: Key, settings: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Returns the keys that an action has now, `[keys]` considered."""
+    return settings.get(binding_id(key), key.keys)
 
 
 def all_keys() -> tuple[Key, ...]:
@@ -87,7 +159,7 @@ def bindings(keys: Iterable[Key]) -> list[Binding]:
             key.action,
             key.label or key.help,
             show=key.show,
-            id=f"{key.scope}.{key.id}" if key.scope != "app" else key.id,
+            id=binding_id(key),
             priority=False,
         )
         for key in keys

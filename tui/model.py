@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sysmon.derive import State
-from sysmon.frame import Frame, ProcessRow
-from sysmon.records import AlertState, Event, Evidence, Gap, Hello, HostInfo, Moment, Series, Status
+from sysmon.frame import Frame, ProcessRow, join_key
+from sysmon.records import AlertState, Event, Evidence, Gap, Hello, HostInfo, Liveness, Moment, Series, Status
 from sysmon.wrong import Finding, findings
 
 if TYPE_CHECKING:
@@ -106,6 +106,13 @@ class Window:
         """Returns the keys it holds."""
         return list(self._columns)
 
+    def copy(self) -> Window:
+        """Returns a window that stays as it is while this one goes on."""
+        twin = Window(self.length)
+        twin.end = self.end
+        twin._columns = {key: (start, data[:]) for key, (start, data) in self._columns.items()}
+        return twin
+
 
 @dataclass(slots=True)
 class View:
@@ -138,6 +145,10 @@ class View:
         """The raw or derived value of a series at the moment."""
         return self.state.get(key)
 
+    def frozen(self) -> View:
+        """Returns this view as it is now, untouched by what comes after."""
+        return replace(self, state=self.state.copy(), window=self.window.copy(), live=False)
+
 
 class HostModel:
     """One host as its updates tell it."""
@@ -151,6 +162,8 @@ class HostModel:
         self.alerts: dict[tuple[str, str], AlertState] = {}
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.frames = 0
+        self.received: int | None = None
+        """This side's boot clock (ns) when the last live frame was taken."""
         self._raw: dict[str, bool] = {}
         self._processes_time: int | None = None
 
@@ -176,6 +189,23 @@ class HostModel:
             if gauge:
                 values[key] = value
         return values
+
+    def liveness(self, now: int) -> tuple[Liveness, float | None]:
+        """Returns how fresh the host is and its age in seconds, None before the first frame.
+
+        A source that says nothing of its own (this host's collectors) is judged by the age of the last frame.
+
+        Args:
+            now: this side's boot clock in nanoseconds.
+        """
+        if self.received is None:
+            return self.status.state, None
+        age = max(0.0, (now - self.received) / 1e9)
+        state = self.status.state
+        if state not in ("connecting", "live"):
+            return state, age
+        interval = min(self.state.intervals.values(), default=1.0)
+        return ("live" if age < 2 * interval + 1 else "late" if age < 10 * interval else "stale"), age
 
     def take_alert(self, alert: AlertState) -> None:
         """Folds in the state of an alert."""
@@ -217,13 +247,19 @@ class Model:
         self.catalogue = catalogue
         self.hosts: dict[str, HostModel] = {}
 
-    def take(self, update: Update) -> str | None:
-        """Folds one update in and returns the id of the host it concerns, or None."""
+    def take(self, update: Update, now: int | None = None) -> str | None:
+        """Folds one update in and returns the id of the host it concerns, or None.
+
+        Args:
+            update: what a source yielded.
+            now: this side's boot clock in nanoseconds, by which the age of frames is told.
+        """
         if isinstance(update, Frame):
             host = self.hosts.get(update.host)
             if host is None:
                 host = self.hosts[update.host] = HostModel(HostInfo(id=update.host), self.catalogue)
             host.take_frame(update)
+            host.received = now
             return update.host
         if isinstance(update, HostInfo):
             known = self.hosts.get(update.id)
@@ -259,6 +295,13 @@ class Model:
             model.alerts = {(alert.rule, alert.key): alert for alert in hello.alerts if alert.host == info.id}
 
 
+def prefill(window: Window, series: Series) -> None:
+    """Lays a series read from history before what a window holds; a step of several seconds fills each of them."""
+    seconds = max(1, series.step // 1000)
+    spread = ((point.time // 1000 + offset, point.mean) for point in series.points for offset in range(seconds))
+    window.prefill(join_key(series.metric, series.instance), spread)
+
+
 def past_view(
     host: HostModel,
     moment: Moment,
@@ -276,10 +319,7 @@ def past_view(
     state.apply(moment.frame)
     window = Window()
     for each in series:
-        key = f"{each.metric}:{each.instance}" if each.instance else each.metric
-        seconds = max(1, each.step // 1000)
-        spread = ((point.time // 1000 + offset, point.mean) for point in each.points for offset in range(seconds))
-        window.prefill(key, spread)
+        prefill(window, each)
     window.end = moment.frame.time // 1000
     evidence: Evidence | None = moment.evidence
     return View(

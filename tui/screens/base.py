@@ -1,20 +1,49 @@
-"""The base of the numbered screens: header, body, footer, and one method that shows a view."""
+"""The base of the numbered screens: header, body, time bar, footer, and one method that shows a view."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from textual.containers import Vertical
 from textual.screen import Screen
 
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
+from tui.keys import keys_of
+from tui.widgets.footer import Footer
+from tui.widgets.header import Header
+from tui.widgets.timebar import TimeBar
 
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.geometry import Size
+
+    from tui.chrome import Chrome
     from tui.model import View
     from tui.services import Services
+
+NARROW: Final = 100
+WIDE: Final = 180
+SHORT: Final = 32
+TALL: Final = 45
+TINY: Final = (60, 18)
+
+
+def size_classes(size: Size) -> dict[str, bool]:
+    """The CSS classes of a terminal's size."""
+    return {
+        "-narrow": size.width < NARROW,
+        "-wide": size.width >= WIDE,
+        "-short": size.height < SHORT,
+        "-tall": size.height >= TALL,
+        "-tiny": size.width < TINY[0] or size.height < TINY[1],
+    }
 
 
 class HostScreen(Screen[None]):
     """One numbered screen, a function of the view it is shown.
+
+    On every change of the terminal's size the classes `-narrow` (< 100 columns), `-wide` (>= 180), `-short` (< 32
+    lines), `-tall` (>= 45) and `-tiny` (< 60 columns or < 18 lines) are set; `-past` while the present is not shown.
 
     Class attributes:
         NAME: its name in `screen('NAME')` and `[screen] start`.
@@ -30,6 +59,9 @@ class HostScreen(Screen[None]):
     GRAPHED: ClassVar[tuple[str, ...]] = ()
 
     view: View | None = None
+    header: Header | None = None
+    footer: Footer | None = None
+    timebar: TimeBar | None = None
 
     @property
     def services(self) -> Services:
@@ -40,13 +72,14 @@ class HostScreen(Screen[None]):
         return self.app.services
 
     def compose(self) -> ComposeResult:
-        """Header, body, footer."""
-        from tui.widgets.footer import Footer
-        from tui.widgets.header import Header
-
-        yield Header()
+        """Header, body, time bar, footer."""
+        self.set_size_classes(self.app.size)
+        self.header, self.footer, self.timebar = Header(), Footer(), TimeBar()
+        yield self.header
         yield from self.compose_body()
-        yield Footer()
+        with Vertical(id="foot"):
+            yield self.timebar
+            yield self.footer
 
     def compose_body(self) -> ComposeResult:
         """Yields the screen's own widgets; sizes come from CSS only."""
@@ -58,3 +91,26 @@ class HostScreen(Screen[None]):
         It must change no layout and cost a few milliseconds at most.
         """
         raise NotImplementedError
+
+    def present(self, view: View | None, chrome: Chrome) -> None:
+        """Shows a view and what surrounds it; the app calls this once the screen is mounted."""
+        if self.header is None or self.footer is None or self.timebar is None:
+            return
+        past = chrome.mode != "live"
+        if past != self.has_class("-past"):
+            self.set_class(past, "-past")
+        self.header.show(chrome)
+        self.timebar.show(chrome)
+        self.footer.show(self.NAME, chrome.mode, keys_of(self.NAME), self.services.config.keys)
+        if view is not None:
+            self.view = view
+            self.show(view)
+
+    def set_size_classes(self, size: Size) -> None:
+        """Sets the classes that the style sheets lay out by."""
+        for name, on in size_classes(size).items():
+            self.set_class(on, name)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Runs before Textual lays out."""
+        self.set_size_classes(event.size)

@@ -243,7 +243,8 @@ class Table(Panel, Generic[Row]):
         if self._view.take_change():
             self.post_message(self.RowHighlighted(self, self.cursor_key, self.cursor_row))
 
-    def _scroll_rows(self, rows: int) -> None:
+    def scroll_rows(self, rows: int) -> None:
+        """Move the view by rows, not the cursor."""
         self._view.scroll(rows)
         self.update_body()
 
@@ -281,12 +282,12 @@ class Table(Panel, Generic[Row]):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Scroll the view; the cursor stays on its row."""
         event.stop()
-        self._scroll_rows(_WHEEL_ROWS)
+        self.scroll_rows(_WHEEL_ROWS)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll the view; the cursor stays on its row."""
         event.stop()
-        self._scroll_rows(-_WHEEL_ROWS)
+        self.scroll_rows(-_WHEEL_ROWS)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of the scroll thumb."""
@@ -310,7 +311,7 @@ class Table(Panel, Generic[Row]):
     def _drag_to(self, y: int) -> None:
         body = self.body_region
         self._view.top = round((y - body.y) / max(1, body.height - 1) * (len(self.rows) - self._view.page))
-        self._scroll_rows(0)
+        self.scroll_rows(0)
 
     async def on_click(self, event: events.Click) -> None:
         """Sort by a title, or move to a row; a click on the cursor's row, or a double click, opens it."""

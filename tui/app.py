@@ -1,0 +1,350 @@
+"""The app: wires the source of updates, the model, the screens and time together."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual.app import App
+
+from sysmon.errors import SysmonError
+from sysmon.frame import Frame
+from tui import feed, theme
+from tui.chrome import Chrome, own_cost
+from tui.commands import SysmonCommands
+from tui.glyphs import UNICODE, Glyphs
+from tui.keys import KEYS, bindings, keymap, tabs
+from tui.loading import load_screens, screen_class, unknown_actions
+from tui.looks import THEMES, choose_look
+from tui.model import HostModel, Model
+from tui.output import CellDiffMixin
+from tui.palette import THEME_NAMES
+from tui.screens.base import HostScreen
+from tui.timeactions import TimeActions
+from tui.timetravel import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.binding import BindingType
+    from textual.screen import Screen
+
+    from sysmon.records import Update
+    from tui.model import View
+    from tui.palette import Depth
+    from tui.services import Services
+    from tui.terminal import TerminalCapabilities
+
+STEPS: Final = (1, 2, 5, 10, 30)
+"""Seconds between two pictures that `+` and `-` choose from."""
+
+
+class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
+    """The screen of sysmon.
+
+    Args:
+        services: all it may use.
+        theme_name: one of `THEME_NAMES`; None takes the one that fits the terminal.
+        glyphs: the characters to draw with.
+        depth: the terminal's colours; None asks the terminal.
+        host: id of the host to show first; None is the first heard of.
+    """
+
+    TITLE = "sysmon"
+    CSS_PATH = "sysmon.tcss"
+    DEFAULT_MODE = "main"
+    ALLOW_SELECT = False
+    ALLOW_IN_MAXIMIZED_VIEW = "Header, #foot"
+    COMMANDS: ClassVar[set[type[SysmonCommands]]] = {SysmonCommands}  # type: ignore[assignment]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS)]
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        theme_name: str | None = None,
+        glyphs: Glyphs = UNICODE,
+        depth: Depth | None = None,
+        host: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.services = services
+        self.model = Model(services.catalogue)
+        self.cursor = Cursor()
+        self.host_id = host
+        self.problem = ""
+        self.interval = min(STEPS, key=lambda step: abs(step - services.config.screen.interval))
+        self._screens: dict[str, HostScreen] = {}
+        self._shown_time = 0
+        self._due = False
+        self._bytes: tuple[int, int] | None = None
+        self._byte_rate: float | None = None
+        self._filled = feed.Filled()
+        theme.install(self, theme=theme_name, glyphs=glyphs, depth=depth)
+        # A mode, unlike the default screen, loads its screen's style sheet.
+        self.add_mode(self.DEFAULT_MODE, self._first_screen)
+        self.set_keymap(keymap(services.config.keys))
+
+    # -- what is shown
+
+    @property
+    def host(self) -> HostModel | None:
+        """The host shown, once heard of."""
+        return self.model.hosts.get(self.host_id) if self.host_id is not None else None
+
+    @property
+    def host_screen(self) -> HostScreen | None:
+        """The numbered screen shown, be it under a dialog."""
+        stack = self.screen_stack
+        return next((screen for screen in reversed(stack) if isinstance(screen, HostScreen)), None)
+
+    def _first_screen(self) -> Screen[Any]:
+        start = self.services.config.screen.start
+        return self._screen_named(start if start in dict(tabs()) else "overview")
+
+    def _screen_named(self, name: str) -> HostScreen:
+        found = self._screens.get(name)
+        if found is None:
+            found = self._screens[name] = screen_class(name)()
+            self.install_screen(found, name)
+        return found
+
+    async def on_mount(self) -> None:
+        """Begin to listen."""
+        for notice in (*unknown_actions(self.services.config.keys), *self.services.notices):
+            self.notify(notice, markup=False)
+        self._watch()
+        self.run_worker(self._listen(), name="updates", exit_on_error=True)
+        self.set_interval(1.0, self._stalled)
+
+    async def _listen(self) -> None:
+        """Takes updates for ever; an end of the source is said, not hidden."""
+        try:
+            async for update in self.services.source.updates():
+                self._take(update)
+            self.problem = "no more updates: the source ended"
+        except SysmonError as error:
+            self.problem = str(error)
+        except Exception as error:
+            # The screen stays: what was taken can still be looked at, and the past be gone to.
+            self.problem = f"the source failed: {type(error).__name__}: {error}"
+        self.refresh_view()
+
+    def _take(self, update: Update) -> None:
+        host_id = self.model.take(update, self.services.clock.boottime())
+        if self.host_id is None and host_id is not None:
+            self.host_id = host_id
+        if host_id != self.host_id:
+            return
+        self._fill()
+        if not isinstance(update, Frame) or self._due:
+            return
+        if not 0 <= update.time - self._shown_time < self.interval * 1000 - 200:
+            self._due = True
+            self.call_later(self._tick)
+
+    def _tick(self) -> None:
+        self._due = False
+        host = self.host
+        if host is not None and host.state.frame is not None:
+            self._shown_time = host.state.frame.time
+        self._count_bytes()
+        self.read_track_when_old()
+        self.refresh_view()
+
+    def _stalled(self) -> None:
+        """Lets the age grow where no frames come; costs nothing while they do."""
+        host = self.host
+        if host is None or host.received is None or host.received < self.services.clock.boottime() - 2_500_000_000:
+            self.refresh_view()
+
+    def refresh_view(self) -> None:
+        """Shows the moment the cursor stands at on the screen that is open; nothing changes under a dialog."""
+        top = self.screen if self.is_running and self.screen_stack else None
+        if not isinstance(top, HostScreen):
+            if (tick := getattr(top, "tick", None)) is not None:
+                tick()
+            return
+        host = self.host
+        view = self.cursor.view
+        if view is None and host is not None and host.state.frame is not None:
+            view = host.view()
+        top.present(view, self._chrome(host, view))
+
+    def _chrome(self, host: HostModel | None, view: View | None) -> Chrome:
+        clock = self.services.clock
+        if host is None:
+            return Chrome(now=clock.now(), problem=self.problem or self.services.problem(), hosts=0)
+        state, age = host.liveness(clock.boottime())
+        info = host.info
+        now = view.time if view is not None and self.cursor.live else clock.now()
+        return Chrome(
+            label=info.label,
+            system=" ".join(part for part in (info.os, info.kernel) if part),
+            uptime=view.value("uptime") if view is not None else None,
+            time=view.time if view is not None else None,
+            now=now,
+            mode=self.cursor.mode,
+            state=state,
+            age=None if age is None else float(int(age)),
+            message=host.status.message if state != "live" else "",
+            cost=own_cost(view, self._byte_rate),
+            wrong=tuple(view.wrong) if view is not None else (),
+            problem=self.problem or self.services.problem(),
+            note=self.note,
+            hosts=len(self.model.hosts),
+            track=None if self.track is None else feed.extended(self.track, now),
+        )
+
+    def _count_bytes(self) -> None:
+        now, written = self.services.clock.boottime(), self.output_stats.bytes_written
+        if self._bytes is None:
+            self._bytes = (now, written)
+        elif now - self._bytes[0] >= 5_000_000_000:
+            self._byte_rate = (written - self._bytes[1]) * 1e9 / (now - self._bytes[0])
+            self._bytes = (now, written)
+
+    def _fill(self) -> None:
+        """Reads what the screen graphs from history, once for each host and metric."""
+        host, screen = self.host, self.host_screen
+        if host is not None and screen is not None:
+            wanted = self._filled.wanted(host.info.id, screen.GRAPHED)
+            history = self.services.history(host.info.id) if wanted is not None else None
+            if wanted is not None and history is not None:
+                work = feed.fill(host, history, wanted, self.services.clock.now())
+                self.run_worker(feed.then(work, self.refresh_view), group="fill")
+
+    def _watch(self) -> None:
+        screen = self.host_screen
+        self.services.watch(set(screen.TABLES) if screen is not None else set())
+
+    # -- actions
+
+    async def action_screen(self, name: str) -> None:
+        """Opens a numbered screen; at once, where it was open before."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        target = self._screen_named(name)
+        if target is not self.screen:
+            await self.switch_screen(target)
+        self._watch()
+        self._fill()
+        self.refresh_view()
+        self.reread_past()
+
+    def show_host(self, host_id: str) -> None:
+        """Shows another host."""
+        if host_id in self.model.hosts and host_id != self.host_id:
+            self.host_id = host_id
+            self.cursor.thaw()
+            self.cancel_reading()
+            self.forget_track()
+            self._shown_time = 0
+            self._fill()
+            self.read_track_when_old()
+            self.refresh_view()
+
+    def action_hosts(self) -> None:
+        """Chooses the host."""
+        from tui.screens.hosts import HostsScreen, host_row
+
+        def rows() -> list[Any]:
+            return [host_row(host, self.services.clock.boottime()) for host in self.model.hosts.values()]
+
+        def chosen(host_id: str | None) -> None:
+            if host_id is not None:
+                self.show_host(host_id)
+
+        self.push_screen(HostsScreen(rows, self.host_id), chosen)
+
+    def action_help(self) -> None:
+        """Shows all keys."""
+        from tui.screens.help import HelpScreen
+
+        load_screens()
+        screen = self.host_screen
+        self.push_screen(HelpScreen(self.services.config.keys, screen.NAME if screen is not None else ""))
+
+    def action_step(self, direction: int) -> None:
+        """Shows more or less often; what is recorded stays as it is."""
+        place = STEPS.index(self.interval) + direction
+        self.interval = STEPS[max(0, min(place, len(STEPS) - 1))]
+        self._shown_time = 0
+        self.say(f"a picture every {self.interval} s" if self.interval > 1 else "a picture every second")
+
+    def action_maximise(self) -> None:
+        """The focused panel alone, or all again."""
+        screen = self.screen
+        if screen.maximized is not None:
+            screen.minimize()
+        elif screen.focused is not None:
+            screen.maximize(screen.focused, container=False)
+        else:
+            self.say("Tab chooses a panel to maximise")
+
+    async def action_leave(self) -> None:
+        """Esc: one thing back, never the program's end."""
+        if self.cancel_reading():
+            return
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif not self.cursor.live:
+            self.action_time_live()
+        elif self.host_screen is not None and self.host_screen.NAME != "overview":
+            await self.action_screen("overview")
+
+    def action_redraw(self) -> None:
+        """Sends the whole screen again."""
+        self.full_repaint()
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        self.choose_theme(THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)])
+
+    def choose_theme(self, name: str) -> None:
+        """Takes a theme, and keeps it for the next start where settings can be saved."""
+        self.theme = name
+        setting = next((word for word, each in THEMES.items() if each == name), None)
+        if self.services.save_settings is not None and setting is not None:
+            try:
+                self.services.save_settings({"theme": setting})
+            except SysmonError as error:
+                self.notify(str(error), severity="warning", markup=False)
+        self.say(f"theme {name.removeprefix('sysmon-')}")
+
+    def run_action_soon(self, action: str, namespace: Any) -> None:
+        """Runs an action once the present one is through, for the palette."""
+        self.call_later(self.run_action, action, namespace)
+
+
+def run_screen(
+    services: Services,
+    *,
+    capabilities: TerminalCapabilities | None = None,
+    host: str | None = None,
+    on_ready: Callable[[SysmonApp], None] | None = None,
+) -> int:
+    """Runs the screen in this process's terminal until it is left.
+
+    Args:
+        services: all it may use.
+        capabilities: what `tui.terminal.detect` found; None finds out now.
+        host: id of the host to show first.
+        on_ready: is given the app before it runs.
+
+    Returns:
+        The exit status.
+    """
+    from tui import lifecycle, terminal
+
+    found = capabilities or terminal.detect(sys.stdin, sys.stdout, os.environ)
+    name, glyphs, depth = choose_look(services.config, found)
+    app = SysmonApp(services, theme_name=name, glyphs=glyphs, depth=depth, host=host)
+    if on_ready is not None:
+        on_ready(app)
+    # What the imports left lives as long as the program: no collection has to look at it again.
+    gc.collect()
+    gc.freeze()
+    return lifecycle.run(app, found, mouse=services.config.screen.mouse)

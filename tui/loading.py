@@ -1,0 +1,47 @@
+"""Screens by name, imported when they are first wanted."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from sysmon.errors import nearest
+from tui.keys import all_keys, binding_id, tabs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tui.screens.base import HostScreen
+
+
+def screen_class(name: str) -> type[HostScreen]:
+    """The class of a numbered screen, from the module of its name."""
+    module = f"tui.screens.{name}"
+    try:
+        found: type[HostScreen] = importlib.import_module(module).SCREEN
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        from tui.screens.placeholder import Placeholder
+
+        return type(name.capitalize(), (Placeholder,), {"NAME": name, "TITLE_TEXT": name.capitalize()})
+    return found
+
+
+def load_screens() -> None:
+    """Imports all screens, so that their keys are known."""
+    for name, _ in tabs():
+        screen_class(name)
+
+
+def unknown_actions(settings: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Says which names of `[keys]` are no action; loads all screens where there are any settings."""
+    if not settings:
+        return []
+    load_screens()
+    known = [binding_id(key) for key in all_keys()]
+    return [
+        "; ".join(filter(None, (f"[keys] '{name}' is not an action", nearest(name, known))))
+        for name in settings
+        if name not in known
+    ]

@@ -1,0 +1,258 @@
+"""The app's actions in time: step, leap, jump, freeze, live. Reads go through one worker that Esc cancels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sysmon.errors import SysmonError
+from sysmon.units import format_time, parse_time
+from tui.timetravel import Cursor, Landing, PastReader, next_mark, read_track
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from textual.app import App
+    from textual.timer import Timer
+    from textual.worker import Worker
+
+    from sysmon.ports import History
+    from tui.chrome import Track
+    from tui.model import HostModel, View
+    from tui.screens.base import HostScreen
+    from tui.services import Services
+    from tui.widgets.timebar import TimeBar
+
+    _Base = App[Any]
+else:
+    _Base = object
+
+SLOW_SECONDS: Final = 0.4
+"""After this long a read is said to be under way."""
+
+NOTE_SECONDS: Final = 8.0
+"""How long what happened stays in the header."""
+
+TRACK_SECONDS: Final = 30.0
+"""How old the time bar's gaps and events may be while it is shown."""
+
+
+class TimeActions(_Base):
+    """Needs of the app: `services`, `host`, `host_screen`, `refresh_view`."""
+
+    services: Services
+    cursor: Cursor
+    note: str = ""
+    track: Track | None = None
+    _reading: Worker[None] | None = None
+    _slow: Timer | None = None
+    _note_timer: Timer | None = None
+    _track_read: int | None = None
+    _track_worker: Worker[None] | None = None
+
+    if TYPE_CHECKING:
+
+        @property
+        def host(self) -> HostModel | None: ...
+        @property
+        def host_screen(self) -> HostScreen | None: ...
+        def refresh_view(self) -> None: ...
+
+    # -- actions
+
+    def action_time_step(self, direction: int) -> None:
+        """One frame back or forward."""
+        time = self._standing(direction)
+        if time is not None:
+            self._travel(lambda reader: reader.step(time, direction))
+
+    def action_time_leap(self, direction: int) -> None:
+        """Ten minutes back or forward."""
+        time = self._standing(direction)
+        if time is not None:
+            self._travel(lambda reader: reader.leap(time, direction))
+
+    def action_time_mark(self, direction: int) -> None:
+        """To the event before or after the moment shown."""
+        time = self._standing(direction)
+        if time is None:
+            return
+        found = next_mark(self.track, time, direction)
+        if found is None:
+            self.say("no event " + ("before" if direction < 0 else "after") + " this moment")
+        else:
+            self.go_to(found)
+
+    def action_time_live(self) -> None:
+        """Back to now."""
+        self._stop_reading()
+        if not self.cursor.live:
+            self.cursor.thaw()
+            self.say("")
+        self.refresh_view()
+
+    def action_freeze(self) -> None:
+        """Freeze the present, or go on from it."""
+        host = self.host
+        if self.cursor.mode == "past":
+            self.say("a moment of the past stands still already; L is live")
+        elif self.cursor.mode == "frozen":
+            self.action_time_live()
+        elif host is not None and host.frames:
+            self.cursor.freeze(host.view())
+            self.refresh_view()
+
+    def action_time_jump(self) -> None:
+        """Ask for a moment and go there."""
+        from tui.screens.prompt import Prompt
+
+        if self._history() is None:
+            return
+
+        def parse(text: str) -> str:
+            time = parse_time(text, self.services.clock.now())
+            if time > self.services.clock.now():
+                raise SysmonError("that lies in the future", "write 03:12, '3h ago' or '2026-11-20 03:12'")
+            return format_time(time)
+
+        def go(text: str | None) -> None:
+            if text is not None:
+                self.go_to(parse_time(text, self.services.clock.now()))
+
+        prompt = Prompt("Go to a moment", parse, hint="03:12, 3h ago, yesterday 14:00, 2026-11-20 03:12")
+        self.push_screen(prompt, go)
+
+    def on_time_bar_moved(self, event: TimeBar.Moved) -> None:
+        """A click on the time bar."""
+        if event.moment is None:
+            self.action_time_live()
+        else:
+            self.go_to(event.moment)
+
+    def go_to(self, time: int) -> None:
+        """Shows a moment, Unix milliseconds; other screens call this for their events and charts."""
+        self._travel(lambda reader: reader.jump(time))
+
+    def reread_past(self) -> None:
+        """Reads the moment shown again, for what another screen graphs."""
+        view = self.cursor.view
+        if self.cursor.mode == "past" and view is not None:
+            self._travel(lambda reader: reader.same(view), quiet=True)
+
+    def cancel_reading(self) -> bool:
+        """Stops a read under way; returns whether there was one."""
+        reading = self._reading is not None
+        self._stop_reading()
+        if reading:
+            self.say("cancelled")
+        return reading
+
+    # -- reading
+
+    def _standing(self, direction: int) -> int | None:
+        """The moment from which a move begins; None where there is nothing to move from."""
+        view: View | None = self.cursor.view
+        if view is None:
+            host = self.host
+            if host is None or host.state.frame is None:
+                return None
+            if direction > 0:
+                self.say("this is now")
+                return None
+            return host.state.frame.time
+        return view.time
+
+    def _history(self) -> History | None:
+        host = self.host
+        history = self.services.history(host.info.id) if host is not None else None
+        if host is not None and history is None:
+            self.say("nobody records this host, so there is no past to go to")
+        return history
+
+    def _travel(self, move: Callable[[PastReader], Awaitable[Landing]], *, quiet: bool = False) -> None:
+        host, history, screen = self.host, self._history(), self.host_screen
+        if host is None or history is None:
+            return
+        self._stop_reading()
+        graphed = screen.GRAPHED if screen is not None else ()
+        reader = PastReader(host, history, graphed, self.services.clock.now())
+
+        async def read() -> None:
+            try:
+                landing = await move(reader)
+            except SysmonError as error:
+                self._ended()
+                self.say(str(error))
+            else:
+                self._ended()
+                if self.host is host:
+                    self.cursor.land(landing)
+                    self.say(landing.note, update=False)
+                    self.refresh_view()
+                    self.read_track_when_old()
+
+        if not quiet:
+            self._slow = self.set_timer(SLOW_SECONDS, self._say_slow)
+        self._reading = self.run_worker(read(), group="time", exclusive=True, exit_on_error=True)
+
+    def _say_slow(self) -> None:
+        self.say("reading the past… Esc cancels", seconds=None)
+
+    def _ended(self) -> None:
+        self._reading = None
+        if self._slow is not None:
+            self._slow.stop()
+            self._slow = None
+        if self.note.startswith("reading"):
+            self.note = ""
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        self._ended()
+
+    def say(self, note: str, *, seconds: float | None = NOTE_SECONDS, update: bool = True) -> None:
+        """Puts a few words into the header for a while."""
+        self.note = note
+        if self._note_timer is not None:
+            self._note_timer.stop()
+            self._note_timer = None
+        if note and seconds is not None:
+            self._note_timer = self.set_timer(seconds, lambda: self.say(""))
+        if update:
+            self.refresh_view()
+
+    # -- the time bar
+
+    def read_track_when_old(self) -> None:
+        """Reads gaps and events for the time bar where it shows, now and then."""
+        host, screen = self.host, self.host_screen
+        if host is None or screen is None or screen.timebar is None or not screen.timebar.display:
+            return
+        now = self.services.clock.boottime()
+        if self._track_worker is not None or (
+            self._track_read is not None and now - self._track_read < TRACK_SECONDS * 1e9
+        ):
+            return
+        history = self.services.history(host.info.id)
+        if history is None:
+            self.track = None
+            return
+        self._track_read = now
+
+        async def read() -> None:
+            try:
+                track = await read_track(history, host.info.id, self.services.clock.now())
+            except SysmonError:
+                # The bar stays as it was; the history's own problem line says what is wrong.
+                track = self.track
+            finally:
+                self._track_worker = None
+            if self.host is host:
+                self.track = track
+                self.refresh_view()
+
+        self._track_worker = self.run_worker(read(), group="track", exclusive=True)
+
+    def forget_track(self) -> None:
+        """Another host: its bar has to be read first."""
+        self.track, self._track_read = None, None

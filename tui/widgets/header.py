@@ -1,0 +1,116 @@
+"""The first lines of every screen: the host, how fresh it is, the clock, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sysmon.units import format_duration, format_time
+from tui.chrome import Chrome
+from tui.renderables.lines import badge, status_line
+from tui.renderables.text import Spans, beside, spans_width, strip
+from tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.strip import Strip
+
+    from tui.glyphs import Severity
+    from tui.theme import Look
+
+_DAY = 86_400_000
+
+
+class Header(Panel):
+    """Who and when in the first line, what is wrong in the second; one line alone holds both.
+
+    A click on the host's name chooses another host, on the clock asks for a moment, on the findings opens the alerts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(border=False, focusable=False)
+        self._chrome = Chrome()
+        self._places: tuple[int, int] = (0, 0)
+
+    def show(self, chrome: Chrome) -> None:
+        """Show this."""
+        if chrome != self._chrome:
+            self._chrome = chrome
+            self.update_body()
+
+    def render_body(self, width: int, height: int) -> list[Strip]:
+        """Draw one or two lines."""
+        look = self.look
+        if height == 1:
+            clock = "".join(text for text, _ in clock_spans(self._chrome, look, narrow=True))
+            return [wrong_line(self._chrome, width, look, right=clock)]
+        return [self._who(width, look), wrong_line(self._chrome, width, look)]
+
+    def _who(self, width: int, look: Look) -> Strip:
+        chrome, palette = self._chrome, look.palette
+        dot = f" {look.glyphs.separator} "
+        left: Spans = [(" ", palette.text), (chrome.label or "sysmon", palette.strong)]
+        if chrome.hosts > 1:
+            left.append((f" {look.glyphs.down}", palette.hotkey))
+        self._places = (spans_width(left), 0)
+        right = clock_spans(chrome, look, narrow=width < 60)
+        room = width - spans_width(left) - spans_width(right) - 2
+        for piece in (
+            f"up {format_duration(chrome.uptime)}" if chrome.uptime is not None else "",
+            chrome.system,
+        ):
+            if piece and room >= len(piece) + len(dot):
+                left += [(dot, palette.faint), (piece, palette.dim)]
+                room -= len(piece) + len(dot)
+        cost = "sysmon " + " ".join(chrome.cost) if chrome.cost else ""
+        if cost and room >= len(cost) + 3:
+            right = [(cost, palette.faint), ("   ", palette.text), *right]
+        self._places = (self._places[0], width - spans_width(right))
+        return strip(beside(left, right, width, palette.text, ellipsis=look.glyphs.ellipsis), width, palette.text)
+
+    def on_click(self, event: events.Click) -> None:  # type: ignore[override]
+        """Choose a host, ask for a moment, or open the alerts."""
+        event.stop()
+        if self.size.height == 1 or event.y == 1:
+            self.app.call_later(self.app.run_action, "screen('alerts')")
+        elif event.x < self._places[0]:
+            self.app.call_later(self.app.run_action, "hosts")
+        elif event.x >= self._places[1]:
+            self.app.call_later(self.app.run_action, "time_jump")
+
+
+def clock_spans(chrome: Chrome, look: Look, *, narrow: bool) -> Spans:
+    """The state and the clock; the date too where it is not today's, or where there is room."""
+    palette = look.palette
+    word, severity = chrome.state_text
+    style = palette.severity(severity)
+    spans: Spans = [(f"{look.glyphs.bullet} {word}", style)]
+    if chrome.time is not None:
+        clock = format_time(chrome.time, date=not narrow or chrome.now - chrome.time > _DAY)
+        date, _, time = clock.rpartition(" ")
+        spans.append(("  ", palette.text))
+        if date:
+            spans.append((f"{date} ", palette.dim))
+        spans.append((time, palette.strong))
+    spans.append((" ", palette.text))
+    return spans
+
+
+def wrong_line(chrome: Chrome, width: int, look: Look, *, right: str = "") -> Strip:
+    """What is wrong; beside it what just happened in time travel, or what is wrong with recording."""
+    palette = look.palette
+    side = chrome.note or chrome.problem or chrome.message
+    tone: Severity = "info" if chrome.note else "warning"
+    tail: Spans = []
+    if side:
+        room = max(0, width * 2 // 3 if chrome.wrong else width - 20)
+        text = side if len(side) <= room else side[: max(0, room - 1)] + look.glyphs.ellipsis
+        tail = [("  ", palette.text), *badge(tone, text, look=look), (" ", palette.text)]
+    calm = "nothing is wrong" if chrome.time is not None else f"collecting{look.glyphs.ellipsis}"
+    room = width - spans_width(tail)
+    worst = chrome.wrong[0].severity if chrome.wrong else "ok"
+    messages = [finding.text for finding in chrome.wrong]
+    line = status_line(worst, messages, room, look=look, right=right, calm=calm)
+    if not tail:
+        return line
+    spans: Spans = [(text, style or palette.text) for text, style, _ in line]
+    return strip([*spans, *tail], width, palette.text)

@@ -1,0 +1,156 @@
+"""What the overview's panels share: the view's values looked up once per tick, and how a panel shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from sysmon.frame import split_key
+from sysmon.units import format_bytes
+from tui.renderables.lines import centered, value_spans
+from tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from rich.style import Style
+    from textual import events
+    from textual.strip import Strip
+
+    from sysmon.frame import Fault
+    from tui.model import View
+    from tui.palette import Hue
+    from tui.renderables.text import Spans
+    from tui.theme import Look
+
+
+class Shown:
+    """A view with all its values in one dictionary, and their instances by metric."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.values: dict[str, float] = {**view.state.readings, **view.state.derived()}
+        self._instances: dict[str, list[str]] = {}
+        for key in self.values:
+            metric, instance = split_key(key)
+            if instance:
+                self._instances.setdefault(metric, []).append(instance)
+
+    def get(self, key: str) -> float | None:
+        """A value, or None where it is missing."""
+        return self.values.get(key)
+
+    def instances(self, metric: str) -> list[str]:
+        """The instances that a metric now has, in the order in which the collector gives them."""
+        return self._instances.get(metric, [])
+
+    def points(self, key: str, width: int) -> list[float | None]:
+        """The past that a graph of so many cells shows."""
+        return self.view.window.points(key, 2 * width)
+
+    @property
+    def taken(self) -> int:
+        """How many points there have ever been, so that graphs move by whole cells."""
+        return self.view.window.end or 0
+
+    def fault(self, *collectors: str) -> Fault | None:
+        """The first fault of one of these collectors."""
+        return next((fault for fault in self.view.state.faults if fault.collector in collectors), None)
+
+
+class ViewPanel(Panel):
+    """A panel of the overview. Enter, or a click on its title, opens the screen that tells more.
+
+    Class attributes:
+        OPENS: that screen's name.
+        COLLECTORS: whose faults say why there is nothing to show.
+    """
+
+    OPENS: ClassVar[str] = "history"
+    COLLECTORS: ClassVar[tuple[str, ...]] = ()
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "Open", show=False, id="panel.open")]
+
+    shown: Shown | None = None
+
+    def show(self, shown: Shown) -> None:
+        """Draw these values; only lines that changed are sent."""
+        self.shown = shown
+        self._subtitle = self.subtitle(shown, self.look)
+        self.update_body()
+
+    def subtitle(self, shown: Shown, look: Look) -> Spans:
+        """What stands at the right of the title."""
+        return []
+
+    def missing(self, shown: Shown) -> str:
+        """Why there is nothing to draw; '' where there is something."""
+        return ""
+
+    def draw(self, shown: Shown, width: int, height: int, look: Look) -> list[Strip]:
+        """The body."""
+        raise NotImplementedError
+
+    def render_body(self, width: int, height: int) -> list[Strip]:
+        """The body, or why there is none."""
+        look, shown = self.look, self.shown
+        if shown is None:
+            return centered([f"collecting{look.glyphs.ellipsis}"], width, height, look=look, style=look.palette.faint)
+        reason = self.missing(shown)
+        if reason:
+            return centered(wrapped(reason, width, height), width, height, look=look)
+        return self.draw(shown, width, height, look)
+
+    def action_open(self) -> None:
+        """Open the screen that tells more."""
+        self.app.call_later(self.app.run_action, f"screen('{self.OPENS}')")
+
+    async def on_click(self, event: events.Click) -> None:
+        """A click on the title, or a double click anywhere, opens."""
+        if event.y == 0 or event.chain > 1:
+            event.stop()
+            self.action_open()
+
+    def because(self, shown: Shown, nothing: str) -> str:
+        """Words for an empty panel: the collectors' own reason where they gave one."""
+        fault = shown.fault(*self.COLLECTORS)
+        return f"{nothing}: {fault.message}" if fault is not None else nothing
+
+
+def wrapped(text: str, width: int, height: int) -> list[str]:
+    """A sentence in at most `height` lines."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line][: max(1, height)]
+
+
+def level_style(value: float | None, look: Look, *, warning: float, critical: float, fine: Style) -> Style:
+    """The style of a value that has limits."""
+    if value is None or value < warning:
+        return fine
+    return look.palette.critical if value >= critical else look.palette.warning
+
+
+def ratio_text(value: float | None, look: Look) -> str:
+    """A ratio as a short percentage, `0.3%` `12%`; a dash where it is missing."""
+    if value is None:
+        return look.glyphs.missing
+    percent = value * 100
+    return f"{percent:.1f}%" if 0.05 <= percent < 9.95 else f"{percent:.0f}%"
+
+
+def rate_spans(mark: str, value: float | None, hue: Hue, look: Look) -> Spans:
+    """`▼ 1.2 MiB/s` in the metric's hue, the unit dim."""
+    palette = look.palette
+    if value is None:
+        return [(f"{mark} ", hue.base), (look.glyphs.missing, palette.faint)]
+    return [(f"{mark} ", hue.base), *value_spans(format_bytes(value, per_second=True), palette.text, look)]
+
+
+def short_rate(value: float | None, look: Look) -> str:
+    """Bytes per second in at most five characters."""
+    return look.glyphs.missing if value is None else format_bytes(value, short=True)
