@@ -239,6 +239,10 @@ def _inner(value: Any, path: str) -> Any:
     if isinstance(value, list | tuple):
         _count(len(value), MAX_LIST, path)
         return type(value)(text(each) if isinstance(each, str) else _inner(each, path) for each in value)
+    if isinstance(value, int) and not _INT_MIN <= value < _INT_MAX:
+        raise MalformedInput(f"{path}: {_shown(value)} is out of range")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MalformedInput(f"{path}: {value} is not a number")
     return value
 
 

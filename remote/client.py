@@ -218,7 +218,9 @@ class AgentSource:
         self._duplicates = 0
         greeted = False
         loop = asyncio.get_running_loop()
-        async with endpoint.open("/v1/stream", params, accept="text/event-stream", headers=headers) as pieces:
+        async with endpoint.open(
+            "/v1/stream", params, accept="text/event-stream", headers=headers, head=self.patience.head
+        ) as pieces:
             chunks = pieces
             until = loop.time() + self.patience.deadline
             while True:

@@ -21,6 +21,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         deadline: without a complete event a connection is given up; three heartbeats.
+        head: until the server's headers must be there.
         late: intervals without a frame after which a host is late. `stale`, `offline`: seconds.
         first, most: bounds of the back-off.
         settled: a connection that lived so long clears the record of earlier misbehaviour.
@@ -28,6 +29,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     deadline: float = 15.0
+    head: float = 10.0
     late: float = 3.0
     stale: float = 15.0
     offline: float = 30.0

@@ -32,7 +32,7 @@ MAX_ERROR = 16 << 10
 PIECE = 256 << 10
 """Bytes decompressed at once at most."""
 BOMB_FROM = 8 << 20
-BOMB_RATIO = 400
+BOMB_RATIO = 200
 """An answer of `BOMB_FROM` bytes may not be more than `BOMB_RATIO` times its compressed size; frames reach 15 to 80."""
 
 

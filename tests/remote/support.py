@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remote.client import AgentSource
+    from sysmon.catalogue import Metric
     from sysmon.errors import StoreError
     from sysmon.ports import History
     from sysmon.records import AlertState, Event, SeriesQuery, Update
@@ -205,6 +206,9 @@ class MemoryHistory:
     async def record_host(self, info: HostInfo) -> None:
         self.infos[info.id] = info
 
+    async def record_metrics(self, host: str, metrics: Sequence[Metric]) -> None:
+        pass
+
     async def record_event(self, event: Event) -> None:
         self.events_kept.append(event)
 
@@ -312,7 +316,7 @@ async def peer(
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await reader.readuntil(b"\r\n\r\n")
                 await handle(reader, writer)
         finally:
@@ -366,7 +370,8 @@ class Watcher:
                 if self._task.done():
                     self._task.result()
                     raise AssertionError("the source ended")
-                await self._news.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), 0.05)
 
     async def stop(self) -> None:
         """Closes the source."""
