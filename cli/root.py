@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if (options.listen or options.port is not None) and not (options.agent or options.record):
         raise UsageError("--listen and --port go with --agent or --record", "add --agent")
-    if options.port is not None and not 1 <= options.port <= 65535:
-        raise UsageError(f"--port '{options.port}' is not a port", "allowed is 1 to 65535")
+    if options.port is not None and not 0 <= options.port <= 65535:
+        raise UsageError(f"--port '{options.port}' is not a port", "allowed is 0 to 65535; 0 takes a free one")
     if options.targets and (options.agent or options.record):
         mode = "--agent" if options.agent else "--record"
         raise UsageError(

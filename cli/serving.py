@@ -34,7 +34,20 @@ FIRST_CONTACT = 3.0
 def say(*lines: str) -> None:
     """Prints lines to stderr; a closed one is no reason to stop."""
     with contextlib.suppress(OSError):
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
+
+
+def usable(socket: Path | None) -> Path | None:
+    """Makes the folder of the Unix socket; returns None, saying why, where that cannot be."""
+    if socket is None:
+        return None
+    try:
+        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        say(f"sysmon: no Unix socket in {socket.parent}: {error.strerror}; screens find this process by its port")
+        return None
+    return socket
 
 
 class Tables:
@@ -132,6 +145,7 @@ async def run_service(
     """
     archive = open_archive(context, who, record=record, strict=strict)
     say(*(f"sysmon: {notice}" for notice in archive.notices))
+    socket = usable(socket)
     runner = make_runner(context, interface=interface)
     tables = Tables(runner)
     feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=tables.watch)
