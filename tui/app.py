@@ -182,7 +182,7 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
         now = view.time if view is not None and self.cursor.live else clock.now()
         return Chrome(
             label=info.label,
-            system=" ".join(part for part in (info.os, info.kernel) if part),
+            system=(info.os, info.kernel),
             uptime=view.value("uptime") if view is not None else None,
             time=view.time if view is not None else None,
             now=now,

@@ -51,7 +51,7 @@ class Chrome:
     """What header, time bar and footer show.
 
     Attributes:
-        label: the host's name; `system`: its system and kernel.
+        label: the host's name; `system`: its system, then its kernel.
         uptime: seconds.
         time: the moment shown, Unix milliseconds; None before the first frame.
         now: the present, Unix milliseconds.
@@ -67,7 +67,7 @@ class Chrome:
     """
 
     label: str = ""
-    system: str = ""
+    system: tuple[str, ...] = ()
     uptime: float | None = None
     time: int | None = None
     now: int = 0

@@ -102,6 +102,14 @@ class Window:
             result.append(sum(present) / len(present) if present else None)
         return result
 
+    def recorded(self, key: str, count: int, step: int = 1) -> list[float | None]:
+        """Returns what `points` does, without what lies before the first value: nothing was missed there."""
+        column = self._columns.get(key)
+        if column is None or self.end is None:
+            return []
+        held = (self.end + step - column[0]) // step
+        return self.points(key, min(count, max(0, held)), step)
+
     def keys(self) -> list[str]:
         """Returns the keys it holds."""
         return list(self._columns)

@@ -35,6 +35,9 @@ NOTE_SECONDS: Final = 8.0
 TRACK_SECONDS: Final = 30.0
 """How old the time bar's gaps and events may be while it is shown."""
 
+SOON_SECONDS: Final = 5.0
+"""How long after a time bar that had nothing to show is tried again."""
+
 
 class TimeActions(_Base):
     """Needs of the app: `services`, `host`, `host_screen`, `refresh_view`."""
@@ -230,7 +233,8 @@ class TimeActions(_Base):
             return
         now = self.services.clock.boottime()
         if self._track_worker is not None or (
-            self._track_read is not None and now - self._track_read < TRACK_SECONDS * 1e9
+            self._track_read is not None
+            and now - self._track_read < (TRACK_SECONDS if self.track is not None else SOON_SECONDS) * 1e9
         ):
             return
         history = self.services.history(host.info.id)

@@ -54,16 +54,14 @@ class Header(Panel):
         self._places = (spans_width(left), 0)
         right = clock_spans(chrome, look, narrow=width < 60)
         room = width - spans_width(left) - spans_width(right) - 2
-        for piece in (
-            f"up {format_duration(chrome.uptime)}" if chrome.uptime is not None else "",
-            chrome.system,
-        ):
+        cost = "sysmon " + " ".join(chrome.cost) if chrome.cost else ""
+        if cost and room >= len(cost) + 24:
+            right = [(cost, palette.faint), ("   ", palette.text), *right]
+            room -= len(cost) + 3
+        for piece in (f"up {format_duration(chrome.uptime)}" if chrome.uptime is not None else "", *chrome.system):
             if piece and room >= len(piece) + len(dot):
                 left += [(dot, palette.faint), (piece, palette.dim)]
                 room -= len(piece) + len(dot)
-        cost = "sysmon " + " ".join(chrome.cost) if chrome.cost else ""
-        if cost and room >= len(cost) + 3:
-            right = [(cost, palette.faint), ("   ", palette.text), *right]
         self._places = (self._places[0], width - spans_width(right))
         return strip(beside(left, right, width, palette.text, ellipsis=look.glyphs.ellipsis), width, palette.text)
 

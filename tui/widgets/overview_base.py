@@ -45,7 +45,19 @@ class Shown:
 
     def points(self, key: str, width: int) -> list[float | None]:
         """The past that a graph of so many cells shows."""
-        return self.view.window.points(key, 2 * width)
+        return self.view.window.recorded(key, 2 * width)
+
+    def past(self, key: str, count: int) -> list[float | None]:
+        """The last points of a sparkline."""
+        return self.view.window.recorded(key, count)
+
+    def past_sum(self, keys: tuple[str, str], count: int) -> list[float | None]:
+        """The last points of two series together."""
+        points = self.view.window.points
+        return [
+            None if one is None and two is None else (one or 0.0) + (two or 0.0)
+            for one, two in zip(points(keys[0], count), points(keys[1], count), strict=True)
+        ]
 
     @property
     def taken(self) -> int:
@@ -112,7 +124,7 @@ class ViewPanel(Panel):
     def because(self, shown: Shown, nothing: str) -> str:
         """Words for an empty panel: the collectors' own reason where they gave one."""
         fault = shown.fault(*self.COLLECTORS)
-        return f"{nothing}: {fault.message}" if fault is not None else nothing
+        return fault.message if fault is not None else nothing
 
 
 def wrapped(text: str, width: int, height: int) -> list[str]:

@@ -222,7 +222,7 @@ def pressure_line(shown: Shown, name: str, word: str, width: int, look: Look, *,
     room = width - spans_width(label) - spans_width(values)
     if spark and room >= 4:
         kind = "some" if name != "irq" else "full"
-        points = shown.view.window.points(f"pressure.{name}.{kind}", room)
+        points = shown.past(f"pressure.{name}.{kind}", room)
         bar = sparkline(points, room, low=0.0, high=1.0, hue=palette.hue("pressure"), look=look)
     else:
         bar = [(" " * max(0, room), palette.text)]

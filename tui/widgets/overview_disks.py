@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sysmon.units import format_bytes, format_duration
+from tui.renderables.graph import mirror_graph, with_corners
 from tui.renderables.meter import meter
 from tui.renderables.scale import nice_ceiling
 from tui.renderables.spark import sparkline
@@ -104,10 +105,11 @@ class DisksPanel(ViewPanel):
         if room <= 0:
             return []
         label = min(max((width_of(name) for name in devices), default=0), 12)
-        if room >= 3 * len(devices) and width >= 30:
+        each = room // len(devices)
+        if each >= 3 and width >= 30:
             lines: list[Strip] = []
             for name in devices:
-                lines += disk_block(shown, name, width, label, look)
+                lines += disk_block(shown, name, width, min(each, 12), label, look)
             return lines[:room]
         return [disk_line(shown, name, width, label, look) for name in devices[:room]]
 
@@ -149,7 +151,7 @@ def disk_line(shown: Shown, name: str, width: int, label: int, look: Look) -> St
     room = width - spans_width(head) - spans_width(values) - 1
     bar: Spans = []
     if room >= 4:
-        points = io_points(shown, name, room)
+        points = shown.past_sum((f"disk.read_rate:{name}", f"disk.write_rate:{name}"), room)
         high = nice_ceiling(points, FLOOR, base=1024)
         bar = [
             (" ", palette.text),
@@ -158,24 +160,42 @@ def disk_line(shown: Shown, name: str, width: int, label: int, look: Look) -> St
     return strip([*head, *bar, *values], width, palette.text, ellipsis=look.glyphs.ellipsis)
 
 
-def disk_block(shown: Shown, name: str, width: int, label: int, look: Look) -> list[Strip]:
-    """One disk in three lines: what it does, then the past of reads and of writes."""
+def disk_block(shown: Shown, name: str, width: int, height: int, label: int, look: Look) -> list[Strip]:
+    """One disk in three lines or more: what it does, then the past of reads and of writes."""
     palette, glyphs = look.palette, look.glyphs
     head: Spans = [(fit(name, label, ellipsis=glyphs.ellipsis), palette.text)]
     tail = busy_spans(shown, name, width - label, look)
     lines = [
         strip([*head, (" " * max(0, width - label - spans_width(tail)), palette.text), *tail], width, palette.text)
     ]
+    if height >= 5:
+        return [*lines, *_disk_graph(shown, name, width, height - 1, look)]
     for way, mark in (("read", "R"), ("write", "W")):
         hue = palette.hue("disk_read" if way == "read" else "disk_write")
         rate = shown.get(f"disk.{way}_rate:{name}")
         room = width - 9
-        points = shown.view.window.points(f"disk.{way}_rate:{name}", room)
+        points = shown.past(f"disk.{way}_rate:{name}", room)
         high = nice_ceiling(points, FLOOR, base=1024)
         bar = sparkline(points, room, low=0.0, high=high, hue=hue, look=look)
         value = (f"{short_rate(rate, look):>7}", palette.text if rate else palette.faint)
         lines.append(strip([(f"{mark} ", hue.base), *bar, value], width, palette.text))
     return lines
+
+
+def _disk_graph(shown: Shown, name: str, width: int, height: int, look: Look) -> list[Strip]:
+    read, write = (shown.points(f"disk.{way}_rate:{name}", width) for way in ("read", "write"))
+    high, low = (nice_ceiling(points, FLOOR, base=1024) for points in (read, write))
+    palette = look.palette
+    lines = mirror_graph(
+        read, write, width, height, high_upper=high, high_lower=low, hue_upper=palette.hue("disk_read"),
+        hue_lower=palette.hue("disk_write"), look=look, axis=False, phase=shown.taken & 1,
+    )  # fmt: skip
+    now = (shown.get(f"disk.{way}_rate:{name}") for way in ("read", "write"))
+    words = [f"{mark} {format_bytes(rate, per_second=True)}" for mark, rate in zip("RW", now, strict=True)]
+    return with_corners(
+        lines, look=look, top_left=f"{words[0]} of {format_bytes(high, short=True)}",
+        bottom_left=f"{words[1]} of {format_bytes(low, short=True)}",
+    )  # fmt: skip
 
 
 def busy_spans(shown: Shown, name: str, room: int, look: Look) -> Spans:
@@ -192,14 +212,3 @@ def busy_spans(shown: Shown, name: str, room: int, look: Look) -> Spans:
         slow = level_style(wait, look, warning=0.1, critical=1.0, fine=palette.text)
         spans.append((f"{format_duration(wait, short=True) if wait >= 0.0005 else '<1ms':>8}", slow))
     return spans
-
-
-def io_points(shown: Shown, name: str, count: int) -> list[float | None]:
-    """Reads and writes together."""
-    window = shown.view.window
-    return [
-        None if one is None and two is None else (one or 0.0) + (two or 0.0)
-        for one, two in zip(
-            window.points(f"disk.read_rate:{name}", count), window.points(f"disk.write_rate:{name}", count), strict=True
-        )
-    ]

@@ -157,14 +157,7 @@ def interface_line(shown: Shown, row: InterfaceRow, width: int, look: Look) -> S
     if room < 4:
         return strip([*name, *values], width, palette.text, ellipsis=glyphs.ellipsis)
     room = min(room, 60)
-    both = [
-        None if one is None and two is None else (one or 0.0) + (two or 0.0)
-        for one, two in zip(
-            shown.view.window.points(f"net.receive_rate:{row.name}", room),
-            shown.view.window.points(f"net.transmit_rate:{row.name}", room),
-            strict=True,
-        )
-    ]
+    both = shown.past_sum((f"net.receive_rate:{row.name}", f"net.transmit_rate:{row.name}"), room)
     high = nice_ceiling(both, FLOOR, base=1024)
     bar = sparkline(both, room, low=0.0, high=high, hue=receive, look=look)
     return strip([*name, (" ", palette.text), *bar, *values], width, palette.text, ellipsis=glyphs.ellipsis)

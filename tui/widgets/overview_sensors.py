@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sysmon.units import format_bytes
 from tui.renderables.graph import graph
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from tui.theme import Look
+
+
+_COLD: Final = 20.0
+"""°C at the lower edge of meters and graphs."""
 
 
 class SensorsPanel(ViewPanel):
@@ -41,8 +46,24 @@ class SensorsPanel(ViewPanel):
             heat.sort(key=lambda row: -(shown.get(f"temperature:{row[1]}") or 0.0))
             rest = [row for row in rows if row[0] != "temperature"][: max(0, height // 3)]
             rows = [*heat[: max(1, height - len(rest))], *rest]
+        hot = sum(metric == "temperature" for metric, _ in rows)
+        if hot and (height - len(rows)) // hot >= 2:
+            return self._graphs(shown, rows, width, (height - len(rows)) // hot, look)
         label = min(max((width_of(_short(name)) for _, name in rows), default=0), max(8, width * 2 // 5))
         return [sensor_line(shown, metric, name, width, label, look) for metric, name in rows[:height]]
+
+    def _graphs(self, shown: Shown, rows: list[tuple[str, str]], width: int, height: int, look: Look) -> list[Strip]:
+        lines: list[Strip] = []
+        for metric, name in rows:
+            label = min(width // 2, 24)
+            lines.append(sensor_line(shown, metric, name, width, label, look, bar=metric != "temperature"))
+            if metric == "temperature":
+                hue = look.palette.hue("temperature")
+                high = max(shown.get(f"temperature.critical:{name}") or 100.0, 60.0)
+                points = shown.points(f"temperature:{name}", width)
+                draw = partial(graph, points, width, min(height, 8), low=_COLD, high=high)
+                lines += draw(hue=hue, look=look, phase=shown.taken & 1)
+        return lines
 
 
 def has_sensors(shown: Shown) -> bool:
@@ -58,7 +79,7 @@ def _short(name: str) -> str:
     )
 
 
-def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, look: Look) -> Strip:
+def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, look: Look, *, bar: bool = True) -> Strip:
     """Label, meter or past, value."""
     palette = look.palette
     value = shown.get(f"{metric}:{name}")
@@ -69,7 +90,7 @@ def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, lo
         high = shown.get(f"temperature.high:{name}") or critical * 0.9
         style = level_style(value, look, warning=min(high, critical), critical=critical, fine=palette.text)
         tail: Spans = [(f"{value:5.0f}" if value is not None else "", style), ("°C ", palette.dim)]
-        low, top = 20.0, max(critical, 60.0)
+        low, top = _COLD, max(critical, 60.0)
     elif metric == "battery.charge":
         style = palette.critical if (value or 1) < 0.1 else palette.warning if (value or 1) < 0.25 else palette.text
         tail = [(f"{ratio_text(value, look):>6}", style), ("  ", palette.dim)]
@@ -84,15 +105,15 @@ def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, lo
         tail = [(f"{value:5.0f}" if value is not None else "", palette.text), ("rpm", palette.dim)]
         low, top = 0.0, 0.0
     room = width - label - spans_width(tail) - 1
-    bar: Spans = [(" " * max(0, room), palette.text)]
-    if room >= 3 and top > low:
+    middle: Spans = [(" " * max(0, room), palette.text)]
+    if bar and room >= 3 and top > low:
         if room >= 24 and metric == "temperature":
-            points = shown.view.window.points(f"{metric}:{name}", room)
-            bar = sparkline(points, room, low=low, high=top, hue=hue, look=look)
+            points = shown.past(f"{metric}:{name}", room)
+            middle = sparkline(points, room, low=low, high=top, hue=hue, look=look)
         else:
             tone = palette.warning if metric == "battery.charge" and (value or 1) < 0.25 else None
-            bar = meter(value, room, low=low, high=top, hue=hue, look=look, style=tone)
-    return strip([*head, (" ", palette.text), *bar, *tail], width, palette.text, ellipsis=look.glyphs.ellipsis)
+            middle = meter(value, room, low=low, high=top, hue=hue, look=look, style=tone)
+    return strip([*head, (" ", palette.text), *middle, *tail], width, palette.text, ellipsis=look.glyphs.ellipsis)
 
 
 class GpuPanel(ViewPanel):
