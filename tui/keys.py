@@ -6,6 +6,8 @@ Nothing here loads Textual, so that `sysmon config check` can know the actions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -145,7 +147,10 @@ def present_keys(key: Key, settings: Mapping[str, tuple[str, ...]]) -> tuple[str
 
 
 def all_keys() -> tuple[Key, ...]:
-    """Returns every action known, everywhere's first."""
+    """Returns every action known, everywhere's first; screens' keys in modules of their own are looked up there."""
+    for name, _ in tabs():
+        if name not in _screens and find_spec(f"tui.keys_{name}") is not None:
+            register(name, import_module(f"tui.keys_{name}").KEYS)
     return (*KEYS, *(key for keys in _screens.values() for key in keys))
 
 
