@@ -222,8 +222,8 @@ def decode_head(blob: bytes) -> Block:
     return made
 
 
-def encode_group(group: Group, monotonics: Sequence[int]) -> tuple[tuple[str, ...], bytes, bytes]:
-    """Encodes a group; returns its series, the summary and the data."""
+def encode_group(group: Group, monotonics: Sequence[int]) -> tuple[tuple[str, ...], bytes]:
+    """Encodes a group; returns its series and the data."""
     keys = group.all_keys()
     columns = group.columns(keys)
     # Reads are stamped with the tick that asked for them, so most lie at distance 0 of it.
@@ -231,7 +231,7 @@ def encode_group(group: Group, monotonics: Sequence[int]) -> tuple[tuple[str, ..
         None if read is None else read - monotonics[row] for row, read in zip(group.rows, group.reads, strict=True)
     ]
     packed = [encode_column(group.rows), encode_column(reads), *(encode_column(column) for column in columns)]
-    return keys, _summary(columns), compress(_join(len(group.rows), packed))
+    return keys, compress(_join(len(group.rows), packed))
 
 
 def decode_group(blob: bytes, keys: tuple[str, ...], monotonics: Sequence[int]) -> SealedGroup:
@@ -273,47 +273,6 @@ def unseal_group(sealed: SealedGroup) -> Group:
             made.keys.append(keys)
             made.values.append(values)  # type: ignore[arg-type]
     return made
-
-
-class Summary(msgspec.Struct, frozen=True, array_like=True):
-    """Per series of a group: how many values, their sum, least, greatest and last."""
-
-    counts: list[int]
-    sums: list[Number]
-    least: list[Number]
-    greatest: list[Number]
-    last: list[Number]
-
-
-_SUMMARY = msgspec.msgpack.Decoder(Summary)
-
-
-def _summary(columns: Sequence[Sequence[Number | None]]) -> bytes:
-    counts, sums, least, greatest, last = [], [], [], [], []
-    for column in columns:
-        held = [value for value in column if value is not None] if None in column else column
-        counts.append(len(held))
-        sums.append(_bounded(sum(held)))  # type: ignore[arg-type]
-        least.append(_bounded(min(held, default=0)))  # type: ignore[type-var, arg-type]
-        greatest.append(_bounded(max(held, default=0)))  # type: ignore[type-var, arg-type]
-        last.append(_bounded(held[-1] if held else 0))  # type: ignore[arg-type]
-    return compress(msgspec.msgpack.encode(Summary(counts, sums, least, greatest, last)))
-
-
-def _bounded(value: Number) -> Number:
-    return value if isinstance(value, float) or -(2**63) <= value < 2**64 else float(value)
-
-
-def decode_summary(blob: bytes) -> Summary:
-    """Undoes what stands beside a group's data.
-
-    Raises:
-        Corrupt: it is damaged.
-    """
-    try:
-        return _SUMMARY.decode(decompress(blob))
-    except msgspec.MsgspecError as error:
-        raise Corrupt(f"a block's summary does not decode: {error}") from error
 
 
 def _join(count: int, parts: Sequence[bytes]) -> bytes:

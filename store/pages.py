@@ -8,6 +8,9 @@ while least, greatest and last keep 13 binary digits, that is 0.006 %; so do tho
 from __future__ import annotations
 
 import struct
+from array import array
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from store.codec import (
@@ -18,12 +21,11 @@ from store.codec import (
     planes,
     read_varint,
     unplanes,
-    unzigzag,
     width_of,
     write_varint,
     zigzag,
 )
-from store.sketch import Sketch, bucket_of, decode_sketch, encode_sketch
+from store.sketch import NOTHING, Sketch, decode_sketch, encode_sketch
 from sysmon.errors import Corrupt
 
 if TYPE_CHECKING:
@@ -35,13 +37,15 @@ GAUGE, QUOTIENT, FLOAT = 0, 16, 32
 """How a series is kept, added to its decimals: a gauge of such decimals; a derived series whose sum has such decimals;
 floats of no known decimals."""
 
-WEIGHT_DECIMALS = 6
-"""Decimals of a quotient's weight: a rate's seconds to the microsecond."""
+_WEIGHT = 10**6
+"""A quotient's weight is kept to the millionth: a rate's seconds to the microsecond."""
 
 _DROPPED = 10
 """Binary digits of a float32 that are dropped: 13 remain."""
 
 _FIELDS = 6
+_TOGETHER = 8
+"""Series whose sketches are compressed as one stream: few, for one series is mostly read alone."""
 
 
 class Cell(NamedTuple):
@@ -76,13 +80,12 @@ def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> bytes:
     write_varint(out, len(series))
     kinds = []
     fields: list[list[int]] = [[] for _ in range(_FIELDS)]
-    sketches = bytearray()
-    lengths = []
+    sketches: list[bytes] = []
     for rolled in series:
         kind, rows = _rows(rolled)
         kinds.append(kind)
         total = weight = least = 0
-        start = len(sketches)
+        packed = bytearray()
         for row, cell in zip(rows, rolled.cells, strict=True):
             if row is None or cell is None:
                 for field in fields:
@@ -96,20 +99,22 @@ def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> bytes:
             if kind != FLOAT:
                 total, weight = new_total, new_weight
             least = new_least
-            low, high = bucket_of(_value(kind, least)), bucket_of(_value(kind, least + above))
-            if low != high:
-                sketch = cell.sketch or {low: count}
-                sketches += sketch if isinstance(sketch, bytes) else encode_sketch(sketch)
-        lengths.append(len(sketches) - start)
+            if cell.sketch is None:
+                packed += NOTHING
+            else:
+                packed += cell.sketch if isinstance(cell.sketch, bytes) else encode_sketch(cell.sketch)
+        sketches.append(bytes(packed))
     out += bytes(kinds)
     body = [bytes(out)]
     for field in fields:
         width = width_of(max(field, default=0))
         body.append(bytes((width,)))
         body.append(planes(field, width))
-    body.append(struct.pack(f"<{len(lengths)}I", *lengths))
-    body.append(bytes(sketches))
-    return compress(b"".join(body))
+    body.append(struct.pack(f"<{len(sketches)}I", *map(len, sketches)))
+    streams = [compress(b"".join(body))]
+    together = range(0, len(sketches), _TOGETHER)
+    streams += [compress(b"".join(sketches[start : start + _TOGETHER])) for start in together]
+    return struct.pack(f"<H{len(streams)}I", len(streams), *map(len, streams)) + b"".join(streams)
 
 
 _Row = tuple[int, int, int, int, int, int]
@@ -133,15 +138,20 @@ def _row(kind: int, cell: Cell) -> _Row:
     if kind == FLOAT:
         total, weight = double_code(float(cell.sum)), double_code(float(cell.weight))
     else:
-        total, weight = round(cell.sum * power), round(cell.weight * 10**WEIGHT_DECIMALS)
+        total, weight = round(cell.sum * power), round(cell.weight * _WEIGHT)
     return cell.size, total, weight, least, greatest - least, last - least
 
 
-def _value(kind: int, number: int) -> float:
-    """Returns what a least, greatest or last stands for."""
+def _values(kind: int, numbers: list[int]) -> list[Number]:
+    """Returns what leasts, greatests and lasts stand for."""
     if kind >= QUOTIENT:
-        return float_of(number)
-    return number / 10**kind if kind else number
+        cells = array("f")
+        cells.frombytes(array("I", [abs(number) << _DROPPED for number in numbers]).tobytes())
+        values: list[Number] = cells.tolist()
+        if min(numbers, default=0) < 0:
+            values = [-value if number < 0 else value for value, number in zip(values, numbers, strict=True)]
+        return values
+    return [number / 10**kind for number in numbers] if kind else list(numbers)
 
 
 class Page:
@@ -152,8 +162,12 @@ class Page:
     """
 
     def __init__(self, blob: bytes) -> None:
-        self._data = data = decompress(blob)
         try:
+            count = struct.unpack_from("<H", blob)[0]
+            lengths = struct.unpack_from(f"<{count}I", blob, 2)
+            self._blob = blob
+            self._starts = list(accumulate(lengths, initial=2 + 4 * count))
+            self._data = data = self._stream(0)
             steps, at = read_varint(data, 0)
             size, at = read_varint(data, at)
             self.times, _ = decode_ints(data, at, steps)
@@ -167,44 +181,50 @@ class Page:
                 self._fields.append((at + 1, width))
                 at += 1 + width * steps * self._series
             self._lengths = struct.unpack_from(f"<{self._series}I", data, at)
-            self._sketches = at + 4 * self._series
         except (IndexError, struct.error) as error:
             raise Corrupt("a page of rollups is damaged") from error
+        self._sketches: dict[int, bytes] = {}
+
+    def _stream(self, number: int) -> bytes:
+        return decompress(self._blob[self._starts[number] : self._starts[number + 1]])
+
+    def _sketches_of(self, index: int) -> tuple[bytes, int]:
+        """Returns the stream that holds a series' sketches, and where they begin."""
+        group = index // _TOGETHER
+        data = self._sketches.get(group)
+        if data is None:
+            data = self._sketches[group] = self._stream(group + 1)
+        return data, sum(self._lengths[group * _TOGETHER : index])
 
     def series(self, index: int) -> Rolled:
         """Returns one series."""
         steps = len(self.times)
         kind = self._kinds[index]
-        columns = [self._field(field, index, steps) for field in range(_FIELDS)]
-        counts, totals, weights, lows, aboves, lasts = columns
-        at = self._sketches + sum(self._lengths[:index])
-        data = self._data
-        cells: list[Cell | None] = []
-        total = weight = low = 0
+        counts, totals, weights, lows, aboves, lasts = (self._field(field, index, steps) for field in range(_FIELDS))
         power = 10 ** (kind & 15)
+        lows = list(accumulate(lows))
+        numbers = _values(kind, [*lows, *map(add, lows, aboves), *map(add, lows, lasts)])
+        if kind != FLOAT:
+            totals, weights = list(accumulate(totals)), list(accumulate(weights))
+        data, at = self._sketches_of(index)
+        cells: list[Cell | None] = []
         for step, count in enumerate(counts):
             if not count:
                 cells.append(None)
                 continue
-            low += unzigzag(lows[step])
+            sketch, at = decode_sketch(data, at)
+            total: Number = totals[step]
+            weight: Number = count
             if kind == FLOAT:
-                total, weight = unzigzag(totals[step]), unzigzag(weights[step])
+                total, weight = double_of(totals[step]), double_of(weights[step])
             else:
-                total += unzigzag(totals[step])
-                weight += unzigzag(weights[step])
-            least = _value(kind, low)
-            above, newest = unzigzag(aboves[step]), unzigzag(lasts[step])
-            greatest = _value(kind, low + above) if above else least
-            sketch = None
-            if above and bucket_of(least) != bucket_of(greatest):
-                sketch, at = decode_sketch(data, at)
-            last = _value(kind, low + newest) if newest else least
-            if kind == FLOAT:
-                cells.append(Cell(count, double_of(total), double_of(weight), least, greatest, last, sketch))
-            else:
-                sums = total / power if power > 1 else total
-                divisor = count if kind < QUOTIENT else weight / 10**WEIGHT_DECIMALS
-                cells.append(Cell(count, sums, divisor, least, greatest, last, sketch))
+                if power > 1:
+                    total /= power
+                if kind >= QUOTIENT:
+                    weight = weights[step] / _WEIGHT
+            cells.append(
+                Cell(count, total, weight, numbers[step], numbers[step + steps], numbers[step + 2 * steps], sketch)
+            )
         return Rolled(kind, cells)
 
     def _field(self, field: int, index: int, steps: int) -> list[int]:
@@ -215,7 +235,8 @@ class Page:
         first = start + index * steps
         data = self._data
         raw = b"".join(data[first + plane * stride : first + plane * stride + steps] for plane in range(width))
-        return unplanes(raw, 0, steps, width)
+        values = unplanes(raw, 0, steps, width)
+        return values if not field else [value >> 1 ^ -(value & 1) for value in values]
 
 
 def float_code(value: float) -> int:

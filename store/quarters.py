@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from store.pages import Cell, Page, encode_page
 from store.rollup import merge_cells, page_of
 from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
-from store.sketch import encode_sketch
+from store.sketch import Sketch, encode_sketch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _collect(into: dict[int, list[Cell]], times: list[int], cells: object) -> No
 
 
 def _packed(cell: Cell) -> Cell:
-    return cell._replace(sketch=encode_sketch(cell.sketch)) if isinstance(cell.sketch, dict) else cell
+    return cell._replace(sketch=encode_sketch(cell.sketch)) if isinstance(cell.sketch, Sketch) else cell
 
 
 def _write(engine: Engine, host: int, page: int, made: list[tuple[int, tuple[str, ...], bytes]]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from store.codec import decimals_of
 from store.pages import FLOAT, GAUGE, QUOTIENT, Cell, Rolled
-from store.sketch import Sketch, bucket_of, decode_sketch, merge, sketch_of
+from store.sketch import Sketch, bucket_of, decode_sketch, merged, single, sketch_of
 from sysmon.columns import derive_column
 from sysmon.derive import plan
 
@@ -119,11 +119,9 @@ def merge_cells(cells: Sequence[Cell]) -> Cell:
         return cells[0]
     least = min(cell.least for cell in cells)
     greatest = max(cell.greatest for cell in cells)
-    merged: Sketch | None = None
+    sketch = None
     if bucket_of(least) != bucket_of(greatest):
-        merged = {}
-        for cell in cells:
-            merge(merged, sketch_of_cell(cell))
+        sketch = merged([sketch_of_cell(cell) for cell in cells])
     return Cell(
         sum(cell.size for cell in cells),
         sum(cell.sum for cell in cells),
@@ -131,15 +129,17 @@ def merge_cells(cells: Sequence[Cell]) -> Cell:
         least,
         greatest,
         cells[-1].last,
-        merged,
+        sketch,
     )
 
 
 def sketch_of_cell(cell: Cell) -> Sketch:
     """Returns a cell's sketch, also where one bucket holds all."""
     if cell.sketch is None:
-        return {bucket_of(cell.least): cell.size}
-    return decode_sketch(cell.sketch, 0)[0] if isinstance(cell.sketch, bytes) else cell.sketch
+        return single(bucket_of(cell.least), cell.size)
+    if isinstance(cell.sketch, bytes):
+        return decode_sketch(cell.sketch, 0)[0] or single(bucket_of(cell.least), cell.size)
+    return cell.sketch
 
 
 def roll_group(

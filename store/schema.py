@@ -49,7 +49,8 @@ _BASE = (
     " keys BLOB NOT NULL)",
     "CREATE INDEX layout_host ON layout(host)",
     "CREATE TABLE tail(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",
-    # collector 0 is the block's head (seqs, times, faults); its summary lists the ranges of seqs held.
+    # collector 0 is the block's head (seqs, times, faults), whose summary lists the ranges of seqs held.
+    # Sum, count, min, max, last of a block stand beside it, as its minutes in `rollup`.
     "CREATE TABLE chunk(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, collector INTEGER NOT NULL,"
     " block INTEGER NOT NULL, run INTEGER NOT NULL, layout INTEGER, summary BLOB, data BLOB NOT NULL)",
     "CREATE UNIQUE INDEX chunk_place ON chunk(host, collector, block, run)",

@@ -39,7 +39,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         whole = waiting
     else:
         whole = sealed.merged(waiting) if waiting.seqs else sealed
-    chunks: list[tuple[str, tuple[str, ...] | None, bytes, bytes]] = []
+    chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]] = []
     pages: list[tuple[str, tuple[str, ...], bytes]] = []
     added: list[Contribution] = []
     if waiting.seqs:
@@ -48,8 +48,8 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         yield
     for name, group in whole.groups.items():
         if waiting.seqs:
-            keys, summary, data = encode_group(group, whole.monotonics)
-            chunks.append((name, keys, summary, data))
+            keys, data = encode_group(group, whole.monotonics)
+            chunks.append((name, keys, None, data))
             yield
         piece = piece_of_group(access, entry.number, block, whole, name)
         before = access.before(piece.run, name, block, piece.reads[0])
@@ -87,7 +87,7 @@ def _write(
     entry: RunEntry,
     block: int,
     waiting: Block,
-    chunks: list[tuple[str, tuple[str, ...] | None, bytes, bytes]],
+    chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]],
     pages: list[tuple[str, tuple[str, ...], bytes]],
     added: list[Contribution],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from store.rollup import sketch_of_cell
 from store.schema import MINUTE, QUARTER
-from store.sketch import Sketch, exact_quantile, merge, quantile, sketch_of
+from store.sketch import Sketch, exact_quantile, merged, quantile, sketch_of
 from sysmon.records import Point, Stats
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SECOND = 1000
 class Step:
     """What is known of one step of one series."""
 
-    __slots__ = ("greatest", "last", "last_at", "least", "size", "sketch", "sum", "values", "weight")
+    __slots__ = ("greatest", "last", "last_at", "least", "size", "sketches", "sum", "values", "weight")
 
     def __init__(self) -> None:
         self.size = 0
@@ -34,7 +34,7 @@ class Step:
         self.last: Number = 0
         self.last_at = -1
         self.values: list[Number] = []
-        self.sketch: Sketch | None = None
+        self.sketches: list[Sketch] = []
 
     def add_samples(
         self, at: int, values: Sequence[Number], tops: Sequence[Number], bottoms: Sequence[Number] | None
@@ -56,9 +56,7 @@ class Step:
         self.weight += cell.weight
         self.least = min(self.least, cell.least)
         self.greatest = max(self.greatest, cell.greatest)
-        if self.sketch is None:
-            self.sketch = {}
-        merge(self.sketch, sketch_of_cell(cell))
+        self.sketches.append(sketch_of_cell(cell))
         if at >= self.last_at:
             self.last, self.last_at = cell.last, at
 
@@ -70,10 +68,7 @@ class Step:
         self.least = min(self.least, other.least)
         self.greatest = max(self.greatest, other.greatest)
         self.values.extend(other.values)
-        if other.sketch is not None:
-            if self.sketch is None:
-                self.sketch = {}
-            merge(self.sketch, other.sketch)
+        self.sketches.extend(other.sketches)
         if other.last_at >= self.last_at:
             self.last, self.last_at = other.last, other.last_at
 
@@ -86,12 +81,10 @@ class Step:
     @property
     def p95(self) -> float:
         """The value at rank ceil(0.95 n): exact from reads, within 2 % from sketches."""
-        if self.sketch is None:
+        if not self.sketches:
             return exact_quantile(self.values, 0.95)
-        whole = dict(self.sketch)
-        if self.values:
-            merge(whole, sketch_of(self.values))
-        return quantile(whole, 0.95, self.least, self.greatest)
+        parts = [*self.sketches, sketch_of(self.values)] if self.values else self.sketches
+        return quantile(merged(parts), 0.95, self.least, self.greatest)
 
 
 class Steps:
