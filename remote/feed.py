@@ -139,7 +139,7 @@ class Feed:
                 if self.hosts.get(update.id) != update:
                     self.hosts[update.id] = update
                     self._broadcast(update.id, wire.encode_event(update))
-            case Status():
+            case Status() if update.host:
                 self.statuses[update.host] = update
                 self._broadcast(update.host, wire.encode_event(update))
             case AlertState():

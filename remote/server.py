@@ -18,7 +18,7 @@ from remote.listen import check_listen
 from remote.routes import Routes
 from remote.target import DEFAULT_PORT
 from sysmon.clock import SystemClock
-from sysmon.errors import StoreError, SysmonError, UsageError
+from sysmon.errors import RemoteError, StoreError, SysmonError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ async def _known_error(request: Request, error: Exception) -> Response:
         return _error(400, error.message, error.hint)
     if isinstance(error, TooManyStreams | StoreError):
         return _error(503, error.message, error.hint, **{"retry-after": "5"})
-    return _error(500, error.message, error.hint)
+    return _error(502 if isinstance(error, RemoteError) else 500, error.message, error.hint)
 
 
 async def _timeout(request: Request, error: Exception) -> Response:

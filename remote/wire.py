@@ -177,7 +177,8 @@ def _check(value: Any, now: int | None) -> None:
         clean.identifier(value.id, "$.id")
     elif isinstance(value, Heartbeat):
         clean.moment(value.time, "$.time")
-    else:
+    elif value.host or isinstance(value, Gap):
+        # An event can be about no host: the server itself.
         clean.identifier(value.host, "$.host")
     if isinstance(value, Gap):
         clean.identifier(value.run, "$.run")

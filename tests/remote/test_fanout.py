@@ -13,7 +13,7 @@ from remote.feed import Feed, TooManyStreams, UnknownHost
 from remote.ring import Item, Ring
 from remote.sse import Parser, ServerEvent
 from sysmon.frame import Frame, ProcessRow, Tables
-from sysmon.records import AlertState, Event, Gap, HostInfo, RunSpan
+from sysmon.records import AlertState, Event, Gap, HostInfo, RunSpan, Status
 from tests.remote.support import BOOT, CATALOGUE, HOST, OTHER, RUN, T0, frame, make_feed
 
 pytestmark = pytest.mark.anyio
@@ -250,6 +250,20 @@ async def test_alerts_of_the_present_come_with_hello() -> None:
     feed.publish(AlertState(host=HOST, rule="load", key="load.1", status="firing"))
     feed.publish(AlertState(host=HOST, rule="load", key="load.1", status="resolved"))
     assert feed.hello().alerts == [firing]
+
+
+async def test_what_is_about_no_host_does_not_go_out_as_a_status() -> None:
+    feed = make_feed()
+    taker = Taker(feed)
+    feed.publish(Status(host="", state="connecting", target="http://x:8200"))
+    feed.publish(Status(host=HOST, state="late", message="a frame is overdue"))
+    assert [(name, getattr(update, "host", "")) for name, update, _ in await taker.take()] == [
+        ("hello", ""),
+        ("status", HOST),
+    ]
+    again = Taker(feed)
+    assert [name for name, _, _ in await again.take()] == ["hello", "status"]
+    feed.close()
 
 
 async def test_hosts_are_found_by_id_name_and_hostname() -> None:
