@@ -19,6 +19,7 @@ MISSING = "–"
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SHORT = ("B", "K", "M", "G", "T", "P", "E")
 _SI = ("", "k", "M", "G", "T", "P", "E")
+_BITS = ("bit", "kbit", "Mbit", "Gbit", "Tbit", "Pbit", "Ebit")
 _DURATION_UNITS = {
     "ms": 0.001,
     "s": 1.0,
@@ -61,6 +62,15 @@ def format_bytes(value: float | None, *, per_second: bool = False, short: bool =
         return MISSING
     text = _scaled(value, 1024, _SHORT if short else _BINARY, "" if short else " ")
     return text if short or not per_second else text + "/s"
+
+
+def format_bits(value: float | None, *, per_second: bool = False, short: bool = False) -> str:
+    """Formats bytes as bits in powers of 1000, as link speeds are given: `1.5 Gbit`, `9.8 Mbit/s`; short: `9.8M`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if short:
+        return _scaled(8 * value, 1000, ("b", *_SI[1:]), "")
+    return _scaled(8 * value, 1000, _BITS, " ") + ("/s" if per_second else "")
 
 
 def format_duration(seconds: float | None, *, short: bool = False) -> str:

@@ -1,0 +1,196 @@
+"""The columns of the table of interfaces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sysmon.units import format_bytes
+from tui.renderables.columns import Column
+from tui.renderables.lines import value_spans
+from tui.renderables.spark import sparkline
+from tui.widgets.network_rows import FLOOR, Interface, rate_text, speed_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.style import Style
+
+    from tui.palette import HueName
+    from tui.renderables.text import Spans
+    from tui.theme import Look
+    from tui.widgets.network_usage import Total
+
+
+def columns(*, bits: bool, size: str = "") -> list[Column[Interface]]:
+    """The columns from left to right.
+
+    Args:
+        bits: whether rates are in bits per second.
+        size: "tiny", "narrow", "" or "wide": how much room there is.
+    """
+    tiny = size == "tiny"
+    found: list[Column[Interface]] = [
+        Column("name", "INTERFACE", width=None, min_width=10, fraction=0.4, spans=_name),
+        _text("kind", "KIND", 9, 6, lambda row: row.kind),
+        Column("state", "STATE", width=5, priority=2, spans=_state),
+        _text("speed", "SPEED", 10, 5, lambda row: speed_text(row.speed), right=True),
+        _rate("receive", "RECEIVE", "receive", lambda row: row.receive, bits=bits),
+        _spark("receive_past", "receive", lambda row: row.received),
+        _rate("transmit", "TRANSMIT", "transmit", lambda row: row.transmit, bits=bits),
+        _spark("transmit_past", "transmit", lambda row: row.transmitted),
+        Column("link", "LINK", width=5, align="right", priority=3, spans=_link),
+        _count("packets", "PKT/S", 6, 7, lambda row: row.packets),
+        _trouble("errors", "ERR/S", lambda row: row.errors),
+        _trouble("drops", "DROP/S", lambda row: row.drops),
+        _total("today", "TODAY", 9, lambda row: row.today),
+        _total("month", "MONTH", 8, lambda row: row.month),
+        _text("mtu", "MTU", 5, 11, lambda row: None if row.mtu is None else str(row.mtu), right=True),
+        _text("master", "MASTER", 9, 12, lambda row: row.master or "", faint=True),
+        Column("address", "ADDRESS", width=None, min_width=16, fraction=0.6, priority=10, cut="middle", spans=_address),
+    ]  # fmt: skip
+    return [column for column in found if not tiny or column.key in ("name", "receive", "transmit", "errors")]
+
+
+def _missing(look: Look) -> Spans:
+    return [(look.glyphs.missing, look.palette.faint)]
+
+
+def _tone(row: Interface, look: Look) -> Style:
+    return look.palette.dim if row.quiet else look.palette.text
+
+
+def _name(row: Interface, width: int, look: Look) -> Spans:
+    palette = look.palette
+    style = palette.dim if row.quiet else palette.strong if row.default else palette.text
+    return [(f"{look.glyphs.right} " if row.default else "  ", palette.hotkey), (row.name, style)]
+
+
+def _state(row: Interface, width: int, look: Look) -> Spans:
+    palette = look.palette
+    if row.up is None:
+        return _missing(look)
+    return [("up", palette.dim if row.quiet else palette.ok) if row.up else ("down", palette.faint)]
+
+
+def _text(
+    key: str,
+    title: str,
+    width: int,
+    priority: int,
+    text: Callable[[Interface], str | None],
+    *,
+    right: bool = False,
+    faint: bool = False,
+) -> Column[Interface]:
+    def spans(row: Interface, _width: int, look: Look) -> Spans:
+        shown = text(row)
+        style = look.palette.faint if faint and row.quiet else look.palette.dim
+        if shown is None:
+            return _missing(look)
+        return value_spans(shown, _tone(row, look), look) if right else [(shown, style)]
+
+    return Column(key, title, width=width, priority=priority, align="right" if right else "left", spans=spans)
+
+
+def _rate(
+    key: str, title: str, hue: HueName, value: Callable[[Interface], float | None], *, bits: bool
+) -> Column[Interface]:
+    def spans(row: Interface, _width: int, look: Look) -> Spans:
+        rate = value(row)
+        if rate is None:
+            return _missing(look)
+        style = look.palette.hue(hue).base if rate >= 1 else look.palette.faint
+        return value_spans(rate_text(rate, bits=bits), style, look)
+
+    return Column(key, title, width=11, align="right", spans=spans)
+
+
+def _spark(key: str, hue: HueName, points: Callable[[Interface], tuple[float | None, ...]]) -> Column[Interface]:
+    def spans(row: Interface, room: int, look: Look) -> Spans:
+        past = points(row)
+        if not any(past):
+            return [(" " * room, look.palette.text)]
+        # Each line fills its own height: the number beside it says how much that is.
+        high = max(FLOOR, *(point for point in past if point is not None))
+        return sparkline(past, room, low=0, high=high, hue=look.palette.hue(hue), look=look)
+
+    return Column(key, "", width=None, min_width=8, priority=4, spans=spans, sortable=False)
+
+
+def _link(row: Interface, width: int, look: Look) -> Spans:
+    share = row.utilization
+    if share is None:
+        return [(look.glyphs.missing if row.speed else "", look.palette.faint)]
+    palette = look.palette
+    style = palette.critical if share >= 0.95 else palette.warning if share >= 0.8 else _tone(row, look)
+    return [(f"{share * 100:.1f}%" if share < 0.0995 else f"{share * 100:.0f}%", style)]
+
+
+def count_text(value: float) -> str:
+    """A number of things per second in at most five characters."""
+    if value >= 99_950:
+        return f"{value / 1e6:.1f}M" if value >= 999_500 else f"{value / 1000:.0f}k"
+    if value >= 999.5:
+        return f"{value / 1000:.1f}k"
+    return f"{value:.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
+
+
+def _count(
+    key: str, title: str, width: int, priority: int, value: Callable[[Interface], float | None]
+) -> Column[Interface]:
+    def spans(row: Interface, _width: int, look: Look) -> Spans:
+        number = value(row)
+        if number is None:
+            return _missing(look)
+        return [(count_text(number), _tone(row, look) if number else look.palette.faint)]
+
+    return Column(key, title, width=width, align="right", priority=priority, spans=spans)
+
+
+def _trouble(key: str, title: str, value: Callable[[Interface], float | None]) -> Column[Interface]:
+    """Errors or drops: hardly seen while there are none, red as soon as there are."""
+
+    def spans(row: Interface, _width: int, look: Look) -> Spans:
+        number = value(row)
+        if number is None:
+            return _missing(look)
+        if number <= 0:
+            return [("0", look.palette.faint)]
+        return [(f"{look.glyphs.severity('critical')} " if look.palette.colorless else "", look.palette.critical),
+                (count_text(number), look.palette.critical)]  # fmt: skip
+
+    return Column(key, title, width=6, align="right", priority=1 if key == "errors" else 2, spans=spans)
+
+
+def total_text(total: Total, size: int, look: Look, *, short: bool = True) -> str:
+    """A number of bytes with the mark of one that is not exact."""
+    mark = {"≥": ">"}.get(total.mark, total.mark) if look.glyphs.ascii else total.mark
+    return f"{mark}{format_bytes(size, short=short)}"
+
+
+def _total(key: str, title: str, priority: int, value: Callable[[Interface], Total | None]) -> Column[Interface]:
+    def spans(row: Interface, _width: int, look: Look) -> Spans:
+        total = value(row)
+        if total is None:
+            return _missing(look)
+        glyphs, palette, style = look.glyphs, look.palette, _tone(row, look)
+        return [
+            (glyphs.down, palette.hue("receive").base),
+            (f"{total_text(total, total.receive, look):>7}  ", style),
+            (glyphs.up, palette.hue("transmit").base),
+            (f"{total_text(total, total.transmit, look):>7}", style),
+        ]
+
+    return Column(key, title, width=19, align="right", priority=priority, spans=spans)
+
+
+def _address(row: Interface, width: int, look: Look) -> Spans:
+    if not row.addresses:
+        return [(look.glyphs.missing, look.palette.faint)] if row.up is None else []
+    first = row.addresses[0]
+    text = first
+    for more in row.addresses[1:]:
+        if len(text) + 2 + len(more) > width:
+            break
+        text += f"  {more}"
+    return [(text, look.palette.dim)]
