@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remote import clean, sse, wire
-from remote.holes import Ranges
+from remote.known import KnownHost
 from remote.liveness import Backoff, Patience, Skew, judge
 from remote.target import parse_target
 from sysmon.clock import SystemClock
@@ -29,28 +29,8 @@ if TYPE_CHECKING:
 
 QUEUE = 64
 """Updates read ahead of the consumer at most; then the socket is no longer read."""
-MAX_RUNS = 64
-"""Runs of one host whose sequence numbers are remembered."""
-MAX_DUPLICATES = 1000
-"""Frames in a row already had, after which a peer is held to be going round in circles."""
 SKEW_STEP = 250
 """Milliseconds by which the skew must change to be told again."""
-
-
-class _Host:
-    """What is remembered of one host."""
-
-    def __init__(self, info: HostInfo, since: int) -> None:
-        self.info = info
-        self.since = since
-        self.seen: int | None = None
-        self.interval = 1.0
-        self.runs: dict[str, Ranges] = {}
-        self.newest: Frame | None = None
-        self.upstream: Status | None = None
-        self.told: Status | None = None
-        self.given: tuple[str, int, int] | None = None
-        """Boot, monotonic and time of the newest frame the consumer has."""
 
 
 class AgentSource:
@@ -94,7 +74,7 @@ class AgentSource:
         self._wanted = tuple(hosts)
         self._connections = connections
         self._own_connections = connections is None
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, KnownHost] = {}
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
         self._cleaner = clean.Cleaner()
         self._skew = Skew()
@@ -107,7 +87,6 @@ class AgentSource:
         self._reopen = False
         self._deadline: asyncio.Timeout | None = None
         self._broken = False
-        self._duplicates = 0
         self.faults = 0
         """How often the peer sent what it should not have."""
 
@@ -120,13 +99,13 @@ class AgentSource:
         """
         self._started = self._clock.boottime()
         loop = asyncio.get_running_loop()
-        yield self._tell(None)
+        yield self._tell()
         self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(self._watch())]
         try:
             while (update := await self._queue.get()) is not None:
                 yield update
-                if isinstance(update, Frame):
-                    self._given(update)
+                if isinstance(update, Frame) and update.host in self._hosts:
+                    self._hosts[update.host].give(update)
         finally:
             await self._stop()
 
@@ -152,20 +131,12 @@ class AgentSource:
     def late(self, frame: Frame) -> bool:
         """Whether a frame just yielded is older than one yielded before: it fills a hole and says nothing about now."""
         host = self._hosts.get(frame.host)
-        if host is None or host.given is None or frame.seq == 0:
-            return False
-        boot, monotonic, time = host.given
-        return frame.monotonic < monotonic if frame.boot == boot else frame.time < time
+        return host is not None and host.late(frame)
 
     @property
     def skew(self) -> int | None:
         """The server's clock minus ours in milliseconds, or None before the first heartbeat."""
         return self._skew.value
-
-    def _given(self, frame: Frame) -> None:
-        host = self._hosts.get(frame.host)
-        if host is not None and not self.late(frame):
-            host.given = (frame.boot, frame.monotonic, frame.time)
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -215,7 +186,6 @@ class AgentSource:
         params += [("hosts", host) for host in self._wanted]
         headers = {"last-event-id": self.cursor} if self.cursor else None
         parser = sse.Parser()
-        self._duplicates = 0
         greeted = False
         loop = asyncio.get_running_loop()
         async with endpoint.open(
@@ -302,6 +272,8 @@ class AgentSource:
             words = f"{self.target} no longer serves this host"
             await self._say(gone, "offline", words)
             del self._hosts[gone.info.id]
+        for host in self._hosts.values():
+            host.upstream = None
         for info in infos:
             await self._take_host(info)
 
@@ -313,39 +285,19 @@ class AgentSource:
         info = self._labelled(info, alone=self.hello is not None and len(self.hello.hosts) == 1)
         host = self._hosts.get(info.id)
         if host is None:
-            host = self._hosts[info.id] = _Host(info, self._clock.boottime())
+            host = self._hosts[info.id] = KnownHost(info, self._clock.boottime())
         host.info = info
         await self._queue.put(info)
         await self._judge(host)
 
     async def _take_frame(self, frame: Frame) -> None:
         host = self._hosts[frame.host]
-        if frame.seq:
-            runs = host.runs.get(frame.run)
-            if runs is None:
-                runs = host.runs[frame.run] = Ranges()
-                if len(host.runs) > MAX_RUNS:
-                    del host.runs[next(iter(host.runs))]
-            if not runs.add(frame.seq):
-                self._duplicates += 1
-                if self._duplicates > MAX_DUPLICATES:
-                    raise MalformedInput(f"{self.target} repeats frames that were there before (run {frame.run})")
+        try:
+            if not host.accept(frame, self._clock.boottime()):
                 return
-            self._duplicates = 0
-        newest = host.newest
-        if newest is not None and newest.run == frame.run and newest.boot == frame.boot:
-            if frame.seq > newest.seq > 0 and frame.monotonic < newest.monotonic:
-                raise MalformedInput(
-                    f"{self.target}: frame {frame.seq} is older than frame {newest.seq} of the same run"
-                )
-            if frame.monotonic >= newest.monotonic:
-                host.newest = frame
-        elif not self.late(frame):
-            host.newest = frame
-        host.seen = self._clock.boottime()
+        except MalformedInput as error:
+            raise MalformedInput(f"{self.target}: {error.message}") from None
         self._backoff.succeeded(0.0)
-        if frame.intervals:
-            host.interval = min(3600.0, max(0.1, min(frame.intervals.values())))
         await self._queue.put(frame)
         await self._judge(host)
 
@@ -360,12 +312,12 @@ class AgentSource:
         for host in list(self._hosts.values()):
             await self._judge(host)
         if not self._hosts:
-            status = self._tell(None)
+            status = self._tell()
             if self._told is None or (status.state, status.message) != (self._told.state, self._told.message):
                 self._told = status
                 await self._queue.put(status)
 
-    async def _judge(self, host: _Host) -> None:
+    async def _judge(self, host: KnownHost) -> None:
         state, words = judge(
             self.patience,
             now=self._clock.boottime(),
@@ -383,7 +335,7 @@ class AgentSource:
             state, words = upstream.state, upstream.message
         await self._say(host, state, words)
 
-    async def _say(self, host: _Host, state: str, words: str) -> None:
+    async def _say(self, host: KnownHost, state: str, words: str) -> None:
         skew = self._skew.value
         told = host.told
         if told is not None and (told.state, told.message) == (state, words):
@@ -400,7 +352,7 @@ class AgentSource:
         )
         await self._queue.put(host.told)
 
-    def _tell(self, host: _Host | None) -> Status:
+    def _tell(self) -> Status:
         state, words = judge(
             self.patience,
             now=self._clock.boottime(),
@@ -412,7 +364,7 @@ class AgentSource:
             broken=self._broken,
             problem=self._problem,
         )
-        return Status(host="" if host is None else host.info.id, state=state, message=words, target=str(self.target))
+        return Status(host="", state=state, message=words, target=str(self.target))
 
 
 class _Reopen(Exception):

@@ -10,7 +10,8 @@ from remote.history import HttpHistory
 from sysmon import answers
 from sysmon.errors import ProtocolMismatch, RemoteError, StoreError, Unreachable, UsageError
 from sysmon.records import Event, HostInfo, SeriesAnswer, SeriesQuery
-from tests.remote.support import HOST, RUN, T0, MemoryHistory, frame, make_feed, peer, served
+from tests.remote.peers import peer
+from tests.remote.support import HOST, RUN, T0, MemoryHistory, frame, make_feed, served
 
 pytestmark = pytest.mark.anyio
 
