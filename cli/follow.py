@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sysmon.records import RunSpan, Update
 
 
+SETTLE = 12.0
+"""Seconds after a greeting at which what is still missing is no longer on its way."""
+
+
 async def follow_host(
     context: Context,
     host: HostSettings,
@@ -54,6 +58,8 @@ async def follow_host(
                 if filling is None:
                     filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
                 backfill.wake()
+                # Once more when the frames that were just on their way have come, rather than at the next round.
+                asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
             if station.engine is not None and _is_alert(update):
                 # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
                 continue
