@@ -1,11 +1,12 @@
 # sysmon: `make run` starts it, `make test` tests it, `make help` lists the rest.
 
 VENV := .venv
+PEERS := build/peers
 PYTHON_RUN := env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check formatted linted typed layered generated format bench venv dev lock build clean
+.PHONY: help run test check formatted linted typed layered generated generate format bench venv dev lock build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,14 +34,22 @@ layered: dev
 	@echo $(VENV)/bin/lint-imports && $(VENV)/bin/lint-imports --no-logo
 
 generated: dev
-	@if [ -f scripts/generate ]; then echo scripts/generate --check && $(PYTHON_RUN) scripts/generate --check; fi
+	$(PYTHON_RUN) scripts/generate --check
+
+generate: dev ## write completions and the tables of docs/ anew from the code
+	@$(PYTHON_RUN) scripts/generate
 
 format: dev ## bring the sources into their one format
 	$(VENV)/bin/ruff check --fix-only --quiet
 	$(VENV)/bin/ruff format
 
-bench: dev ## measure sysmon; ARGS names what
-	@$(PYTHON_RUN) -m bench $(ARGS)
+bench: dev $(PEERS)/.stamp ## measure sysmon beside glances, and btop and htop where they are; ARGS="--seconds 10"
+	@PATH="$$PATH:$(PEERS)/bin" $(PYTHON_RUN) -m bench $(ARGS)
+
+$(PEERS)/.stamp: requirements/bench.txt | dev
+	@$(VENV)/bin/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install -qq --require-hashes -r requirements/bench.txt
+	@touch $@
 
 venv: ## make .venv with what sysmon runs with
 	@scripts/venv runtime
