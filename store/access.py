@@ -172,12 +172,25 @@ class Access:
             ).fetchall()
         return found
 
-    def is_sealed(self, host: int, collector: int, block: int) -> bool:
-        """Whether a block of some run is sealed."""
-        found = self.connection.execute(
-            "SELECT 1 FROM chunk WHERE host = ? AND collector = ? AND block = ? LIMIT 1", (host, collector, block)
-        )
-        return found.fetchone() is not None
+    def next_sealed(self, host: int, collector: int, run: int, block: int) -> tuple[int, int] | None:
+        """Returns (block, run) of the sealed block of a collector that follows one."""
+        found: tuple[int, int] | None = self.connection.execute(
+            "SELECT block, run FROM chunk WHERE host = ?1 AND collector = ?2 AND block >= ?3"
+            " AND (block > ?3 OR run > ?4) ORDER BY block, run LIMIT 1",
+            (host, collector, block, run),
+        ).fetchone()
+        return found
+
+    def unsettled(self, host: int, collector: int, start: int, end: int) -> set[tuple[int, int]]:
+        """Returns (block, run) whose rollups are not there yet or do not stand: those with frames in the tail, and the
+        sealed ones right after them, whose first rates start from those frames.
+        """
+        found = {(block, run) for run, block in self.waiting(host, start, end)}
+        numbers = {run.number for run in self.runs(host)}
+        after = set(self.connection.execute("SELECT block, run FROM todo"))
+        followers = (self.next_sealed(host, collector, run, block) for block, run in found)
+        after.update(place for place in followers if place is not None)
+        return found | {(block, run) for block, run in after if run in numbers}
 
     def sealed_places(self, host: int, collector: int, first: int, last: int) -> set[tuple[int, int]]:
         """Returns (block, run) of the sealed blocks from `first` to `last`."""

@@ -323,6 +323,7 @@ class WriterLoop:
             for _ in self._steps or ():
                 pass
             self._steps = None
+            self._maintenance.hurry()
             while (steps := self._maintenance.due(asked=True)) is not None:
                 for _ in steps:
                     pass

@@ -30,6 +30,7 @@ _STAGGER = 120_000
 
 _TRIM_EVERY = 60 * _SECOND
 _RETRY = 60 * _SECOND
+_NEVER = -_TRIM_EVERY
 
 
 class Maintenance:
@@ -40,8 +41,7 @@ class Maintenance:
         self._retention = retention
         self._path = path
         self._idle_until = 0
-        self._trimmed = 0
-        self._fitted = 0
+        self._trimmed = self._fitted = _NEVER
         blocks = QUARTER_PAGE // BLOCK
         engine.unpaged.update(
             engine.connection.execute(
@@ -53,7 +53,7 @@ class Maintenance:
     def due(self, *, asked: bool = False) -> Iterator[None] | None:
         """Returns the steps of the next piece of work, or None where nothing is due.
 
-        `asked`: without waiting for blocks to fall quiet or for the next round of trimming.
+        `asked`: without waiting for blocks to fall quiet.
         """
         engine = self._engine
         clock = engine.clock.boottime()
@@ -69,13 +69,17 @@ class Maintenance:
         for host, page in sorted(engine.unpaged):
             if (page + 1) * QUARTER_PAGE + BLOCK <= now and not self._waits(host, page):
                 return roll_quarters(engine, host, page)
-        if clock >= self._trimmed + _TRIM_EVERY or (asked and self._trimmed != clock):
+        if clock >= self._trimmed + _TRIM_EVERY:
             self._trimmed = clock
             return trim_age(engine, self._retention, now)
-        if clock >= self._fitted + _TRIM_EVERY or (asked and self._fitted != clock):
+        if clock >= self._fitted + _TRIM_EVERY:
             self._fitted = clock
             return self._fit(now)
         return None
+
+    def hurry(self) -> None:
+        """Makes the next round of trimming due at once."""
+        self._trimmed = self._fitted = _NEVER
 
     def put_off(self) -> None:
         """Leaves everything for a while, as it just failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -133,10 +133,6 @@ def _write(
 
 def _mark_next(engine: Engine, host: HostEntry, collector: int, run: int, block: int) -> None:
     """Notes the next sealed block of a collector: its first rate and its usage start from this one's last read."""
-    found: tuple[Any, ...] | None = engine.connection.execute(
-        "SELECT run, block FROM chunk WHERE host = ? AND collector = ? AND block >= ?"
-        " AND NOT (block = ? AND run = ?) AND NOT (block = ? AND run < ?) ORDER BY block, run LIMIT 1",
-        (host.number, collector, block, block, run, block, run),
-    ).fetchone()
+    found = engine.access.next_sealed(host.number, collector, run, block)
     if found is not None:
-        engine.connection.execute("INSERT OR IGNORE INTO todo(run, block) VALUES (?, ?)", found)
+        engine.connection.execute("INSERT OR IGNORE INTO todo(block, run) VALUES (?, ?)", found)

@@ -120,9 +120,9 @@ def _collect(
         return
     done: set[tuple[int, int]] = set()
     whole: set[int] = set()
-    waiting = {(block, run) for run, block in access.waiting(host, start, end)}
+    waiting = access.unsettled(host, number, start, end)
     if step >= QUARTER:
-        unsettled = {block // _BLOCKS for block, _ in waiting if access.is_sealed(host, number, block)}
+        unsettled = {block // _BLOCKS for block, _ in waiting}
         for page, layout, data in access.connection.execute(
             "SELECT page, layout, data FROM rollup"
             " WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SECOND = 1000
 
+_ROUNDING = 1.3e-4
+"""Relative error of a derived series' least and greatest in a rollup, with some slack."""
+
 
 class Step:
     """What is known of one step of one series."""
@@ -74,9 +77,10 @@ class Step:
 
     @property
     def mean(self) -> float:
-        """The mean, exact at every tier, and never outside of what was seen."""
+        """The mean, exact at every tier; within what was seen, but for the rounding of least and greatest."""
         mean = self.sum / self.weight if self.weight else float(self.last)
-        return min(max(mean, self.least), self.greatest)
+        slack = _ROUNDING * max(abs(self.least), abs(self.greatest))
+        return min(max(mean, self.least - slack), self.greatest + slack)
 
     @property
     def p95(self) -> float:
@@ -137,9 +141,9 @@ class Steps:
             Point(
                 time=number * self.step,
                 count=each.size,
-                min=float(each.least),
+                min=float(min(each.least, each.mean)),
                 mean=each.mean,
-                max=float(each.greatest),
+                max=float(max(each.greatest, each.mean)),
                 last=float(each.last),
                 p95=float(each.p95),
             )

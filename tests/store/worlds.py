@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sysmon.catalogue import Catalogue, Formula, counter, derived, gauge, rate
+from sysmon.catalogue import Catalogue, Formula, Metric, counter, derived, gauge, rate
 from sysmon.derive import State
 from sysmon.frame import Fault, Frame, Number
 from sysmon.records import Point
@@ -23,12 +23,12 @@ HOST = "00112233aabbccdd"
 _CPU = ("cpu.time.user", "cpu.time.system", "cpu.time.idle")
 
 
-def _metrics(collector: str, *metrics: object) -> list[object]:
-    return [msgspec.structs.replace(each, collector=collector) for each in metrics]  # type: ignore[type-var]
+def _metrics(collector: str, *metrics: Metric) -> list[Metric]:
+    return [msgspec.structs.replace(each, collector=collector) for each in metrics]
 
 
 CATALOGUE = Catalogue(
-    [  # type: ignore[arg-type]
+    [
         *_metrics(
             "cpu",
             *(counter(name, "seconds", "time") for name in _CPU),
@@ -59,7 +59,8 @@ INTERVALS = {"cpu": 1.0, "load": 5.0, "memory": 1.0, "network": 1.0, "filesystem
 class World:
     """One host whose frames are drawn from a seed, tick by tick.
 
-    `start`: time of its first tick; `boot`, `run`: their names. `interfaces` may be changed while it runs.
+    `start`: time of its first tick; `boot`, `run`: their names. `spacing`: seconds between ticks. `interfaces` may be
+    changed while it runs.
     """
 
     def __init__(self, seed: int = 1, *, host: str = HOST, start: int = START, boot: str = "boot-1", run: str = "aa"):
@@ -70,6 +71,7 @@ class World:
         self.time = start
         self.monotonic = 5_000 * 10**9
         self.seq = 0
+        self.spacing = 1
         self.interfaces = ["eth0", "lo"]
         self.counters: dict[str, Number] = {}
         self.used = 8 * 2**30
@@ -116,8 +118,8 @@ class World:
             intervals=dict(INTERVALS) if full else {},
             faults=faults,
         )
-        self.time += 1000
-        self.monotonic += 1_000_000_000 + draw.randrange(-200_000, 200_000)
+        self.time += 1000 * self.spacing
+        self.monotonic += 1_000_000_000 * self.spacing + draw.randrange(-200_000, 200_000)
         return frame
 
     def frames(self, count: int) -> list[Frame]:
