@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App
@@ -16,7 +17,7 @@ from tui.chrome import Chrome, own_cost
 from tui.commands import SysmonCommands
 from tui.glyphs import UNICODE, Glyphs
 from tui.keys import KEYS, bindings, keymap, tabs
-from tui.loading import load_screens, screen_class, unknown_actions
+from tui.loading import screen_class, unknown_actions
 from tui.looks import THEMES, choose_look
 from tui.model import HostModel, Model
 from tui.output import CellDiffMixin
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.binding import BindingType
-    from textual.screen import Screen
 
     from sysmon.records import Update
     from tui.model import View
@@ -54,7 +54,6 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
 
     TITLE = "sysmon"
     CSS_PATH = "sysmon.tcss"
-    DEFAULT_MODE = "main"
     ALLOW_SELECT = False
     ALLOW_IN_MAXIMIZED_VIEW = "Header, #foot"
     COMMANDS: ClassVar[set[type[SysmonCommands]]] = {SysmonCommands}  # type: ignore[assignment]
@@ -69,6 +68,8 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
         depth: Depth | None = None,
         host: str | None = None,
     ) -> None:
+        start = services.config.screen.start
+        self.DEFAULT_MODE = start if start in dict(tabs()) else "overview"  # type: ignore[misc]
         super().__init__()
         self.services = services
         self.model = Model(services.catalogue)
@@ -83,8 +84,9 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
         self._byte_rate: float | None = None
         self._filled = feed.Filled()
         theme.install(self, theme=theme_name, glyphs=glyphs, depth=depth)
-        # A mode, unlike the default screen, loads its screen's style sheet.
-        self.add_mode(self.DEFAULT_MODE, self._first_screen)
+        # A mode for each: switching keeps what stands on either, and loads a screen's style sheet.
+        for name, _ in tabs():
+            self.add_mode(name, partial(self._screen_named, name))
         self.set_keymap(keymap(services.config.keys))
 
     # -- what is shown
@@ -100,15 +102,10 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
         stack = self.screen_stack
         return next((screen for screen in reversed(stack) if isinstance(screen, HostScreen)), None)
 
-    def _first_screen(self) -> Screen[Any]:
-        start = self.services.config.screen.start
-        return self._screen_named(start if start in dict(tabs()) else "overview")
-
     def _screen_named(self, name: str) -> HostScreen:
         found = self._screens.get(name)
         if found is None:
             found = self._screens[name] = screen_class(name)()
-            self.install_screen(found, name)
         return found
 
     async def on_mount(self) -> None:
@@ -209,11 +206,11 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
     def _fill(self) -> None:
         """Reads what the screen graphs from history, once for each host and metric."""
         host, screen = self.host, self.host_screen
-        if host is not None and screen is not None:
+        if host is not None and screen is not None and host.state.frame is not None:
             wanted = self._filled.wanted(host.info.id, screen.GRAPHED)
             history = self.services.history(host.info.id) if wanted is not None else None
             if wanted is not None and history is not None:
-                work = feed.fill(host, history, wanted, self.services.clock.now())
+                work = feed.fill(host, history, wanted, max(self.services.clock.now(), host.state.frame.time))
                 self.run_worker(feed.then(work, self.refresh_view), group="fill")
 
     def _watch(self) -> None:
@@ -228,7 +225,7 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
             self.pop_screen()
         target = self._screen_named(name)
         if target is not self.screen:
-            await self.switch_screen(target)
+            await self.switch_mode(name)
         self._watch()
         self._fill()
         self.refresh_view()
@@ -263,7 +260,6 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
         """Shows all keys."""
         from tui.screens.help import HelpScreen
 
-        load_screens()
         screen = self.host_screen
         self.push_screen(HelpScreen(self.services.config.keys, screen.NAME if screen is not None else ""))
 

@@ -174,3 +174,30 @@ def bindings(keys: Iterable[Key]) -> list[Binding]:
 def keymap(settings: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Turns `[keys]` into Textual's keymap: binding id -> keys."""
     return {name: ",".join(keys) for name, keys in settings.items()}
+
+
+def document() -> str:
+    """Returns docs/keys.md: every action with its keys and its name in `[keys]`, by where it works."""
+    lines = [
+        "# Keys",
+        "",
+        "`?` shows this list in the program, `^P` finds an action by its name, and most of what a key does a click",
+        "does too. Any action can have other keys: in the configuration file, by the name in the last column,",
+        "",
+        "```toml",
+        "[keys]",
+        'freeze = ["f"]',
+        '"processes.tree" = ["t", "f5"]',
+        "```",
+        "",
+        "Keys are written as Textual names them (`question_mark`, `ctrl+p`, `left_square_bracket`) or as the sign.",
+    ]
+    keys = all_keys()
+    for scope in dict.fromkeys(key.scope for key in keys):
+        title = "Everywhere" if scope == "app" else scope.capitalize()
+        lines += ["", f"## {title}", "", "| keys | what | name |", "|---|---|---|"]
+        for key in keys:
+            if key.scope == scope:
+                names = " ".join(f"`{label(name)}`".replace("|", "\\|") for name in key.keys)
+                lines.append(f"| {names} | {key.help.replace('|', chr(92) + '|')} | `{binding_id(key)}` |")
+    return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from sysmon.errors import nearest
-from tui.keys import all_keys, binding_id, tabs
+from tui.keys import all_keys, binding_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,17 +28,8 @@ def screen_class(name: str) -> type[HostScreen]:
     return found
 
 
-def load_screens() -> None:
-    """Imports all screens, so that their keys are known."""
-    for name, _ in tabs():
-        screen_class(name)
-
-
 def unknown_actions(settings: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Says which names of `[keys]` are no action; loads all screens where there are any settings."""
-    if not settings:
-        return []
-    load_screens()
+    """Says which names of `[keys]` are no action."""
     known = [binding_id(key) for key in all_keys()]
     return [
         "; ".join(filter(None, (f"[keys] '{name}' is not an action", nearest(name, known))))

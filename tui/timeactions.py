@@ -198,7 +198,7 @@ class TimeActions(_Base):
         self._reading = self.run_worker(read(), group="time", exclusive=True, exit_on_error=True)
 
     def _say_slow(self) -> None:
-        self.say("reading the past… Esc cancels", seconds=None)
+        self.say("reading the past ... Esc cancels", seconds=None)
 
     def _ended(self) -> None:
         self._reading = None

@@ -46,6 +46,8 @@ from sysmon.records import (
     Update,
     Usage,
 )
+from tui.app import SysmonApp
+from tui.glyphs import UNICODE, Glyphs
 from tui.model import HostModel, View
 from tui.services import Services
 
@@ -386,6 +388,7 @@ class ScriptedHistory:
         self._alerts = list(alerts)
         self.hold: asyncio.Event | None = None
         self.reads: list[str] = []
+        self._cache: dict[int, dict[str, dict[str, float]]] = {}
 
     async def _wait(self, name: str) -> None:
         self.reads.append(name)
@@ -413,6 +416,19 @@ class ScriptedHistory:
         state.apply(self.script.frame(second))
         return state
 
+    def _values(self, second: int) -> dict[str, dict[str, float]]:
+        """metric -> instance -> value of a second, worked out once."""
+        known = self._cache.get(second)
+        if known is None:
+            state = State(catalogue())
+            state.apply(self.script.frame(second - 1, tables=False))
+            state.apply(self.script.frame(second, tables=False))
+            known = self._cache[second] = {}
+            for key, value in {**state.readings, **state.derived()}.items():
+                metric, instance = split_key(key)
+                known.setdefault(metric, {})[instance] = float(value)
+        return known
+
     async def series(self, query: SeriesQuery) -> SeriesAnswer:
         """Raw seconds; a coarser step is not made."""
         await self._wait("series")
@@ -421,12 +437,8 @@ class ScriptedHistory:
             time = self._time(second)
             if second < 1 or not query.start <= time < query.end:
                 continue
-            state = self._state(second)
-            for key, value in {**state.readings, **state.derived()}.items():
-                metric, instance = split_key(key)
-                if metric == query.metric:
-                    number = float(value)
-                    found.setdefault(instance, []).append(Point(time, 1, number, number, number, number))
+            for instance, number in self._values(second).get(query.metric, {}).items():
+                found.setdefault(instance, []).append(Point(time, 1, number, number, number, number))
         series = [
             Series(host=query.host, metric=query.metric, instance=name, step=1000, points=points)
             for name, points in found.items()
@@ -564,6 +576,11 @@ def rig(
     return Rig(services, source, clock, made, watched, saved)
 
 
+def make_app(services: Services, *, glyphs: Glyphs = UNICODE, theme_name: str = "sysmon-dark") -> SysmonApp:
+    """An app in full colour, whatever terminal the tests run in."""
+    return SysmonApp(services, theme_name=theme_name, glyphs=glyphs, depth="truecolor")
+
+
 __all__ = [
     "START",
     "Rig",
@@ -572,6 +589,7 @@ __all__ = [
     "ScriptedSource",
     "catalogue",
     "join_key",
+    "make_app",
     "rig",
     "view",
     "wave",

@@ -69,7 +69,8 @@ class Footer(Panel):
             *places,
             *((start + left, start + right, action, app) for left, right, action, app in tail_places),
         ]
-        return [strip([*spans, (" " * (room - used), palette.text), *tail], width, palette.text)]
+        line = [*spans, (" " * max(0, room - used), palette.text), *tail]
+        return [strip(line, width, palette.text, ellipsis=self.look.glyphs.ellipsis)]
 
     def _tabs(self, *, words: bool) -> tuple[Spans, list[tuple[int, int, str, bool]]]:
         palette = self.look.palette

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -53,11 +54,9 @@ class Shown:
 
     def past_sum(self, keys: tuple[str, str], count: int) -> list[float | None]:
         """The last points of two series together."""
-        points = self.view.window.points
-        return [
-            None if one is None and two is None else (one or 0.0) + (two or 0.0)
-            for one, two in zip(points(keys[0], count), points(keys[1], count), strict=True)
-        ]
+        ones, twos = self.past(keys[0], count), self.past(keys[1], count)
+        pairs = list(zip_longest(reversed(ones), reversed(twos)))
+        return [None if one is None and two is None else (one or 0.0) + (two or 0.0) for one, two in reversed(pairs)]
 
     @property
     def taken(self) -> int:
@@ -161,6 +160,11 @@ def rate_spans(mark: str, value: float | None, hue: Hue, look: Look) -> Spans:
     if value is None:
         return [(f"{mark} ", hue.base), (look.glyphs.missing, palette.faint)]
     return [(f"{mark} ", hue.base), *value_spans(format_bytes(value, per_second=True), palette.text, look)]
+
+
+def degrees(look: Look) -> str:
+    """The unit of temperatures."""
+    return "C" if look.glyphs.ascii else "°C"
 
 
 def short_rate(value: float | None, look: Look) -> str:

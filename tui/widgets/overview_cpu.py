@@ -12,7 +12,7 @@ from tui.renderables.lines import Pair, pairs_line, value_spans
 from tui.renderables.meter import parts_meter
 from tui.renderables.spark import sparkline
 from tui.renderables.text import Spans, fit, spans_width, strip
-from tui.widgets.overview_base import Shown, ViewPanel, level_style, ratio_text
+from tui.widgets.overview_base import Shown, ViewPanel, degrees, level_style, ratio_text
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -63,14 +63,18 @@ class CpuPanel(ViewPanel):
         """Utilization, frequency, temperature."""
         palette = look.palette
         used = shown.get("cpu.utilization")
-        spans: Spans = value_spans(format_value(used, "ratio"), palette.hue("cpu").at(0.35 + (used or 0) * 0.65), look)
+        spans: Spans = value_spans(
+            format_value(used, "ratio") if used is not None else look.glyphs.missing,
+            palette.hue("cpu").at(0.35 + (used or 0) * 0.65),
+            look,
+        )
         speeds = [shown.values[f"cpu.frequency:{core}"] for core in shown.instances("cpu.frequency")]
         if speeds:
             spans += [("  ", palette.text), *value_spans(f"{max(speeds) / 1e9:.1f} GHz", palette.text, look)]
         heat = cpu_temperature(shown)
         if heat is not None:
             style = level_style(heat, look, warning=90, critical=100, fine=palette.text)
-            spans += [("  ", palette.text), *value_spans(f"{heat:.0f} °C", style, look)]
+            spans += [("  ", palette.text), *value_spans(f"{heat:.0f} {degrees(look)}", style, look)]
         return spans
 
     def missing(self, shown: Shown) -> str:
@@ -140,7 +144,9 @@ def _cores_width(count: int, width: int, height: int) -> int:
     if count < 2 or width < 44:
         return 0
     if count > METERS_UP_TO:
-        return min(width // 2, max(34, width * 2 // 5))
+        # A heat map of squares, whole eights in a line.
+        per_line = -(-count // max(1, height)) + 7 & ~7
+        return min(width // 2, 2 * per_line + len(str(count)) + 1)
     columns = -(-count // max(1, height))
     return min(width // 2, max(18, columns * (24 if width >= 100 else 15) - 2))
 

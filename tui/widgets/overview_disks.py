@@ -131,7 +131,7 @@ def mount_line(shown: Shown, mount: str, width: int, label: int, look: Look) -> 
         style = level_style(inodes, look, warning=FULL[0], critical=FULL[1], fine=palette.text)
         values.append((f" inodes {ratio_text(inodes, look)}", style))
     free = shown.get(f"fs.available:{mount}")
-    tail: Spans = [(f"{format_bytes(free, short=True):>7}", palette.text), (" free", palette.dim)]
+    tail: Spans = [(f"{short_rate(free, look):>7}", palette.text), (" free", palette.dim)]
     if width - label - spans_width(values) - spans_width(tail) >= 8:
         values += tail
     room = width - label - spans_width(values) - 1
@@ -191,7 +191,7 @@ def _disk_graph(shown: Shown, name: str, width: int, height: int, look: Look) ->
         hue_lower=palette.hue("disk_write"), look=look, axis=False, phase=shown.taken & 1,
     )  # fmt: skip
     now = (shown.get(f"disk.{way}_rate:{name}") for way in ("read", "write"))
-    words = [f"{mark} {format_bytes(rate, per_second=True)}" for mark, rate in zip("RW", now, strict=True)]
+    words = [f"{mark} {short_rate(rate, look)}" for mark, rate in zip("RW", now, strict=True)]
     return with_corners(
         lines, look=look, top_left=f"{words[0]} of {format_bytes(high, short=True)}",
         bottom_left=f"{words[1]} of {format_bytes(low, short=True)}",

@@ -53,7 +53,9 @@ class MemoryPanel(ViewPanel):
         palette = look.palette
         used = shown.get("memory.utilization")
         style = level_style(used, look, warning=0.92, critical=0.97, fine=palette.hue("memory").at(0.8))
-        spans: Spans = value_spans(format_value(used, "ratio"), style, look)
+        spans: Spans = value_spans(
+            format_value(used, "ratio") if used is not None else look.glyphs.missing, style, look
+        )
         total = shown.get("memory.total")
         if total is not None:
             spans += [("  ", palette.text), *value_spans(format_bytes(total), palette.text, look)]

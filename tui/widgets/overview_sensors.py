@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from sysmon.units import format_bytes
 from tui.renderables.graph import graph
 from tui.renderables.lines import Pair, pairs_line
 from tui.renderables.meter import meter
 from tui.renderables.spark import sparkline
 from tui.renderables.text import Spans, fit, spans_width, strip, width_of
-from tui.widgets.overview_base import Shown, ViewPanel, level_style, ratio_text
+from tui.widgets.overview_base import Shown, ViewPanel, degrees, level_style, ratio_text, short_rate
 
 if TYPE_CHECKING:
     from textual.strip import Strip
@@ -89,7 +88,10 @@ def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, lo
         critical = shown.get(f"temperature.critical:{name}") or 100.0
         high = shown.get(f"temperature.high:{name}") or critical * 0.9
         style = level_style(value, look, warning=min(high, critical), critical=critical, fine=palette.text)
-        tail: Spans = [(f"{value:5.0f}" if value is not None else "", style), ("°C ", palette.dim)]
+        tail: Spans = [
+            (f"{value:5.0f}" if value is not None else "", style),
+            (f"{degrees(look)} ".ljust(3), palette.dim),
+        ]
         low, top = _COLD, max(critical, 60.0)
     elif metric == "battery.charge":
         style = palette.critical if (value or 1) < 0.1 else palette.warning if (value or 1) < 0.25 else palette.text
@@ -176,7 +178,7 @@ def gpu_block(shown: Shown, name: str, width: int, look: Look) -> list[Strip]:
             1.0,
             ratio_text(shown.get(f"gpu.utilization:{name}"), look),
         ),
-        ("mem", used, total or 0.0, format_bytes(used, short=True)),
+        ("mem", used, total or 0.0, short_rate(used, look)),
     ):
         room = width - 13
         bar = meter(value, room, low=0.0, high=high, hue=hue, look=look) if room >= 3 else []
@@ -186,7 +188,7 @@ def gpu_block(shown: Shown, name: str, width: int, look: Look) -> list[Strip]:
     pairs = []
     if heat is not None:
         style = level_style(heat, look, warning=83, critical=93, fine=palette.text)
-        pairs.append(Pair("", f"{heat:.0f}", "°C", style))
+        pairs.append(Pair("", f"{heat:.0f}", degrees(look), style))
     if power is not None:
         pairs.append(Pair("", f"{power:.0f}" + (f"/{limit:.0f}" if limit else ""), "W"))
     if (clock := shown.get(f"gpu.clock.graphics:{name}")) is not None:

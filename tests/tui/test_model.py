@@ -1,0 +1,148 @@
+"""The model that screens are functions of: windows, hosts, freezing, how fresh a host is."""
+
+from __future__ import annotations
+
+import pytest
+
+from sysmon.records import AlertState, Event, Hello, HostInfo, Moment, Point, Series, Status
+from tests.tui.scripted import START, Script, catalogue, view
+from tui.model import HostModel, Model, Window, past_view, prefill
+
+
+def test_window_keeps_gaps_as_gaps() -> None:
+    window = Window(10)
+    window.append(100, {"a": 1.0})
+    window.append(101, {"a": 2.0})
+    window.append(104, {"a": 5.0})
+    assert window.points("a", 5) == [1.0, 2.0, None, None, 5.0]
+    assert window.points("a", 2, step=2) == [None, 5.0]
+    assert window.points("unknown", 3) == [None, None, None]
+
+
+def test_window_does_not_call_missing_what_came_before_its_first_value() -> None:
+    window = Window(10)
+    window.append(100, {"a": 1.0})
+    window.append(103, {"a": 4.0, "b": 9.0})
+    assert window.recorded("a", 10) == [1.0, None, None, 4.0]
+    assert window.recorded("a", 2) == [None, 4.0]
+    assert window.recorded("b", 10) == [9.0]
+    assert window.recorded("c", 10) == []
+
+
+def test_window_ignores_seconds_that_are_past() -> None:
+    window = Window(10)
+    window.append(100, {"a": 1.0})
+    window.append(100, {"a": 7.0})
+    window.append(99, {"a": 8.0})
+    assert window.points("a", 2) == [None, 1.0]
+
+
+def test_window_stays_bounded() -> None:
+    window = Window(10)
+    for second in range(1000):
+        window.append(second, {"a": float(second)})
+    assert window.points("a", 10) == [float(second) for second in range(990, 1000)]
+    assert window.points("a", 30)[:10] == [None] * 10
+
+
+def test_history_is_laid_before_live_values() -> None:
+    window = Window(20)
+    window.append(110, {"net.receive_rate:eth0": 5.0})
+    points = [Point(time * 1000, 2, 1.0, float(time), 1.0, 1.0) for time in (100, 102, 104, 110)]
+    series = Series(host="h", metric="net.receive_rate", instance="eth0", step=2000, points=points)
+    prefill(window, series)
+    assert window.points("net.receive_rate:eth0", 11) == [
+        100.0, 100.0, 102.0, 102.0, 104.0, 104.0, None, None, None, None, 5.0,
+    ]  # fmt: skip
+    assert window.end == 110
+
+
+def test_copies_do_not_change_with_their_original() -> None:
+    script = Script()
+    model = HostModel(script.info, catalogue())
+    for second in range(20):
+        model.take_frame(script.frame(second))
+    frozen = model.view().frozen()
+    before = (frozen.value("cpu.utilization"), frozen.window.points("cpu.utilization", 10), len(frozen.processes))
+    for second in range(20, 40):
+        model.take_frame(script.frame(second))
+    after = (frozen.value("cpu.utilization"), frozen.window.points("cpu.utilization", 10), len(frozen.processes))
+    assert before == after
+    assert not frozen.live
+    assert model.view().value("cpu.utilization") != before[0]
+
+
+def test_late_frames_change_nothing_live() -> None:
+    script = Script()
+    model = HostModel(script.info, catalogue())
+    model.take_frame(script.frame(10))
+    model.take_frame(script.frame(11))
+    model.take_frame(script.frame(3))
+    assert model.view().time == (START + 11) * 1000
+
+
+def test_liveness_goes_by_age_where_the_source_says_nothing() -> None:
+    script = Script()
+    model = HostModel(script.info, catalogue())
+    assert model.liveness(10**12) == ("connecting", None)
+    model.take_frame(script.frame(0))
+    model.received = 10**12
+    assert model.liveness(10**12 + 10**9)[0] == "live"
+    assert model.liveness(10**12 + 5 * 10**9) == ("late", 5.0)
+    assert model.liveness(10**12 + 60 * 10**9) == ("stale", 60.0)
+    model.status = Status(host=script.host, state="offline")
+    assert model.liveness(10**12 + 60 * 10**9) == ("offline", 60.0)
+
+
+def test_alerts_and_events_are_folded_in() -> None:
+    script = Script()
+    model = Model(catalogue())
+    model.take(script.info)
+    firing = AlertState(host=script.host, rule="r", key="k", status="firing", severity="critical", message="bad")
+    event = Event(id="1", time=1, host=script.host, kind="alert.firing")
+    for _ in range(2):
+        model.take(firing)
+        model.take(event)
+    shown = model.hosts[script.host].view()
+    assert [alert.message for alert in shown.alerts] == ["bad"]
+    assert len(shown.events) == 1
+    assert shown.wrong[0].text == "bad"
+    model.take(AlertState(host=script.host, rule="r", key="k", status="resolved"))
+    assert model.hosts[script.host].view().alerts == []
+
+
+def test_hello_brings_hosts_and_metrics_that_are_not_known_here() -> None:
+    model = Model(catalogue().__class__())
+    hello = Hello(
+        schema=1, version="0.1.0", server="s", time=0, hosts=[HostInfo(id="h1", name="one")], metrics=list(catalogue())
+    )
+    assert model.take(hello) is None
+    assert model.hosts["h1"].info.label == "one"
+    assert "cpu.utilization" in model.hosts["h1"].catalogue
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Status(host="x", state="live"),
+        AlertState(host="x", rule="r", key="k", status="firing"),
+        Event(id="1", time=0, host="x", kind="boot"),
+    ],
+    ids=["status", "alert", "event"],
+)
+def test_words_about_unknown_hosts_are_left_out(given: Status | AlertState | Event) -> None:
+    model = Model(catalogue())
+    assert model.take(given) is None
+    assert model.hosts == {}
+
+
+def test_past_view_is_derived_from_the_moment_and_its_predecessor() -> None:
+    script = Script()
+    live = view(script, 60)
+    model = HostModel(script.info, catalogue())
+    moment = Moment(frame=script.frame(59), previous=script.frame(58))
+    past = past_view(model, moment, [])
+    assert past.value("cpu.utilization") == pytest.approx(live.value("cpu.utilization"))
+    assert not past.live
+    assert past.status.state == "replay"
+    assert [row.pid for row in past.processes] == [row.pid for row in live.processes]
