@@ -80,8 +80,8 @@ def columns_of(series: Series, start: int, end: int, width: int, gaps: Sequence[
             if point.time - last[0] <= limit and not crossed:
                 result.joined.append((last[1], x))
         last = (point.time, x)
-    for x, (low, total, high, weight) in sums.items():
-        mean = total / weight
+    for x, (low, total, high, reads) in sums.items():
+        mean = total / reads
         result.cells[x] = Column(low, mean if math.isfinite(mean) else high, high)
     return result
 
