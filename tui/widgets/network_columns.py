@@ -30,7 +30,7 @@ def columns(*, bits: bool, size: str = "") -> list[Column[Interface]]:
     """
     tiny = size == "tiny"
     found: list[Column[Interface]] = [
-        Column("name", "INTERFACE", width=None, min_width=10, fraction=0.4, spans=_name),
+        Column("name", "INTERFACE", width=None, min_width=12, fraction=0.4, spans=_name),
         _text("kind", "KIND", 9, 6, lambda row: row.kind),
         Column("state", "STATE", width=5, priority=2, spans=_state),
         _text("speed", "SPEED", 10, 5, lambda row: speed_text(row.speed), right=True),
@@ -38,7 +38,7 @@ def columns(*, bits: bool, size: str = "") -> list[Column[Interface]]:
         _spark("receive_past", "receive", lambda row: row.received),
         _rate("transmit", "TRANSMIT", "transmit", lambda row: row.transmit, bits=bits),
         _spark("transmit_past", "transmit", lambda row: row.transmitted),
-        Column("link", "LINK", width=5, align="right", priority=3, spans=_link),
+        Column("link", "LINK", width=4, align="right", priority=3, spans=_link),
         _count("packets", "PKT/S", 6, 7, lambda row: row.packets),
         _trouble("errors", "ERR/S", lambda row: row.errors),
         _trouble("drops", "DROP/S", lambda row: row.drops),
@@ -111,10 +111,11 @@ def _spark(key: str, hue: HueName, points: Callable[[Interface], tuple[float | N
         if not any(past):
             return [(" " * room, look.palette.text)]
         # Each line fills its own height: the number beside it says how much that is.
-        high = max(FLOOR, *(point for point in past if point is not None))
+        # A little headroom parts it from the line above.
+        high = 1.2 * max(FLOOR, *(point for point in past if point is not None))
         return sparkline(past, room, low=0, high=high, hue=look.palette.hue(hue), look=look)
 
-    return Column(key, "", width=None, min_width=8, priority=4, spans=spans, sortable=False)
+    return Column(key, "", width=None, min_width=7, priority=4, spans=spans, sortable=False)
 
 
 def _link(row: Interface, width: int, look: Look) -> Spans:
@@ -159,7 +160,7 @@ def _trouble(key: str, title: str, value: Callable[[Interface], float | None]) -
         return [(f"{look.glyphs.severity('critical')} " if look.palette.colorless else "", look.palette.critical),
                 (count_text(number), look.palette.critical)]  # fmt: skip
 
-    return Column(key, title, width=6, align="right", priority=1 if key == "errors" else 2, spans=spans)
+    return Column(key, title, width=len(title), align="right", priority=1 if key == "errors" else 2, spans=spans)
 
 
 def total_text(total: Total, size: int, look: Look, *, short: bool = True) -> str:

@@ -164,7 +164,7 @@ class InterfaceDetails(Panel):
             [point for point in view.window.points(f"net.{way}_rate:{row.name}", SECONDS) if point is not None]
             for way in ("receive", "transmit")
         ]
-        for label, figure in (("mean, 5 min", _mean), ("peak, 5 min", _peak)):
+        for label, figure in (("5m mean", _mean), ("5m peak", _peak)):
             lines.append(line(label, *(rate(figure(points)) for points in past)))
         for label, total in (("today", row.today), ("this month", row.month)):
             sizes = (None, None) if total is None else (total.receive, total.transmit)

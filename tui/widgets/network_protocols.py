@@ -105,12 +105,12 @@ class ProtocolsPanel(Panel):
         palette = look.palette
         spans: Spans = [(fit(line.name, _NAME), palette.dim)]
         drawn = line.key.partition(":")[0] in GRAPHED
-        points = view.window.points(line.key, 2 * spark, _SPARK_SECONDS) if drawn else []
+        points = view.window.points(line.key, spark, _SPARK_SECONDS) if drawn else []
         spans += [(" " * (width - _NAME - _VALUE - spark - 1), palette.text)]
         if any(points):
-            high = nice_ceiling(points, 10 if line.unit == "" else 1)
+            high = 1.2 * nice_ceiling(points, 10 if line.unit == "" else 1)
             hue = palette.hue("process" if line.unit == "" else "receive")
-            spans += sparkline(points, spark, low=0, high=high, hue=hue, look=look, braille=True)
+            spans += sparkline(points, spark, low=0, high=high, hue=hue, look=look)
         else:
             spans.append((" " * spark, palette.text))
         value = pair_spans(pair(view, line, look), look)
