@@ -84,10 +84,13 @@ class Nices:
 
     def __init__(self) -> None:
         self._set: dict[Key, int] = {}
+        self.time = 0
+        """The moment, Unix milliseconds, since which they were set."""
 
-    def clear(self) -> None:
-        """Forgets them: the next read has them."""
+    def clear(self, time: int) -> None:
+        """Forgets them: a later read has them."""
         self._set.clear()
+        self.time = time
 
     def renice(self, rows: Sequence[ProcessRow], actions: Actions, value: Callable[[int], int]) -> str:
         """Sets nice values and returns a sentence about it.

@@ -104,7 +104,8 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
             return
         if view.info.id != self._host:
             self._change_host(view)
-        self._nices.clear()
+        if view.time != self._nices.time:
+            self._nices.clear(view.time)
         self._learn(view)
         self._draw(view)
 

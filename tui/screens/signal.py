@@ -110,7 +110,7 @@ class SignalDialog(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     SignalDialog { align: center middle; }
-    SignalDialog #box { width: 72; max-width: 96%; height: auto; max-height: 100%; }
+    SignalDialog #box { width: 84; max-width: 96%; height: auto; max-height: 100%; }
     SignalDialog #targets { height: 5; }
     SignalDialog #signals { height: 11; }
     SignalDialog #outcomes { height: 11; display: none; }
@@ -149,8 +149,8 @@ class SignalDialog(ModalScreen[str | None]):
             yield LinesPanel(f"signal {named(self._rows)}", focusable=False, id="targets")
             yield Table(
                 _signal_columns(), lambda row: row.number, "which signal", header=False, position=False, id="signals",
-                hints=[Hint("Enter", "send", "screen.enter"), Hint("0-9", "by number"),
-                       Hint("Esc", "cancel", "screen.back")],
+                hints=[Hint("Enter", "send", "screen.enter"), Hint("Esc", "cancel", "screen.back"),
+                       Hint("0-9", "by number")],
             )  # fmt: skip
             yield LinesPanel("are you sure?", focusable=True, id="sure")
             yield Table(
@@ -160,13 +160,24 @@ class SignalDialog(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Offer TERM first."""
-        targets = self.query_one("#targets", LinesPanel)
-        targets.styles.height = min(len(self._rows), 5) + 2
-        targets.set_draw(self._draw_targets)
+        self._fit()
+        self.query_one("#targets", LinesPanel).set_draw(self._draw_targets)
         table = self.query_one("#signals", Table)
         table.set_rows(choices())
         table.move_cursor(index=0)
         table.focus()
+
+    def on_resize(self) -> None:
+        """Fit the terminal."""
+        self._fit()
+
+    def _fit(self) -> None:
+        """Gives the targets as many lines as they need, the signals as many as are left."""
+        room = self.app.size.height
+        targets = min(len(self._rows), 5 if room >= 20 else 1) + 2
+        self.query_one("#targets", LinesPanel).styles.height = targets
+        self.query_one("#signals", Table).styles.height = max(3, min(11, room - targets - 1))
+        self.query_one("#outcomes", Table).styles.height = max(3, min(11, room - 1))
 
     # -- choosing
 
@@ -316,7 +327,13 @@ def _outcome_columns() -> list[Column[Outcome]]:
     return [
         Column("pid", "", lambda each: str(each.row.pid), width=7, align="right", style=lambda _, p: p.dim),
         Column("name", "", lambda each: each.row.name, width=15),
-        Column("words", "", lambda each: each.words or "sent", min_width=20, style=style),
+        Column(
+            "words",
+            "",
+            lambda each: each.words.removeprefix(f"process {each.row.pid} ") or "sent",
+            min_width=20,
+            style=style,
+        ),
     ]
 
 

@@ -57,7 +57,7 @@ class ProcessList(Table[Item]):
         """It has another width: other columns fit."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__((), item_key, "processes", hotkey="4", taggable=True, id=id)
+        super().__init__((), item_key, "processes", hotkey="4", taggable=True, empty="collecting…", id=id)
         self._query = ""
         self._mode = ""
         self._touched = True

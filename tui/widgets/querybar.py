@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -30,8 +31,21 @@ _WORD = re.compile(r"[a-zA-Z]*$")
 _EXAMPLES: Final = "cpu>20 and user=www and not name~cron    Tab completes"
 
 
-_BEGUN: Final = re.compile(r"\S\s+(a|an|o|n|no)$", re.IGNORECASE)
-"""Ends like a term and the beginning of `and`, `or` or `not`: as a word it would empty the list for a moment."""
+_LAST: Final = re.compile(r"\S\s+([a-zA-Z]+)$")
+
+
+def begun(text: str) -> bool:
+    """Whether a text ends, after a term, in what may become a field or a joining word.
+
+    As a word to look for it would empty the list for a moment, each time a second term is begun.
+    """
+    found = _LAST.search(text)
+    return found is not None and any(word.startswith(found[1].lower()) for word in (*_fields(), "and", "or", "not"))
+
+
+@lru_cache(1)
+def _fields() -> tuple[str, ...]:
+    return tuple(each for each in complete("") if each != "not")
 
 
 def completed(text: str, cursor: int, candidate: str) -> tuple[str, int]:
@@ -222,7 +236,7 @@ class QueryBar(Vertical):
             self._error = result
         else:
             self._error = None
-            if not _BEGUN.search(event.value):
+            if not begun(event.value):
                 self._count_from_now(result)
         self._explain()
 
