@@ -78,13 +78,13 @@ class AlertsScreen(HostScreen):
 
     def compose_body(self) -> ComposeResult:
         """A line that says how it stands, the list, and the details."""
+        hosts = any(rule.hosts != ("*",) for rule in self.services.config.rules)
         yield Line(id="standing")
         with Container(id="both"):
-            yield AlertsTable(
-                columns(hosts=False, now=self._now), lambda row: row.id, "alerts", hotkey="0", id="list",
-                empty="no alerts",
-            )  # fmt: skip
-            yield Table[RuleRow](rule_columns(), lambda row: row.rule.name, "rules", id="rules", empty="no rules")
+            yield AlertsTable(columns(hosts=False, now=self._now), lambda row: row.id, "alerts", hotkey="0", id="list")
+            yield Table[RuleRow](
+                rule_columns(hosts=hosts), lambda row: row.rule.name, "rules", id="rules", empty="no rules"
+            )
             yield AlertDetails()
 
     def on_mount(self) -> None:
@@ -162,15 +162,8 @@ class AlertsScreen(HostScreen):
     def _past_rows(self, rows: Rows, events: list[Event], active: list[AlertRow], view: View) -> list[AlertRow]:
         """Rows of what is over, made anew only when something happened."""
         newest = max((event.time for event in events), default=0)
-        key = (
-            view.info.id,
-            self._everywhere,
-            len(events),
-            newest,
-            tuple(row.id for row in active),
-            tuple(rows.labels.values()),
-            view.time // 86_400_000,
-        )
+        lasting, labels = tuple(row.id for row in active), tuple(rows.labels.values())
+        key = (view.info.id, self._everywhere, len(events), newest, lasting, labels)
         if key != self._past[0]:
             self._past = (key, rows.past(events, active))
         return self._past[1]

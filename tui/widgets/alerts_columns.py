@@ -30,7 +30,10 @@ def _severity(row: AlertRow, look: Look) -> Style:
 def _mark(row: AlertRow, width: int, look: Look) -> Spans:
     palette = look.palette
     return [
-        (look.glyphs.severity(row.severity), palette.dim if row.severity == "info" else palette.severity(row.severity))
+        (
+            look.glyphs.severity(row.severity),
+            palette.dim if row.group == "past" or row.severity == "info" else palette.severity(row.severity),
+        )
     ]
 
 
@@ -68,7 +71,7 @@ def columns(*, hosts: bool, now: Callable[[], int]) -> list[Column[AlertRow]]:
         Column("value", "VALUE", width=10, align="right", priority=1, spans=_value, sortable=False),
         Column("limit", "LIMIT", width=11, align="right", priority=6, sortable=False,
                spans=lambda row, _, look: [(row.threshold_text, look.palette.dim)]),
-        Column("message", "MESSAGE", width=None, min_width=32, fraction=1.0, priority=8, sortable=False,
+        Column("message", "MESSAGE", width=None, min_width=56, fraction=1.0, priority=8, sortable=False,
                spans=lambda row, _, look: [(row.message if row.key else "", look.palette.dim)]),
     ]  # fmt: skip
     if hosts:

@@ -75,7 +75,7 @@ class AlertDetails(Panel):
             picture = self._picture(view, catalogue, width - left - 3, height, look)
             return [type(gap).join([one, gap, two]) for one, two in zip(words, picture, strict=True)]
         words = self._words(view, catalogue, width, look)[: height - 5]
-        room = min(height - len(words) - 1, 16)
+        room = min(height - len(words) - 1, max(16, height * 6 // 10))
         return [*words, blank(width, look.palette.text), *self._picture(view, catalogue, width, room, look)]
 
     # -- words

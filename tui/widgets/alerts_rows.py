@@ -241,7 +241,7 @@ def alerts_at(events: Iterable[Event], time: int) -> list[AlertState]:
                 since=event.time, started=event.time, value=event.value, threshold=event.threshold,
                 message=event.message, event=event.id,
             )  # fmt: skip
-        elif event.kind in ("alert.resolved", "boot"):
+        elif event.kind == "alert.resolved":
             found.pop(where, None)
         elif event.kind == "alert.acknowledged" and where in found:
             old = found[where]

@@ -82,8 +82,8 @@ def rule_rows(rules: Iterable[Rule], alerts: Iterable[AlertState], catalogue: Ca
     return sorted(rows, key=lambda row: not row.rule.enabled)
 
 
-def rule_columns() -> list[Column[RuleRow]]:
-    """The columns of the table of rules."""
+def rule_columns(*, hosts: bool = False) -> list[Column[RuleRow]]:
+    """The columns of the table of rules; `hosts`: whether some rule is not for all of them."""
 
     def name(row: RuleRow, width: int, look: Look) -> Spans:
         palette = look.palette
@@ -102,14 +102,15 @@ def rule_columns() -> list[Column[RuleRow]]:
         return [(f"{row.pending} pending", palette.dim)] if row.pending else [("quiet", palette.ok)]
 
     def severity(row: RuleRow, width: int, look: Look) -> Spans:
-        style = look.palette.severity(row.rule.severity) if row.rule.enabled else look.palette.faint
-        return [(row.rule.severity, style)]
+        palette = look.palette
+        style = palette.severity(row.rule.severity) if row.firing else palette.dim
+        return [(row.rule.severity, style if row.rule.enabled else palette.faint)]
 
     def metric(row: RuleRow) -> str:
         rule = row.rule
         return rule.metric if rule.instance == "*" else f"{rule.metric} {rule.instance}"
 
-    return [
+    found = [
         Column("name", "RULE", width=None, min_width=18, fraction=0.5, spans=name, sortable=False),
         Column("now", "NOW", width=9, spans=now, sortable=False),
         Column("metric", "METRIC", metric, width=None, min_width=16, fraction=0.6, priority=2, sortable=False),
@@ -125,3 +126,4 @@ def rule_columns() -> list[Column[RuleRow]]:
         Column("help", "WHAT IT MEANS", lambda row: row.rule.help, width=None, min_width=24, fraction=1.6, priority=6,
                sortable=False, style=lambda _, palette: palette.dim),
     ]  # fmt: skip
+    return [column for column in found if hosts or column.key != "hosts"]
