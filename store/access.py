@@ -41,10 +41,13 @@ class Before(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Columns of one collector in one block. `reads` has the tick's boot clock where the collector named none."""
+    """Columns of one collector in one block. `reads` has the tick's boot clock where the collector named none; `first`
+    is the seq of the block's first frame.
+    """
 
     run: Run
     block: int
+    first: int
     ats: list[int]
     reads: list[int]
     columns: dict[str, list[Number | None]]
@@ -259,51 +262,54 @@ class Access:
         packed = decode_group(sealed[1], self.layouts[sealed[0]][0], head.monotonics)
         return _piece_of(self.run(run), block, head, packed.rows, packed.reads, _columns(packed, wanted))
 
-    def before(self, run: Run, name: str, block: int, read: int) -> Before | None:
-        """Returns the last read of a collector before boot-clock `read` in the same boot, at most as new as `block`."""
+    def before(self, name: str, piece: Piece) -> Before | None:
+        """Returns the last read of a collector before a piece, in the same boot."""
         number = self.collector(name)
-        boot = {each.number for each in self.runs(run.host) if each.boot == run.boot}
+        boot = {each.number for each in self.runs(piece.run.host) if each.boot == piece.run.boot}
+        read = piece.reads[0]
         best: Before | None = None
         if number is not None:
-            for place, other, layout, data in self.connection.execute(
-                "SELECT block, run, layout, data FROM chunk WHERE host = ? AND collector = ? AND block <= ?"
-                f" ORDER BY block DESC LIMIT {_LOOKBACK}",
-                (run.host, number, block),
-            ):
-                if best is not None and place < best.at // BLOCK:
-                    break
-                if other not in boot:
-                    continue
-                head = self.head(run.host, place, other)
-                if head is None:
-                    continue
-                packed = decode_group(data, self.layouts[layout][0], head.monotonics)
-                last = _last_read(head, packed, read)
-                if last is not None and (best is None or last.read > best.read):
-                    best = last
+            best = self._before_sealed(piece, number, boot, "<= ?")
+            if best is None:
+                # The clock may have been set back: what came before by the boot's clock is later by the wall's.
+                best = self._before_sealed(piece, number, boot, "> ?")
         for other in boot:
-            best = self._before_in_tail(other, name, read, best)
+            base = other << RUN_SHIFT
+            below = base | piece.first if other == piece.run.number else base + SEQ_MASK
+            best = self._before_in_tail(base, below, name, read, best)
         return best
 
-    def _before_in_tail(self, run: int, name: str, read: int, best: Before | None) -> Before | None:
-        base = run << RUN_SHIFT
-        rows = self.connection.execute(
-            "SELECT at, body FROM tail WHERE id BETWEEN ? AND ? ORDER BY id DESC", (base, base + SEQ_MASK)
-        )
-        self.learn_layouts()
-        for count, (at, body) in enumerate(rows):
-            row = decode_row(body)
-            if row.monotonic >= read:
+    def _before_sealed(self, piece: Piece, collector: int, boot: set[int], where: str) -> Before | None:
+        host, read = piece.run.host, piece.reads[0]
+        best: Before | None = None
+        for place, other, layout, data in self.connection.execute(
+            f"SELECT block, run, layout, data FROM chunk WHERE host = ? AND collector = ? AND block {where}"
+            f" ORDER BY block DESC LIMIT {_LOOKBACK}",
+            (host, collector, piece.block),
+        ):
+            if best is not None and place < best.at // BLOCK:
+                break
+            head = self.head(host, place, other) if other in boot else None
+            if head is None or head.monotonics[0] >= read:
                 continue
-            if (best is not None and row.monotonic <= best.read) or count > 5000:
+            last = _last_read(head, decode_group(data, self.layouts[layout][0], head.monotonics), read)
+            if last is not None and (best is None or last.read > best.read):
+                best = last
+        return best
+
+    def _before_in_tail(self, base: int, below: int, name: str, read: int, best: Before | None) -> Before | None:
+        self.learn_layouts()
+        for at, body in self.connection.execute(
+            "SELECT at, body FROM tail WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 5000", (base, below)
+        ):
+            row = decode_row(body)
+            if best is not None and row.monotonic <= best.read:
                 break
             for layout, when, values in row.groups:
                 keys, owner = self.layouts[layout]
                 moment = row.monotonic if when is None else when
                 if owner == name and moment < read and (best is None or moment > best.read):
                     best = Before(at, moment, dict(zip(keys, values, strict=True)))
-            if best is not None and row.monotonic <= best.read:
-                break
         return best
 
 
@@ -343,10 +349,11 @@ def _piece_of(
     moments = [monotonics[row] if read is None else read for row, read in zip(rows, reads, strict=True)]
     kept = fresh_rows(moments)
     if kept is None:
-        return Piece(run, block, [ats[row] for row in rows], moments, columns)
+        return Piece(run, block, head.seqs[0], [ats[row] for row in rows], moments, columns)
     return Piece(
         run,
         block,
+        head.seqs[0],
         [ats[rows[position]] for position in kept],
         [moments[position] for position in kept],
         {key: [column[position] for position in kept] for key, column in columns.items()},

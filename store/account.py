@@ -44,7 +44,7 @@ def usage_of(
 def lasts_before(access: Access, host: int, name: str, piece: Piece, keys: Sequence[str]) -> dict[str, Last]:
     """Returns the last value of each series before the first row of a piece, where there is one."""
     found: dict[str, Last] = {}
-    before = access.before(piece.run, name, piece.block, piece.reads[0])
+    before = access.before(name, piece)
     if before is not None:
         for key in keys:
             if key in before.values:
@@ -78,10 +78,13 @@ def _last_sealed(access: Access, host: int, name: str, piece: Piece, key: str) -
         head = access.head(host, block, run)
         if head is None or (best is not None and head.ats[-1] < best.at):
             continue
+        boot = access.run(run).boot
         keys = access.layouts[layout][0]
         packed = decode_group(data, keys, head.monotonics)
         for row, value in zip(packed.rows, packed.column(keys.index(key)), strict=True):
             at = head.ats[row]
+            if boot == piece.run.boot and head.monotonics[row] >= piece.reads[0]:
+                continue
             if value is not None and at < piece.ats[0] and (best is None or at >= best.at):
-                best = Last(access.run(run).boot, value, at)
+                best = Last(boot, value, at)
     return best

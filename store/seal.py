@@ -52,7 +52,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             chunks.append((name, keys, None, data))
             yield
         piece = piece_of_group(access, entry.number, block, whole, name)
-        before = access.before(piece.run, name, block, piece.reads[0])
+        before = access.before(name, piece)
         times, series, rolled = roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
         if series:
             pages.append((name, series, encode_page(times, rolled)))
@@ -79,7 +79,7 @@ def piece_of_group(access: Access, run: int, block: int, whole: Block, name: str
         moments = [moments[position] for position in kept]
         columns = [[column[position] for position in kept] for column in columns]
     ats = [whole.ats[row] for row in rows]
-    return Piece(access.run(run), block, ats, moments, dict(zip(keys, columns, strict=True)))
+    return Piece(access.run(run), block, whole.seqs[0], ats, moments, dict(zip(keys, columns, strict=True)))
 
 
 def _write(

@@ -196,7 +196,7 @@ def _raw(
         boot = piece.run.boot
         earlier = before.get(boot)
         if earlier is None or piece.block - earlier[0] > 1 or earlier[1] >= piece.reads[0]:
-            found = access.before(piece.run, name, piece.block, piece.reads[0])
+            found = access.before(name, piece)
             earlier = (0, found.read, found.values) if found is not None else None
         for each in wanted:
             start = None
