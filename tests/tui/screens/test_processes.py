@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import msgspec
 import pytest
 
@@ -9,9 +12,15 @@ from sysmon.frame import Fault, GpuRow, ProcessRow, Tables
 from tests.tui.screens.processstage import HOUSEHOLD, FakeActions, process, stage
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII
+from tui.keys import KEYS as APP_KEYS
+from tui.keys import label
+from tui.keys_processes import KEYS
 from tui.widgets.processdetails import wrapped
 from tui.widgets.processlist import ProcessList
 from tui.widgets.querybar import QueryInput, completed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -420,3 +429,19 @@ async def test_without_colour() -> None:
         await on.press("t", "down")
         assert on.cursor == 30
         assert "CPU%▼" in on.text
+
+
+def test_every_key_is_documented(checkout: Path) -> None:
+    text = (checkout / "docs" / "processes.md").read_text("utf-8")
+    documented = set(re.findall(r"`([^`]+)`", text))
+    missing = [key.id for key in KEYS if not {label(each) for each in key.keys} <= documented]
+    assert missing == []
+
+
+def test_no_key_is_bound_twice() -> None:
+    ours = [name for key in KEYS for name in key.keys]
+    taken = {name for key in APP_KEYS for name in key.keys} - {"escape"}
+    table = {name for binding in ProcessList.BINDINGS for name in binding.key.split(",")}  # type: ignore[union-attr]
+    assert len(set(ours)) == len(ours)
+    assert not set(ours) & taken
+    assert not set(ours) & table
