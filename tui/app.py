@@ -6,22 +6,22 @@ import gc
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 
 from sysmon.errors import SysmonError
 from sysmon.frame import Frame
 from tui import feed, theme
+from tui.actions import STEPS, ScreenActions
 from tui.chrome import Chrome, own_cost
 from tui.commands import SysmonCommands
 from tui.glyphs import UNICODE, Glyphs
 from tui.keys import KEYS, bindings, keymap, tabs
 from tui.loading import screen_class, unknown_actions
-from tui.looks import THEMES, choose_look
+from tui.looks import choose_look
 from tui.model import HostModel, Model
 from tui.output import CellDiffMixin
-from tui.palette import THEME_NAMES
 from tui.screens.base import HostScreen
 from tui.timeactions import TimeActions
 from tui.timetravel import Cursor
@@ -37,11 +37,8 @@ if TYPE_CHECKING:
     from tui.services import Services
     from tui.terminal import TerminalCapabilities
 
-STEPS: Final = (1, 2, 5, 10, 30)
-"""Seconds between two pictures that `+` and `-` choose from."""
 
-
-class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
+class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
     """The screen of sysmon.
 
     Args:
@@ -242,73 +239,6 @@ class SysmonApp(TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
             self._fill()
             self.read_track_when_old()
             self.refresh_view()
-
-    def action_hosts(self) -> None:
-        """Chooses the host."""
-        from tui.screens.hosts import HostsScreen, host_row
-
-        def rows() -> list[Any]:
-            return [host_row(host, self.services.clock.boottime()) for host in self.model.hosts.values()]
-
-        def chosen(host_id: str | None) -> None:
-            if host_id is not None:
-                self.show_host(host_id)
-
-        self.push_screen(HostsScreen(rows, self.host_id), chosen)
-
-    def action_help(self) -> None:
-        """Shows all keys."""
-        from tui.screens.help import HelpScreen
-
-        screen = self.host_screen
-        self.push_screen(HelpScreen(self.services.config.keys, screen.NAME if screen is not None else ""))
-
-    def action_step(self, direction: int) -> None:
-        """Shows more or less often; what is recorded stays as it is."""
-        place = STEPS.index(self.interval) + direction
-        self.interval = STEPS[max(0, min(place, len(STEPS) - 1))]
-        self._shown_time = 0
-        self.say(f"a picture every {self.interval} s" if self.interval > 1 else "a picture every second")
-
-    def action_maximise(self) -> None:
-        """The focused panel alone, or all again."""
-        screen = self.screen
-        if screen.maximized is not None:
-            screen.minimize()
-        elif screen.focused is not None:
-            screen.maximize(screen.focused, container=False)
-        else:
-            self.say("Tab chooses a panel to maximise")
-
-    async def action_leave(self) -> None:
-        """Esc: one thing back, never the program's end."""
-        if self.cancel_reading():
-            return
-        if self.screen.maximized is not None:
-            self.screen.minimize()
-        elif not self.cursor.live:
-            self.action_time_live()
-        elif self.host_screen is not None and self.host_screen.NAME != "overview":
-            await self.action_screen("overview")
-
-    def action_redraw(self) -> None:
-        """Sends the whole screen again."""
-        self.full_repaint()
-
-    def action_next_theme(self) -> None:
-        """The next theme."""
-        self.choose_theme(THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)])
-
-    def choose_theme(self, name: str) -> None:
-        """Takes a theme, and keeps it for the next start where settings can be saved."""
-        self.theme = name
-        setting = next((word for word, each in THEMES.items() if each == name), None)
-        if self.services.save_settings is not None and setting is not None:
-            try:
-                self.services.save_settings({"theme": setting})
-            except SysmonError as error:
-                self.notify(str(error), severity="warning", markup=False)
-        self.say(f"theme {name.removeprefix('sysmon-')}")
 
     def run_action_soon(self, action: str, namespace: Any) -> None:
         """Runs an action once the present one is through, for the palette."""

@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 def screen_class(name: str) -> type[HostScreen]:
     """The class of a numbered screen, from the module of its name."""
-    module = f"tui.screens.{name}"
-    try:
-        found: type[HostScreen] = importlib.import_module(module).SCREEN
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        from tui.screens.placeholder import Placeholder
-
-        return type(name.capitalize(), (Placeholder,), {"NAME": name, "TITLE_TEXT": name.capitalize()})
+    found: type[HostScreen] = importlib.import_module(f"tui.screens.{name}").SCREEN
     return found
 
 

@@ -9,7 +9,7 @@ from sysmon.units import format_time, parse_time
 from tui.timetravel import Cursor, Landing, PastReader, next_mark, read_track
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual.app import App
     from textual.timer import Timer
@@ -35,6 +35,9 @@ NOTE_SECONDS: Final = 8.0
 TRACK_SECONDS: Final = 30.0
 """How old the time bar's gaps and events may be while it is shown."""
 
+MOVES: Final = 20
+"""Moves that wait for a read under way, at most."""
+
 SOON_SECONDS: Final = 5.0
 """How long after a time bar that had nothing to show is tried again."""
 
@@ -48,6 +51,7 @@ class TimeActions(_Base):
     track: Track | None = None
     _reading: Worker[None] | None = None
     _slow: Timer | None = None
+    _waiting: Sequence[tuple[Callable[[PastReader, int], Awaitable[Landing]], int]] = ()
     _note_timer: Timer | None = None
     _track_read: int | None = None
     _track_worker: Worker[None] | None = None
@@ -64,15 +68,11 @@ class TimeActions(_Base):
 
     def action_time_step(self, direction: int) -> None:
         """One frame back or forward."""
-        time = self._standing(direction)
-        if time is not None:
-            self._travel(lambda reader: reader.step(time, direction))
+        self._move(lambda reader, time: reader.step(time, direction), direction)
 
     def action_time_leap(self, direction: int) -> None:
         """Ten minutes back or forward."""
-        time = self._standing(direction)
-        if time is not None:
-            self._travel(lambda reader: reader.leap(time, direction))
+        self._move(lambda reader, time: reader.leap(time, direction), direction)
 
     def action_time_mark(self, direction: int) -> None:
         """To the event before or after the moment shown."""
@@ -87,6 +87,7 @@ class TimeActions(_Base):
 
     def action_time_live(self) -> None:
         """Back to now."""
+        self._waiting = ()
         self._stop_reading()
         if not self.cursor.live:
             self.cursor.thaw()
@@ -133,6 +134,7 @@ class TimeActions(_Base):
 
     def go_to(self, time: int) -> None:
         """Shows a moment, Unix milliseconds; other screens call this for their events and charts."""
+        self._waiting = ()
         self._travel(lambda reader: reader.jump(time))
 
     def reread_past(self) -> None:
@@ -143,6 +145,7 @@ class TimeActions(_Base):
 
     def cancel_reading(self) -> bool:
         """Stops a read under way; returns whether there was one."""
+        self._waiting = ()
         reading = self._reading is not None
         self._stop_reading()
         if reading:
@@ -150,6 +153,15 @@ class TimeActions(_Base):
         return reading
 
     # -- reading
+
+    def _move(self, move: Callable[[PastReader, int], Awaitable[Landing]], direction: int) -> None:
+        """Moves from the moment shown; a key held down waits for the read under way rather than ending it."""
+        if self._reading is not None:
+            self._waiting = [*self._waiting, (move, direction)][:MOVES]
+            return
+        time = self._standing(direction)
+        if time is not None:
+            self._travel(lambda reader: move(reader, time))
 
     def _standing(self, direction: int) -> int | None:
         """The moment from which a move begins; None where there is nothing to move from."""
@@ -192,6 +204,9 @@ class TimeActions(_Base):
                     self.say(landing.note, update=False)
                     self.refresh_view()
                     self.read_track_when_old()
+                    if self._waiting:
+                        following, *self._waiting = self._waiting
+                        self.call_later(self._move, *following)
 
         if not quiet:
             self._slow = self.set_timer(SLOW_SECONDS, self._say_slow)

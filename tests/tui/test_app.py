@@ -12,7 +12,8 @@ from sysmon.errors import RemoteError
 from sysmon.frame import Fault
 from sysmon.records import AlertState, Event, Status
 from tests.tui.scripted import START, Rig, Script, ScriptedHistory, make_app, rig
-from tui.app import STEPS, SysmonApp
+from tui.actions import STEPS
+from tui.app import SysmonApp
 from tui.glyphs import ASCII
 from tui.keys import KEYS, all_keys, binding_id
 from tui.screens.base import HostScreen
@@ -242,6 +243,20 @@ async def test_stepping_leaping_and_coming_back() -> None:
         await pilot.press("L")
         await until(pilot, lambda: app.cursor.live)
         await until(pilot, lambda: "LIVE" in text_of(app)[0])
+
+
+async def test_keys_pressed_faster_than_history_answers_all_count() -> None:
+    script, given = recorded()
+    history = given.services.history(script.host)
+    assert isinstance(history, ScriptedHistory)
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 160)
+        await until(pilot, lambda: app.track is not None)
+        history.hold = asyncio.Event()
+        await pilot.press(*["left_square_bracket"] * 4)
+        history.hold.set()
+        await go(pilot, app, 155)
 
 
 async def test_events_are_gone_to() -> None:
