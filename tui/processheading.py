@@ -64,7 +64,9 @@ def what_is_missing(view: View, listing: Listing) -> str:
             return "who ran at this moment was not kept; step on with [ and ]"
         return "collecting…"
     if listing.query and listing.shown == 0:
-        return f"none of {listing.among} processes: {listing.query.text.strip()}   (Esc drops the filter)"
+        # In the past Esc goes back to now first.
+        way_out = "/ changes" if view.status.state == "replay" else "Esc drops"
+        return f"none of {listing.among} processes: {listing.query.text.strip()}   ({way_out} the filter)"
     return "only threads of the kernel run here; K shows them"
 
 
