@@ -99,6 +99,11 @@ def planes(values: Sequence[int], width: int) -> bytes:
 
 def unplanes(data: bytes, at: int, count: int, width: int) -> list[int]:
     """Undoes `planes` for `count` numbers from position `at`."""
+    return gather(data, at, count, count, width)
+
+
+def gather(data: bytes, at: int, count: int, stride: int, width: int) -> list[int]:
+    """Returns `count` numbers whose lowest bytes begin at `at`, each next plane `stride` bytes further."""
     if not width:
         return [0] * count
     if width == 1:
@@ -107,8 +112,8 @@ def unplanes(data: bytes, at: int, count: int, width: int) -> list[int]:
     size = cells.itemsize
     raw = bytearray(count * size)
     for plane in range(width):
-        start = at + plane * count
-        raw[plane::size] = data[start : start + count]
+        raw[plane::size] = data[at : at + count]
+        at += stride
     cells.frombytes(raw)
     if _SWAP:
         cells.byteswap()

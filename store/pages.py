@@ -18,9 +18,9 @@ from store.codec import (
     decode_ints,
     decompress,
     encode_ints,
+    gather,
     planes,
     read_varint,
-    unplanes,
     width_of,
     write_varint,
     zigzag,
@@ -234,8 +234,7 @@ class Page:
         stride = steps * self._series
         first = start + index * steps
         data = self._data
-        raw = b"".join(data[first + plane * stride : first + plane * stride + steps] for plane in range(width))
-        values = unplanes(raw, 0, steps, width)
+        values = gather(data, first, steps, stride, width)
         return values if not field else [value >> 1 ^ -(value & 1) for value in values]
 
 

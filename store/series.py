@@ -52,7 +52,7 @@ def answer(
             steps = {each.key: Steps(query.start, query.end, step) for each in wanted}
             _collect(access, host, name, metric, wanted, steps, check)
             for key, each in steps.items():
-                if key not in found or each.points():
+                if key not in found or each:
                     found[key] = each
     series = []
     for key, each in sorted(found.items()):

@@ -135,10 +135,18 @@ NOTHING = b"\x00"
 
 def decode_sketch(data: bytes, at: int) -> tuple[Sketch | None, int]:
     """Decodes a sketch or `NOTHING` from position `at`; returns it and the position after it."""
-    count, at = read_varint(data, at)
+    count = data[at]
+    if count < 0x80:
+        at += 1
+    else:
+        count, at = read_varint(data, at)
     if not count:
         return None, at
-    zeros, at = read_varint(data, at)
+    zeros = data[at]
+    if zeros < 0x80:
+        at += 1
+    else:
+        zeros, at = read_varint(data, at)
     count -= 1
     if not count:
         return Sketch(zeros, 0, 0), at

@@ -86,7 +86,7 @@ class Step:
     def p95(self) -> float:
         """The value at rank ceil(0.95 n): exact from reads, within 2 % from sketches."""
         if not self.sketches:
-            return exact_quantile(self.values, 0.95)
+            return float(exact_quantile(self.values, 0.95))
         parts = [*self.sketches, sketch_of(self.values)] if self.values else self.sketches
         return quantile(merged(parts), 0.95, self.least, self.greatest)
 
@@ -135,20 +135,19 @@ class Steps:
             found = self._steps[number] = Step()
         return found
 
+    def __bool__(self) -> bool:
+        return bool(self._steps)
+
     def points(self) -> list[Point]:
         """Returns the steps that hold something."""
-        return [
-            Point(
-                time=number * self.step,
-                count=each.size,
-                min=float(min(each.least, each.mean)),
-                mean=each.mean,
-                max=float(max(each.greatest, each.mean)),
-                last=float(each.last),
-                p95=float(each.p95),
+        made = []
+        for number, each in sorted(self._steps.items()):
+            mean = each.mean
+            least, greatest = min(each.least, mean), max(each.greatest, mean)
+            made.append(
+                Point(number * self.step, each.size, float(least), mean, float(greatest), float(each.last), each.p95)
             )
-            for number, each in sorted(self._steps.items())
-        ]
+        return made
 
     def stats(self) -> Stats | None:
         """Returns the statistics of the whole range, None where it holds nothing."""
