@@ -154,7 +154,7 @@ class AlertDetails(Panel):
         """The series around the moment from history; of an alert that lasts, the last minutes as they come in."""
         count = 2 * width
         if row.group != "past" and row.host == view.info.id:
-            points = view.window.points(row.key, count)
+            points = view.window.recorded(row.key, count)
             if any(point is not None for point in points):
                 now = "now" if view.live else when(view.time, view.time)
                 return points, [(0, now), *((60 * each, f"{each}m") for each in (1, 2, 4, 8) if 60 * each < count)]

@@ -163,10 +163,13 @@ def _trouble(key: str, title: str, value: Callable[[Interface], float | None]) -
     return Column(key, title, width=len(title), align="right", priority=1 if key == "errors" else 2, spans=spans)
 
 
-def total_text(total: Total, size: int, look: Look, *, short: bool = True) -> str:
-    """A number of bytes with the mark of one that is not exact."""
-    mark = {"≥": ">"}.get(total.mark, total.mark) if look.glyphs.ascii else total.mark
-    return f"{mark}{format_bytes(size, short=short)}"
+def total_texts(total: Total, look: Look, *, short: bool = True) -> tuple[str, str]:
+    """Both numbers of bytes, each with the mark of one that is not exact."""
+    sizes = ((total.receive, total.receive_mark), (total.transmit, total.transmit_mark))
+    received, sent = (
+        (">" if mark == "≥" and look.glyphs.ascii else mark) + format_bytes(size, short=short) for size, mark in sizes
+    )
+    return received, sent
 
 
 def _total(key: str, title: str, priority: int, value: Callable[[Interface], Total | None]) -> Column[Interface]:
@@ -175,11 +178,12 @@ def _total(key: str, title: str, priority: int, value: Callable[[Interface], Tot
         if total is None:
             return _missing(look)
         glyphs, palette, style = look.glyphs, look.palette, _tone(row, look)
+        received, sent = total_texts(total, look)
         return [
             (glyphs.down, palette.hue("receive").base),
-            (f"{total_text(total, total.receive, look):>7}  ", style),
+            (f"{received:>7}  ", style),
             (glyphs.up, palette.hue("transmit").base),
-            (f"{total_text(total, total.transmit, look):>7}", style),
+            (f"{sent:>7}", style),
         ]
 
     return Column(key, title, width=19, align="right", priority=priority, spans=spans)

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from sysmon.units import format_bytes
 from tui.renderables.lines import Pair, centered, key_value, value_spans
 from tui.renderables.text import Spans, blank, fit, fit_spans, spans_width, strip
-from tui.widgets.network_columns import count_text, total_text
+from tui.widgets.network_columns import count_text, total_texts
 from tui.widgets.network_rows import Interface, rate_text, speed_text
 from tui.widgets.panel import Panel
 
@@ -167,10 +167,7 @@ class InterfaceDetails(Panel):
         for label, figure in (("5m mean", _mean), ("5m peak", _peak)):
             lines.append(line(label, *(rate(figure(points)) for points in past)))
         for label, total in (("today", row.today), ("this month", row.month)):
-            sizes = (None, None) if total is None else (total.receive, total.transmit)
-            texts = [
-                None if size is None or total is None else total_text(total, size, look, short=False) for size in sizes
-            ]
+            texts = (None, None) if total is None else total_texts(total, look, short=False)
             lines.append(line(label, *(number(text) for text in texts)))
         counted = [view.value(f"net.{way}:{row.name}") for way in ("receive", "transmit")]
         sums = (number(None if each is None else format_bytes(each)) for each in counted)

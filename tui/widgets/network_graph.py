@@ -58,8 +58,8 @@ class TrafficGraph(Panel):
             words = f"collecting{look.glyphs.ellipsis}" if view is None else "no interface"
             return centered([words], width, height, look=look, style=look.palette.faint)
         count = 2 * width
-        upper = view.window.points(f"net.receive_rate:{row.name}", count)
-        lower = view.window.points(f"net.transmit_rate:{row.name}", count)
+        upper = view.window.recorded(f"net.receive_rate:{row.name}", count)
+        lower = view.window.recorded(f"net.transmit_rate:{row.name}", count)
         held = (view.info.id, row.name, self._bits)
         before = self._ceilings.get(held, (None, None))
         highs = (

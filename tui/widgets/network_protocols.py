@@ -105,7 +105,7 @@ class ProtocolsPanel(Panel):
         palette = look.palette
         spans: Spans = [(fit(line.name, _NAME), palette.dim)]
         drawn = line.key.partition(":")[0] in GRAPHED
-        points = view.window.points(line.key, spark, _SPARK_SECONDS) if drawn else []
+        points = view.window.recorded(line.key, spark, _SPARK_SECONDS) if drawn else []
         spans += [(" " * (width - _NAME - _VALUE - spark - 1), palette.text)]
         if any(points):
             high = 1.2 * nice_ceiling(points, 10 if line.unit == "" else 1)

@@ -141,8 +141,8 @@ def interface_rows(view: View) -> list[tuple[InterfaceRow, bool]]:
 def _complete(window: Window, key: str, step: int) -> Points:
     """The last points whose seconds have all passed."""
     if window.end is not None and (window.end + 1) % step:
-        return tuple(window.points(key, SPARK_POINTS + 1, step)[:-1])
-    return tuple(window.points(key, SPARK_POINTS, step))
+        return tuple(window.recorded(key, SPARK_POINTS + 1, step)[:-1])
+    return tuple(window.recorded(key, SPARK_POINTS, step))
 
 
 def _mean(points: Points) -> float:

@@ -22,17 +22,12 @@ REFRESH_SECONDS: Final = 60
 
 
 class Total(NamedTuple):
-    """Bytes both ways. `at_least`: a counter fell in between; `estimated`: part is spread over a gap."""
+    """Bytes both ways, each with its mark: '≥' where a counter fell in between, '~' where part is estimated."""
 
     receive: int
     transmit: int
-    at_least: bool = False
-    estimated: bool = False
-
-    @property
-    def mark(self) -> str:
-        """What stands before a number that is not exact."""
-        return "≥" if self.at_least else "~" if self.estimated else ""
+    receive_mark: str = ""
+    transmit_mark: str = ""
 
 
 class UsageBook:
@@ -102,14 +97,18 @@ def _sums(buckets: Iterable[Usage]) -> dict[str, Total]:
     found: dict[str, Total] = {}
     for bucket in buckets:
         metric, name = split_key(bucket.key)
-        old = found.get(name, Total(0, 0))
-        found[name] = Total(
-            old.receive + bucket.bytes * (metric == "net.receive"),
-            old.transmit + bucket.bytes * (metric == "net.transmit"),
-            old.at_least or bucket.at_least,
-            old.estimated or bucket.estimated,
-        )
+        received, sent, *marks = found.get(name, Total(0, 0))
+        if metric == "net.receive":
+            found[name] = Total(received + bucket.bytes, sent, _mark(bucket, marks[0]), marks[1])
+        else:
+            found[name] = Total(received, sent + bucket.bytes, marks[0], _mark(bucket, marks[1]))
     return found
+
+
+def _mark(bucket: Usage, before: str) -> str:
+    if bucket.at_least or before == "≥":
+        return "≥"
+    return "~" if bucket.estimated else before
 
 
 def zone_of(name: str) -> tzinfo | None:
