@@ -92,12 +92,13 @@ class Window:
             stop += -stop % step
         first = stop - count * step
         result: list[float | None] = []
+        if step == 1:
+            low, high = max(0, first - start), max(0, stop - start)
+            result = [None] * max(0, min(count, start - first))
+            result += [None if value != value else value for value in data[low:high]]
+            return result + [None] * (count - len(result))
         for left in range(first, stop, step):
             low, high = max(0, left - start), min(len(data), left - start + step)
-            if step == 1:
-                value = data[low] if low < high else math.nan
-                result.append(None if value != value else value)
-                continue
             present = [value for value in data[low:high] if value == value] if low < high else []
             result.append(sum(present) / len(present) if present else None)
         return result

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-SIZES = [(80, 24), (120, 40), (200, 50), (300, 80), (100, 24), (200, 24), (80, 60), (59, 30), (40, 12), (20, 5), (1, 1)]
+SIZES = [(80, 24), (120, 40), (300, 80), (100, 24), (200, 24), (80, 60), (59, 30), (40, 12), (20, 5), (1, 1)]
 
 
 def text_of(app: SysmonApp) -> list[str]:
@@ -121,21 +121,24 @@ async def test_a_tick_lays_nothing_out() -> None:
         assert passes == []
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.id not in ("quit", "suspend")], ids=lambda key: str(key.id))
-async def test_every_key_does_something_without_data_and_with(key: object) -> None:
-    for seconds in (0, 5):
-        script = Script()
-        given = rig(script, history=ScriptedHistory(script, range(5)))
-        app = make_app(given.services)
-        async with app.run_test(size=(100, 36)) as pilot:
-            if seconds:
-                await show(pilot, given, seconds)
-            for name in key.keys:  # type: ignore[attr-defined]
+@pytest.mark.parametrize("seconds", [0, 5], ids=["without data", "with data"])
+async def test_no_key_harms(seconds: int) -> None:
+    script = Script()
+    given = rig(script, history=ScriptedHistory(script, range(5)))
+    app = make_app(given.services)
+    async with app.run_test(size=(100, 36)) as pilot:
+        if seconds:
+            await show(pilot, given, seconds)
+        for key in KEYS:
+            if key.id in ("quit", "suspend"):
+                continue
+            for name in key.keys:
                 await pilot.press(name)
                 await pilot.pause()
-                assert app.return_code is None
-                assert app.is_running
-                await pilot.press("escape")
+                assert app.is_running, key.id
+                if not isinstance(app.screen, HostScreen):
+                    await pilot.press("escape")
+        assert app.return_code is None
 
 
 async def test_every_key_has_an_action() -> None:

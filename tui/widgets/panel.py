@@ -188,7 +188,8 @@ class Panel(Widget, can_focus=True):
             exact = line if line.cell_length == room else line.adjust_cell_length(room, fill)
             if padding:
                 side = [Segment(" " * min(padding, width), fill)]
-                exact = Strip([*side, *exact, *side], room + 2 * padding).crop(0, width)
+                exact = Strip([*side, *exact, *side], room + 2 * padding)
+                exact = exact if exact.cell_length == width else exact.crop(0, width)
             lines.append(exact)
         return lines + [blank(width, fill)] * (height - len(lines))
 
