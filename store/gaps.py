@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from store.engine import decode_ranges
 from store.pages import Page
-from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from sysmon.records import Span
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _rolled(access: Access, host: int, start: int, end: int, until: int) -> list
     """Returns what the rollups hold of the time before the readings begin."""
     found: list[tuple[int, int, int]] = []
     edge = until
-    for tier, length in ((MINUTE, BLOCK), (QUARTER, QUARTER_PAGE)):
+    for tier, length in ((MINUTE, MINUTE_PAGE), (QUARTER, QUARTER_PAGE)):
         if edge <= start:
             break
         # The collector with the most pages reads the most often.

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from store.quarters import roll_quarters
-from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.seal import seal
 from store.trim import trim_age, trim_one
 
@@ -42,10 +42,10 @@ class Maintenance:
         self._path = path
         self._idle_until = 0
         self._trimmed = self._fitted = _NEVER
-        blocks = QUARTER_PAGE // BLOCK
+        pages = QUARTER_PAGE // MINUTE_PAGE
         engine.unpaged.update(
             engine.connection.execute(
-                f"SELECT DISTINCT host, page / {blocks} FROM rollup WHERE tier = {MINUTE}"
+                f"SELECT DISTINCT host, page / {pages} FROM rollup WHERE tier = {MINUTE}"
                 f" EXCEPT SELECT host, page FROM rollup WHERE tier = {QUARTER}"
             )
         )

@@ -25,7 +25,7 @@ from store.codec import (
     write_varint,
     zigzag,
 )
-from store.sketch import NOTHING, Sketch, decode_sketch, encode_sketch
+from store.sketch import NOTHING, Sketch, decode_sketch, encode_sketch, skip_sketch
 from sysmon.errors import Corrupt
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ class Page:
             data = self._sketches[group] = self._stream(group + 1)
         return data, sum(self._lengths[group * _TOGETHER : index])
 
-    def series(self, index: int) -> Rolled:
-        """Returns one series."""
+    def series(self, index: int, *, packed: bool = False) -> Rolled:
+        """Returns one series; `packed`: its sketches still encoded, on their way into another page."""
         steps = len(self.times)
         kind = self._kinds[index]
         counts, totals, weights, lows, aboves, lasts = (self._field(field, index, steps) for field in range(_FIELDS))
@@ -212,7 +212,12 @@ class Page:
             if not count:
                 cells.append(None)
                 continue
-            sketch, at = decode_sketch(data, at)
+            sketch: Sketch | bytes | None
+            if packed:
+                begin, at = at, skip_sketch(data, at)
+                sketch = data[begin:at] if at > begin + 1 else None
+            else:
+                sketch, at = decode_sketch(data, at)
             total: Number = totals[step]
             weight: Number = count
             if kind == FLOAT:

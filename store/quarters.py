@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from store.pages import Cell, Page, encode_page
-from store.rollup import merge_cells, page_of
-from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.rollup import RolledUp, merge_cells, page_of
+from store.schema import MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.sketch import Sketch, encode_sketch
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 24
 """Series merged in one pass: bounds what is in memory."""
 
-_BLOCKS = QUARTER_PAGE // BLOCK
+_PAGES = QUARTER_PAGE // MINUTE_PAGE
 _MINUTES = QUARTER // MINUTE
 
 
@@ -28,27 +28,26 @@ def roll_quarters(engine: Engine, host: int, page: int) -> Iterator[None]:
         rows = engine.connection.execute(
             "SELECT layout, data FROM rollup WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?"
             " ORDER BY page, run",
-            (host, collector, MINUTE, page * _BLOCKS, (page + 1) * _BLOCKS - 1),
+            (host, collector, MINUTE, page * _PAGES, (page + 1) * _PAGES - 1),
         ).fetchall()
         if not rows:
             continue
         engine.access.learn_layouts()
         yield
         keys = sorted({key for layout, _ in rows for key in engine.access.layouts[layout][0]})
-        found: dict[str, tuple[int, dict[int, Cell]]] = {}
+        found: RolledUp = {}
         for start in range(0, len(keys), _AT_ONCE):
             wanted = set(keys[start : start + _AT_ONCE])
             merged: dict[str, dict[int, list[Cell]]] = {key: {} for key in wanted}
             kinds = dict.fromkeys(wanted, 0)
-            for count, (layout, data) in enumerate(rows):
+            for layout, data in rows:
                 decoded = Page(data)
                 for index, key in enumerate(engine.access.layouts[layout][0]):
                     if key in wanted:
                         kind, cells = decoded.series(index)
                         kinds[key] = max(kinds[key], kind)
                         _collect(merged[key], decoded.times, cells)
-                if count % 6 == 5:
-                    yield
+                yield
             for key in wanted:
                 found[key] = (
                     kinds[key],

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from store.access import Before
+    from store.pages import Page
     from sysmon.catalogue import Catalogue, Formula
     from sysmon.frame import Number
+
+RolledUp = dict[str, tuple[int, dict[int, Cell]]]
+"""Series -> how it is kept, and its cells by number of the step."""
 
 COUNTER_DECIMALS = 6
 """Decimals that counters keep when they are read."""
@@ -149,13 +153,9 @@ def roll_group(
     columns: dict[str, list[Number | None]],
     before: Before | None,
     step: int,
-) -> tuple[list[int], tuple[str, ...], list[Rolled]]:
-    """Rolls one collector's columns up: its gauges, and what the catalogue derives from it.
-
-    Returns:
-        The numbers of the steps that have a value, the series, and each one's cells at those steps.
-    """
-    found: dict[str, tuple[int, dict[int, Cell]]] = {}
+) -> RolledUp:
+    """Rolls one collector's columns up: its gauges, and what the catalogue derives from it."""
+    found: RolledUp = {}
     for key, column in columns.items():
         metric = catalogue.of_key(key)
         if metric is not None and metric.kind == "gauge" and metric.rollup:
@@ -176,11 +176,24 @@ def roll_group(
             formula, [columns[each] for each in over], [columns[each] for each in per], ats, reads, earlier
         )
         found[key] = (samples.kind, cells_of(samples, step))
-    return page_of(found)
+    return found
 
 
-def page_of(found: dict[str, tuple[int, dict[int, Cell]]]) -> tuple[list[int], tuple[str, ...], list[Rolled]]:
-    """Lays series out for a page: key -> (kind, cells by number of the step)."""
+def add_page(found: RolledUp, keys: Sequence[str], page: Page, without: range) -> None:
+    """Adds what a page holds, but for the steps `without`."""
+    for index, key in enumerate(keys):
+        kind, cells = page.series(index, packed=True)
+        held = {
+            number: cell
+            for number, cell in zip(page.times, cells, strict=True)
+            if cell is not None and number not in without
+        }
+        known = found.get(key)
+        found[key] = (kind, held) if known is None else (max(kind, known[0]), {**held, **known[1]})
+
+
+def page_of(found: RolledUp) -> tuple[list[int], tuple[str, ...], list[Rolled]]:
+    """Lays series out for a page: the numbers of the steps that have a value, the series, and each one's cells."""
     times = sorted({number for _, cells in found.values() for number in cells})
     keys = tuple(sorted(key for key, (_, cells) in found.items() if cells))
     return times, keys, [Rolled(found[key][0], [found[key][1].get(number) for number in times]) for key in keys]

@@ -22,8 +22,9 @@ MINUTE = 60_000
 QUARTER = 900_000
 """Milliseconds of one step of the two rollups."""
 
+MINUTE_PAGE = 3_600_000
 QUARTER_PAGE = 43_200_000
-"""Milliseconds of 15-minute rollups that are kept in one row."""
+"""Milliseconds of each rollup that are kept in one row; whole blocks."""
 
 BUCKET = 300_000
 """Milliseconds of the base bucket of usage."""

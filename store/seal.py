@@ -9,9 +9,9 @@ import msgspec
 from store.access import Piece, fresh_rows
 from store.account import usage_of
 from store.blocks import Block, encode_group, encode_head
-from store.pages import encode_page
-from store.rollup import roll_group
-from store.schema import BLOCK, BUCKET, MINUTE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+from store.pages import Page, encode_page
+from store.rollup import RolledUp, add_page, page_of, roll_group
+from store.schema import BLOCK, BUCKET, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,10 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             yield
         piece = piece_of_group(access, entry.number, block, whole, name)
         before = access.before(name, piece)
-        times, series, rolled = roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
+        found = roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
+        yield
+        _add_rest(access, host, name, entry.number, block, found)
+        times, series, rolled = page_of(found)
         if series:
             pages.append((name, series, encode_page(times, rolled)))
         yield
@@ -62,6 +65,18 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
     _write(engine, entry, block, waiting, chunks, pages, added)
     if engine.dirty.get((run, block)) == arrived:
         engine.dirty.pop((run, block), None)
+
+
+def _add_rest(access: Access, host: HostEntry, name: str, run: int, block: int, found: RolledUp) -> None:
+    """Adds the minutes of the other blocks of the hour, which share a row with this one's."""
+    row = access.connection.execute(
+        "SELECT layout, data FROM rollup WHERE host = ? AND collector = ? AND tier = ? AND page = ? AND run = ?",
+        (host.number, access.collector(name), MINUTE, block * BLOCK // MINUTE_PAGE, run),
+    ).fetchone()
+    if row is not None:
+        access.learn_layouts()
+        without = range(block * BLOCK // MINUTE, (block + 1) * BLOCK // MINUTE)
+        add_page(found, access.layouts[row[0]][0], Page(row[1]), without)
 
 
 def piece_of_group(access: Access, run: int, block: int, whole: Block, name: str) -> Piece:
@@ -93,6 +108,7 @@ def _write(
 ) -> None:
     registry, host, connection = engine.registry, entry.host, engine.connection
     run = entry.number
+    hour = block * BLOCK // MINUTE_PAGE
     connection.execute("BEGIN IMMEDIATE")
     for name, keys, summary, data in chunks:
         collector = 0 if keys is None else registry.collector(name)
@@ -106,7 +122,7 @@ def _write(
         connection.execute(
             "INSERT OR REPLACE INTO rollup(host, collector, tier, page, run, layout, data)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (host.number, registry.collector(name), MINUTE, block, run, registry.layout(host, name, keys), data),
+            (host.number, registry.collector(name), MINUTE, hour, run, registry.layout(host, name, keys), data),
         )
     connection.execute("DELETE FROM usage WHERE run = ? AND block = ?", (run, block))
     connection.executemany(

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from store.pages import Page
 from store.rollup import derived_samples, gauge_samples
-from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.steps import Steps, step_for
 from sysmon.frame import join_key, split_key
 from sysmon.records import Series, SeriesAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from store.access import Access
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.frame import Number
     from sysmon.records import SeriesQuery, Span
 
-_BLOCKS = QUARTER_PAGE // BLOCK
+_HOURS = QUARTER_PAGE // MINUTE_PAGE
+_BLOCKS = MINUTE_PAGE // BLOCK
+_MINUTES = BLOCK // MINUTE
 
 
 class _Wanted(NamedTuple):
@@ -122,7 +124,7 @@ def _collect(
     whole: set[int] = set()
     waiting = access.unsettled(host, number, start, end)
     if step >= QUARTER:
-        unsettled = {block // _BLOCKS for block, _ in waiting}
+        unsettled = {block * BLOCK // QUARTER_PAGE for block, _ in waiting}
         for page, layout, data in access.connection.execute(
             "SELECT page, layout, data FROM rollup"
             " WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?",
@@ -133,31 +135,37 @@ def _collect(
                 _add_page(access, layout, data, QUARTER, wanted, steps)
                 check()
     raw_blocks = set() if step >= MINUTE else access.sealed_places(host, number, start // BLOCK, (end - 1) // BLOCK)
-    low = start // BLOCK
-    while low // _BLOCKS in whole:
-        low = (low // _BLOCKS + 1) * _BLOCKS
-    for block, run, layout, data in access.connection.execute(
+    for hour, run, layout, data in access.connection.execute(
         "SELECT page, run, layout, data FROM rollup"
         " WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?",
-        (host, number, MINUTE, low, (end - 1) // BLOCK),
+        (host, number, MINUTE, start // MINUTE_PAGE, (end - 1) // MINUTE_PAGE),
     ):
-        if block // _BLOCKS in whole:
+        if hour // _HOURS in whole:
             continue
-        if (block, run) not in waiting and (block, run) not in raw_blocks:
-            done.add((block, run))
-            _add_page(access, layout, data, MINUTE, wanted, steps)
+        blocks = {(block, run) for block in range(hour * _BLOCKS, (hour + 1) * _BLOCKS)}
+        without = blocks & (waiting | raw_blocks)
+        if without != blocks:
+            done |= blocks - without
+            _add_page(access, layout, data, MINUTE, wanted, steps, {block for block, _ in without})
             check()
     if step >= MINUTE:
         # What is sealed is in the minutes; only blocks with frames in the tail are read whole.
-        places = {place for place in waiting if place[0] // _BLOCKS not in whole}
+        places = {place for place in waiting if place[0] * BLOCK // QUARTER_PAGE not in whole}
     else:
         places = (raw_blocks | waiting) - done
     _raw(access, host, name, metric, wanted, steps, places, check)
 
 
 def _add_page(
-    access: Access, layout: int, data: bytes, tier: int, wanted: list[_Wanted], steps: dict[str, Steps]
+    access: Access,
+    layout: int,
+    data: bytes,
+    tier: int,
+    wanted: list[_Wanted],
+    steps: dict[str, Steps],
+    without: Collection[int] = (),
 ) -> None:
+    """Adds the wanted series of a page; of minutes, but for those of the blocks `without`."""
     if layout not in access.layouts:
         access.learn_layouts()
     keys = access.layouts[layout][0]
@@ -165,7 +173,13 @@ def _add_page(
     for each in wanted:
         if each.key in keys:
             page = page or Page(data)
-            steps[each.key].add_cells(tier, page.times, page.series(keys.index(each.key)).cells)
+            cells = page.series(keys.index(each.key)).cells
+            if without:
+                cells = [
+                    None if number // _MINUTES in without else cell
+                    for number, cell in zip(page.times, cells, strict=True)
+                ]
+            steps[each.key].add_cells(tier, page.times, cells)
 
 
 def _raw(

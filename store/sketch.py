@@ -161,6 +161,18 @@ def decode_sketch(data: bytes, at: int) -> tuple[Sketch | None, int]:
     return Sketch(zeros, unzigzag(low), int.from_bytes(data[at:end], "little")), end
 
 
+def skip_sketch(data: bytes, at: int) -> int:
+    """Returns the position after a sketch or `NOTHING`."""
+    count, at = read_varint(data, at)
+    if not count:
+        return at
+    _, at = read_varint(data, at)
+    if count == 1:
+        return at
+    _, at = read_varint(data, at)
+    return at + 1 + (count - 1) * data[at]
+
+
 def _counts(lanes: int) -> list[int]:
     cells = array("I")
     cells.frombytes(_bytes(lanes, (lanes.bit_length() + _LANE - 1) // _LANE))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from store.schema import BLOCK, MINUTE, QUARTER, QUARTER_PAGE
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.seal import piece_of_group
 from store.usage import accounted
 from store.zones import span_of, zone_of
@@ -33,7 +33,7 @@ def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
     engine.horizon = now - kept + 2 * QUARTER_PAGE
     yield from _trim_raw(engine, (now - int(retention.raw * 1000)) // BLOCK)
     # Minutes stay until their quarters are made.
-    yield from _trim_rollups(engine, MINUTE, (now - kept) // BLOCK)
+    yield from _trim_rollups(engine, MINUTE, (now - kept) // MINUTE_PAGE)
     yield from _trim_rollups(engine, QUARTER, (now - int(retention.quarter * 1000)) // QUARTER_PAGE)
     for table, age in (("evidence", retention.evidence), ("event", retention.events)):
         while _delete(engine.connection, table, "time < ?", (now - int(age * 1000),)):
@@ -54,7 +54,7 @@ def trim_one(engine: Engine, now: int) -> bool:
     evidence = connection.execute("SELECT min(time) FROM evidence").fetchone()[0]
     if evidence is not None and evidence < now - 24 * _HOUR:
         return _delete(connection, "evidence", "time < ?", (evidence + _HOUR,))
-    for tier, length, young in ((MINUTE, BLOCK, 3 * QUARTER_PAGE), (QUARTER, QUARTER_PAGE, 30 * 24 * _HOUR)):
+    for tier, length, young in ((MINUTE, MINUTE_PAGE, 3 * QUARTER_PAGE), (QUARTER, QUARTER_PAGE, 30 * 24 * _HOUR)):
         oldest = _oldest(
             engine,
             f"SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = {tier}",

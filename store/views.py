@@ -61,7 +61,7 @@ class View:
         for (number,) in self.connection.execute("SELECT id FROM host").fetchall():
             for statement, factor in (
                 ("SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = 900000", 43_200_000),
-                ("SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = 60000", BLOCK),
+                ("SELECT min(page) FROM rollup WHERE host = ? AND collector = ? AND tier = 60000", 3_600_000),
                 ("SELECT min(block) FROM chunk WHERE host = ? AND collector = ?", BLOCK),
             ):
                 for collector in (0, *self._access.collectors()):

@@ -234,7 +234,7 @@ async def test_age_trims_readings_then_minutes_then_quarters(tmp_path: Path) -> 
         assert end - 6 * HOUR - 600_000 <= spans[0].start <= end - 6 * HOUR
         minute, quarter = (
             int(str(rows(path, f"SELECT min(page) FROM rollup WHERE tier = {tier}")[0][0])) * length
-            for tier, length in ((60_000, 600_000), (900_000, 43_200_000))
+            for tier, length in ((60_000, HOUR), (900_000, 12 * HOUR))
         )
         assert end - 41 * HOUR <= minute <= end - 39 * HOUR
         assert end - 84 * HOUR <= quarter <= end - 60 * HOUR
