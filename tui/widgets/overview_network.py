@@ -65,6 +65,15 @@ class NetworkPanel(ViewPanel):
         if not rows:
             return []
         palette = look.palette
+        if self.size.width < 50:
+            got, sent = (shown.get(f"net.{way}_rate:{rows[0].name}") for way in ("receive", "transmit"))
+            return [
+                (f"{rows[0].name} ", palette.strong),
+                (look.glyphs.down, palette.hue("receive").base),
+                (f" {short_rate(got, look)} ", palette.text),
+                (look.glyphs.up, palette.hue("transmit").base),
+                (f" {short_rate(sent, look)}", palette.text),
+            ]
         return [
             (f"{rows[0].name} ", palette.strong),
             *rate_spans(look.glyphs.down, shown.get(f"net.receive_rate:{rows[0].name}"), palette.hue("receive"), look),
