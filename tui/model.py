@@ -108,7 +108,7 @@ class Window:
         column = self._columns.get(key)
         if column is None or self.end is None:
             return []
-        held = (self.end + step - column[0]) // step
+        held = self.end // step - column[0] // step + 1
         return self.points(key, min(count, max(0, held)), step)
 
     def keys(self) -> list[str]:
