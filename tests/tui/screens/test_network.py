@@ -20,7 +20,6 @@ from tests.tui.scripted import START, Rig, Script, ScriptedHistory, make_app, ri
 from tests.tui.test_app import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII, UNICODE, Glyphs
-from tui.screens.base import HostScreen
 from tui.screens.network import NetworkScreen
 from tui.theme import DEFAULT_LOOK, look
 from tui.widgets.network_columns import count_text, total_texts
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from sysmon.ports import History
+    from tui.screens.base import HostScreen
 
 pytestmark = pytest.mark.anyio
 
