@@ -165,11 +165,12 @@ class Replay:
                     enough = True
                     break
             block = self._next_block(host, block, later=False) if not enough else None
-        chosen.reverse()
-        made = []
-        for each, whole, position, run in chosen:
-            made.append((each, whole.frames(name, run.boot, run.run, (position,))[0]))
-        return made
+        made: dict[Place, Frame] = {}
+        for whole, run in {id(whole): (whole, run) for _, whole, _, run in chosen}.values():
+            positions = [position for _, each, position, _ in chosen if each is whole]
+            places = {place.seq: place for place, each, _, _ in chosen if each is whole}
+            made.update((places[frame.seq], frame) for frame in whole.frames(name, run.boot, run.run, positions))
+        return [(place, made[place]) for place, _, _, _ in reversed(chosen)]
 
     def _runs_at(self, host: int, block: int) -> list[Run]:
         access = self._access
