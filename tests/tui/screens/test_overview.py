@@ -7,7 +7,7 @@ import pytest
 from sysmon.frame import Fault, InterfaceRow, ProcessRow, Tables
 from sysmon.records import AlertState, Event
 from tests.tui.scripted import START, Script, catalogue, make_app, rig, view
-from tests.tui.test_app import show, text_of
+from tests.tui.support import show, text_of
 from tui.glyphs import ASCII
 from tui.screens.overview import OverviewScreen
 from tui.theme import DEFAULT_LOOK, look
