@@ -23,6 +23,10 @@ _LOOKBACK = 24
 """Sealed blocks looked through for what lies before a block."""
 
 
+_HEADS = 12
+"""Heads kept decoded."""
+
+
 class Run(NamedTuple):
     """A row of `run`."""
 
@@ -123,7 +127,7 @@ class Access:
         known = self._heads.get(row[0])
         if known is None:
             known = self._heads[row[0]] = decode_head(row[1])
-            if len(self._heads) > 64:
+            if len(self._heads) > _HEADS:
                 self._heads.popitem(last=False)
         return known
 

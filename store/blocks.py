@@ -19,7 +19,10 @@ from sysmon.errors import Corrupt
 from sysmon.frame import Frame, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+_AT_ONCE = 64
+"""Columns encoded in one step."""
 
 _EXTRAS = msgspec.msgpack.Decoder(list[Extras])
 
@@ -222,15 +225,20 @@ def decode_head(blob: bytes) -> Block:
     return made
 
 
-def encode_group(group: Group, monotonics: Sequence[int]) -> tuple[tuple[str, ...], bytes]:
-    """Encodes a group; returns its series and the data."""
+def encode_group(group: Group, monotonics: Sequence[int]) -> Generator[None, None, tuple[tuple[str, ...], bytes]]:
+    """Encodes a group in small steps; returns its series and the data."""
     keys = group.all_keys()
     columns = group.columns(keys)
+    yield
     # Reads are stamped with the tick that asked for them, so most lie at distance 0 of it.
     reads = [
         None if read is None else read - monotonics[row] for row, read in zip(group.rows, group.reads, strict=True)
     ]
-    packed = [encode_column(group.rows), encode_column(reads), *(encode_column(column) for column in columns)]
+    packed = [encode_column(group.rows), encode_column(reads)]
+    for count, column in enumerate(columns, start=1):
+        packed.append(encode_column(column))
+        if count % _AT_ONCE == 0:
+            yield
     return keys, compress(_join(len(group.rows), packed))
 
 

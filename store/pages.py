@@ -29,7 +29,7 @@ from store.sketch import NOTHING, Sketch, decode_sketch, encode_sketch, skip_ske
 from sysmon.errors import Corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from sysmon.frame import Number
 
@@ -44,6 +44,9 @@ _DROPPED = 10
 """Binary digits of a float32 that are dropped: 13 remain."""
 
 _FIELDS = 6
+_AT_ONCE = 32
+"""Series encoded in one step."""
+
 _TOGETHER = 8
 """Series whose sketches are compressed as one stream: few, for one series is mostly read alone."""
 
@@ -70,8 +73,11 @@ class Rolled(NamedTuple):
     cells: Sequence[Cell | None]
 
 
-def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> bytes:
-    """Encodes a page. `times`: each step's number, rising. Their count and every series' length are the same."""
+def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> Generator[None, None, bytes]:
+    """Encodes a page in small steps of work; returns the bytes.
+
+    `times`: each step's number, rising. Their count and every series' length are the same.
+    """
     out = bytearray()
     packed_times = encode_ints(times) or b""
     write_varint(out, len(times))
@@ -104,6 +110,8 @@ def encode_page(times: Sequence[int], series: Sequence[Rolled]) -> bytes:
             else:
                 packed += cell.sketch if isinstance(cell.sketch, bytes) else encode_sketch(cell.sketch)
         sketches.append(bytes(packed))
+        if len(sketches) % _AT_ONCE == 0:
+            yield
     out += bytes(kinds)
     body = [bytes(out)]
     for field in fields:

@@ -55,7 +55,7 @@ def roll_quarters(engine: Engine, host: int, page: int) -> Iterator[None]:
                 )
             yield
         times, series, rolled = page_of(found)
-        made.append((collector, series, encode_page(times, rolled)))
+        made.append((collector, series, (yield from encode_page(times, rolled))))
         yield
     _write(engine, host, page, made)
 

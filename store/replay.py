@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FRAMES = 600
 """Frames given out at once."""
 
-_KEPT = 4
+_KEPT = 2
 """Blocks kept decoded: stepping through time stays within one or two."""
 
 _FOLDED = 200

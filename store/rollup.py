@@ -11,7 +11,7 @@ from sysmon.columns import derive_column
 from sysmon.derive import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from store.access import Before
     from store.pages import Page
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 RolledUp = dict[str, tuple[int, dict[int, Cell]]]
 """Series -> how it is kept, and its cells by number of the step."""
+
+_AT_ONCE = 32
+"""Series rolled up in one step."""
 
 COUNTER_DECIMALS = 6
 """Decimals that counters keep when they are read."""
@@ -153,14 +156,17 @@ def roll_group(
     columns: dict[str, list[Number | None]],
     before: Before | None,
     step: int,
-) -> RolledUp:
-    """Rolls one collector's columns up: its gauges, and what the catalogue derives from it."""
+) -> Generator[None, None, RolledUp]:
+    """Rolls one collector's columns up, in small steps: its gauges, and what the catalogue derives from it."""
     found: RolledUp = {}
     for key, column in columns.items():
         metric = catalogue.of_key(key)
         if metric is not None and metric.kind == "gauge" and metric.rollup:
             samples = gauge_samples(ats, column)
             found[key] = (samples.kind, cells_of(samples, step))
+            if len(found) % _AT_ONCE == 0:
+                yield
+    yield
     for key, formula, over, per in plan(catalogue, columns):
         metric = catalogue.of_key(key)
         if metric is None or not metric.rollup:
@@ -176,11 +182,13 @@ def roll_group(
             formula, [columns[each] for each in over], [columns[each] for each in per], ats, reads, earlier
         )
         found[key] = (samples.kind, cells_of(samples, step))
+        if len(found) % _AT_ONCE == 0:
+            yield
     return found
 
 
-def add_page(found: RolledUp, keys: Sequence[str], page: Page, without: range) -> None:
-    """Adds what a page holds, but for the steps `without`."""
+def add_page(found: RolledUp, keys: Sequence[str], page: Page, without: range) -> Iterator[None]:
+    """Adds what a page holds, but for the steps `without`; in small steps of work."""
     for index, key in enumerate(keys):
         kind, cells = page.series(index, packed=True)
         held = {
@@ -190,6 +198,8 @@ def add_page(found: RolledUp, keys: Sequence[str], page: Page, without: range) -
         }
         known = found.get(key)
         found[key] = (kind, held) if known is None else (max(kind, known[0]), {**held, **known[1]})
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            yield
 
 
 def page_of(found: RolledUp) -> tuple[list[int], tuple[str, ...], list[Rolled]]:

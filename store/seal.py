@@ -48,17 +48,17 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         yield
     for name, group in whole.groups.items():
         if waiting.seqs:
-            keys, data = encode_group(group, whole.monotonics)
+            keys, data = yield from encode_group(group, whole.monotonics)
             chunks.append((name, keys, None, data))
             yield
         piece = piece_of_group(access, entry.number, block, whole, name)
         before = access.before(name, piece)
-        found = roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
+        found = yield from roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
         yield
-        _add_rest(access, host, name, entry.number, block, found)
+        yield from _add_rest(access, host, name, entry.number, block, found)
         times, series, rolled = page_of(found)
         if series:
-            pages.append((name, series, encode_page(times, rolled)))
+            pages.append((name, series, (yield from encode_page(times, rolled))))
         yield
         added += usage_of(access, host.number, name, piece, host.catalogue)
     yield
@@ -67,7 +67,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         engine.dirty.pop((run, block), None)
 
 
-def _add_rest(access: Access, host: HostEntry, name: str, run: int, block: int, found: RolledUp) -> None:
+def _add_rest(access: Access, host: HostEntry, name: str, run: int, block: int, found: RolledUp) -> Iterator[None]:
     """Adds the minutes of the other blocks of the hour, which share a row with this one's."""
     row = access.connection.execute(
         "SELECT layout, data FROM rollup WHERE host = ? AND collector = ? AND tier = ? AND page = ? AND run = ?",
@@ -76,7 +76,7 @@ def _add_rest(access: Access, host: HostEntry, name: str, run: int, block: int, 
     if row is not None:
         access.learn_layouts()
         without = range(block * BLOCK // MINUTE, (block + 1) * BLOCK // MINUTE)
-        add_page(found, access.layouts[row[0]][0], Page(row[1]), without)
+        yield from add_page(found, access.layouts[row[0]][0], Page(row[1]), without)
 
 
 def piece_of_group(access: Access, run: int, block: int, whole: Block, name: str) -> Piece:

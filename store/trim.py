@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
+from store.access import SEQ_MASK
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.seal import piece_of_group
+from store.tail import decode_row
 from store.usage import accounted
 from store.zones import span_of, zone_of
 from sysmon.records import HostInfo
@@ -17,11 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from store.engine import Engine
+    from store.registry import HostEntry
     from store.retention import Retention
 
 _HOUR = 3_600_000
 _KEPT_HOURS = 400 * 24
 """Hours for which usage by the hour is kept; older usage is kept by the day."""
+
+_MANY_LAYOUTS = 2000
+"""Layouts of a host above which those that nothing refers to any more are looked for."""
 
 _BATCH = 48
 """Rows removed in one transaction."""
@@ -39,6 +45,10 @@ def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
         while _delete(engine.connection, table, "time < ?", (now - int(age * 1000),)):
             yield
     yield from _fold_days(engine, now)
+    for host in engine.registry.hosts():
+        if len(host.layouts) > _MANY_LAYOUTS:
+            yield
+            _drop_layouts(engine, host)
 
 
 def trim_one(engine: Engine, now: int) -> bool:
@@ -75,6 +85,31 @@ def _oldest(engine: Engine, statement: str, collectors: Iterable[int | None]) ->
             values = (host.number,) if collector is None else (host.number, collector)
             found.append(engine.connection.execute(statement, values).fetchone()[0])
     return min((number for number in found if number is not None), default=None)
+
+
+def _drop_layouts(engine: Engine, host: HostEntry) -> None:
+    """Removes layouts that no row refers to: hosts whose series come and go make ever new ones."""
+    connection = engine.connection
+    used: set[int] = set()
+    for run in engine.registry.runs.values():
+        if run.host is host:
+            base = run.number << RUN_SHIFT
+            for (body,) in connection.execute(
+                "SELECT body FROM tail WHERE id BETWEEN ? AND ?", (base, base | SEQ_MASK)
+            ):
+                used.update(layout for layout, _, _ in decode_row(body).groups)
+    for table in ("chunk", "rollup"):
+        used.update(
+            row[0] for row in connection.execute(f"SELECT DISTINCT layout FROM {table} WHERE host = ?", (host.number,))
+        )
+    gone = {place: number for place, number in host.layouts.items() if number not in used}
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("DELETE FROM layout WHERE id = ?", [(number,) for number in gone.values()])
+    connection.execute("COMMIT")
+    for place, number in gone.items():
+        del host.layouts[place]
+        engine.registry.layouts.pop(number, None)
+    host.splitter.forget()
 
 
 def _trim_raw(engine: Engine, below: int) -> Iterator[None]:

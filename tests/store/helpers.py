@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from store.reader import SqliteHistory
 from store.retention import Retention
@@ -13,11 +13,13 @@ from sysmon.clock import ManualClock
 from tests.store.worlds import CATALOGUE, START
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Generator, Iterable
     from pathlib import Path
 
     from sysmon.catalogue import Catalogue
     from sysmon.frame import Frame
+
+T = TypeVar("T")
 
 KEEP = Retention(free=0.0)
 
@@ -63,9 +65,14 @@ async def seal_all(recorder: SqliteRecorder, clock: ManualClock) -> None:
     await recorder.maintain()
 
 
-def bare(frames: Sequence[Frame]) -> list[Frame]:
-    """Frames as history gives them back: without tables and cost."""
-    return [frame for frame in frames if not frame.cost]
+def finished(steps: Generator[None, None, T]) -> T:
+    """Runs work done in steps to its end; returns what it made."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: T = end.value
+            return made
 
 
 def rows(path: Path, statement: str) -> list[tuple[object, ...]]:

@@ -292,3 +292,23 @@ async def test_many_hosts_share_one_file(tmp_path: Path) -> None:
 def test_accounted_counters_are_those_of_the_catalogue() -> None:
     assert set(ACCOUNTED) == {"net.receive", "net.transmit", "disk.read", "disk.write"}
     assert Engine.__doc__
+
+
+@pytest.mark.anyio
+async def test_series_that_come_and_go_leave_no_layouts_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.trim._MANY_LAYOUTS", 20)
+    path, clock, world = tmp_path / "history.db", ManualClock(START), World()
+    frames = []
+    for number in range(120):
+        world.interfaces = ["eth0", f"veth{number}"]
+        frames += world.frames(10)
+    async with recording(path, clock) as recorder, reading(path) as history:
+        await put(recorder, clock, frames)
+        await recorder.flush()
+        assert int(str(rows(path, "SELECT count(*) FROM layout")[0][0])) > 100
+        await seal_all(recorder, clock)
+        assert int(str(rows(path, "SELECT count(*) FROM layout")[0][0])) < 40
+        await put(recorder, clock, world.frames(5))
+        await recorder.flush()
+        assert await history.frames(HOST, "aa", 1, 600) == frames[:600]
+        assert len(await history.frames(HOST, "aa", 1190, 1205)) == 16

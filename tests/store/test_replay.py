@@ -12,7 +12,7 @@ from store.tail import Splitter, encode_row
 from sysmon.clock import ManualClock
 from sysmon.derive import State, derive
 from sysmon.frame import Fault, Frame, Number
-from tests.store.helpers import put, reading, recording, seal_all
+from tests.store.helpers import finished, put, reading, recording, seal_all
 from tests.store.worlds import CATALOGUE, HOST, START, World
 
 
@@ -183,7 +183,7 @@ def test_any_frames_come_back_from_a_block(rows: list[tuple], data: st.DataObjec
     # Sealed first, late frames and duplicates of some later.
     head = decode_head(encode_head(first))
     for name, group in first.groups.items():
-        keys, packed = encode_group(group, first.monotonics)
+        keys, packed = finished(encode_group(group, first.monotonics))
         head.groups[name] = unseal_group(decode_group(packed, keys, head.monotonics))
     whole = head.merged(second).merged(block_of_tail(parts[0], layouts, SEQ_MASK))
     assert sorted(whole.frames(HOST, "b", "r"), key=lambda frame: frame.seq) == frames

@@ -15,7 +15,7 @@ from store.steps import step_for
 from sysmon.clock import ManualClock
 from sysmon.frame import Frame
 from sysmon.records import SeriesQuery
-from tests.store.helpers import put, reading, recording, seal_all
+from tests.store.helpers import finished, put, reading, recording, seal_all
 from tests.store.worlds import CATALOGUE, HOST, START, Reads, World, same_points
 
 KEYS = (
@@ -214,7 +214,7 @@ def gauge_cell(values: list[int] | None) -> Cell | None:
 def test_pages_of_gauges_come_back_exactly(series: list[list[list[int] | None]]) -> None:
     width = max(map(len, series))
     rolled = [Rolled(0, [gauge_cell(values) for values in [*each, *[None] * (width - len(each))]]) for each in series]
-    page = Page(encode_page(range(width), rolled))
+    page = Page(finished(encode_page(range(width), rolled)))
     assert page.times == list(range(width))
     assert [list(page.series(index).cells) for index in range(len(rolled))] == [list(each.cells) for each in rolled]
 
