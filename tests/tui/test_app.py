@@ -11,7 +11,9 @@ from sysmon.errors import RemoteError
 from sysmon.frame import Fault
 from sysmon.records import AlertState, Status
 from tests.tui.scripted import START, Script, ScriptedHistory, make_app, rig
-from tests.tui.support import show, text_of, until
+from tests.tui.support import show as show
+from tests.tui.support import text_of as text_of
+from tests.tui.support import until as until
 from tui.actions import STEPS
 from tui.glyphs import ASCII
 from tui.keys import KEYS, all_keys, binding_id
