@@ -85,9 +85,9 @@ def rig(
     return Rig(services, source, clock, made, watched, saved)
 
 
-def make_app(services: Services, *, glyphs: Glyphs = UNICODE, theme_name: str = "sysmon-dark") -> SysmonApp:
+def make_app(services: Services, *, glyphs: Glyphs | None = None, theme_name: str = "sysmon-dark") -> SysmonApp:
     """An app in full colour, whatever terminal the tests run in."""
-    return SysmonApp(services, theme_name=theme_name, glyphs=glyphs, depth="truecolor")
+    return SysmonApp(services, theme_name=theme_name, glyphs=glyphs or UNICODE, depth="truecolor")
 
 
 __all__ = [
