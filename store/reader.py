@@ -40,6 +40,8 @@ T = TypeVar("T")
 _READERS = 2
 """Threads: a long query does not hold up a short one."""
 
+_NO_RIGHT = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
 _PULSE = 2000
 """Steps of SQLite's machine between looks at the deadline."""
 
@@ -208,7 +210,7 @@ class SqliteHistory:
 
     def _replaced(self, view: View) -> bool:
         try:
-            return os.stat(self.path).st_ino != view.inode
+            return os.stat(self.path).st_ino != view.inode or (view.unchanging and self._is_written())
         except OSError:
             return True
 
@@ -225,7 +227,7 @@ class SqliteHistory:
         except OSError:
             return None
         try:
-            connection = self._open_connection()
+            connection, unchanging = self._open_connection()
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
         try:
@@ -239,23 +241,26 @@ class SqliteHistory:
         except StoreError:
             connection.close()
             raise
-        view = View(connection, inode, self.path, self._catalogue)
+        view = View(connection, inode, self.path, self._catalogue, unchanging)
         with self._guard:
             self._views.append(view)
         return view
 
-    def _open_connection(self) -> sqlite3.Connection:
+    def _open_connection(self) -> tuple[sqlite3.Connection, bool]:
+        """Opens the file; returns the connection, and whether it takes the file for one that nobody changes."""
         connection = connect(self.path, read_only=True)
         try:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.OperationalError as error:
-            # A file closed by its writer, in a folder that this user may not write to: WAL cannot be set up, and
-            # need not be.
             connection.close()
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or os.path.exists(f"{self.path}-wal"):
+            if error.sqlite_errorcode & 0xFF not in _NO_RIGHT or self._is_written():
                 raise
-            connection = connect(self.path, read_only=True, immutable=True)
-        return connection
+            # Its writer is gone, and in a folder that this user may not write to nothing else could be set up.
+            return connect(self.path, read_only=True, immutable=True), True
+        return connection, False
+
+    def _is_written(self) -> bool:
+        return os.path.exists(f"{self.path}-wal")
 
 
 def _size(path: str) -> int:

@@ -37,12 +37,17 @@ class View:
     """Answers on one connection; used by one thread.
 
     Attributes:
+        inode: of the file it was opened on.
+        unchanging: whether the file is taken for one that nobody writes to.
         until: monotonic seconds after which an answer is given up.
     """
 
-    def __init__(self, connection: sqlite3.Connection, inode: int, path: Path, catalogue: Catalogue) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, inode: int, path: Path, catalogue: Catalogue, unchanging: bool = False
+    ) -> None:
         self.connection = connection
         self.inode = inode
+        self.unchanging = unchanging
         self.until = float("inf")
         self._path = path
         self._catalogue = catalogue

@@ -1,5 +1,6 @@
 """The file itself: locks, versions, damage, rights, a killed writer, a full disk."""
 
+import asyncio
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,7 +238,7 @@ def run_and_kill(path: Path, checkout: Path, seed: int) -> int:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_killed_recorder_loses_nothing_that_was_acknowledged(tmp_path: Path, checkout: Path, seed: int) -> None:
     path, clock = tmp_path / "history.db", ManualClock(START)
     acknowledged = run_and_kill(path, checkout, seed)
@@ -333,3 +335,56 @@ async def test_the_deadline_ends_a_question(tmp_path: Path) -> None:
     await history.close()
     with pytest.raises(StoreError, match="closed"):
         await history.hosts()
+
+
+STRANGER = """
+import asyncio, os, sys
+from pathlib import Path
+from store.reader import SqliteHistory
+from sysmon.clock import SystemClock
+from tests.store.worlds import CATALOGUE, HOST
+
+async def main():
+    os.setuid(65534)
+    history = SqliteHistory.open(Path(sys.argv[1]), CATALOGUE, clock=SystemClock())
+    for _ in sys.stdin:
+        print(len(await history.frames(HOST, "aa", 1, 600)), flush=True)
+    await history.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may look into, and only this one may write to."""
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.mark.anyio
+async def test_a_user_without_rights_reads_what_a_service_records(open_folder: Path, checkout: Path) -> None:
+    path, clock, world = open_folder / "history.db", ManualClock(START), World()
+    command = [sys.executable, "-c", STRANGER, str(path)]
+    stranger = await asyncio.create_subprocess_exec(
+        *command, cwd=checkout, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert stranger.stdin is not None and stranger.stdout is not None
+
+    async def seen() -> int:
+        assert stranger.stdin is not None and stranger.stdout is not None
+        stranger.stdin.write(b"how many?\n")
+        return int(await stranger.stdout.readline())
+
+    for count in (10, 20):
+        async with recording(path, clock) as recorder:
+            await put(recorder, clock, world.frames(10))
+            await recorder.flush()
+            assert await seen() == count
+        # Now nobody records, and SQLite has taken its log away.
+        assert await seen() == count
+    stranger.stdin.close()
+    assert await stranger.wait() == 0
