@@ -151,7 +151,8 @@ def all_keys() -> tuple[Key, ...]:
     for name, _ in tabs():
         if name not in _screens and find_spec(f"tui.keys_{name}") is not None:
             register(name, import_module(f"tui.keys_{name}").KEYS)
-    return (*KEYS, *(key for keys in _screens.values() for key in keys))
+    order = [*(name for name, _ in tabs()), *sorted(_screens)]
+    return (*KEYS, *(key for name in dict.fromkeys(order) for key in keys_of(name)))
 
 
 def bindings(keys: Iterable[Key]) -> list[Binding]:
