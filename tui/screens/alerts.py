@@ -108,6 +108,11 @@ class AlertsScreen(HostScreen):
     def _rules(self) -> Table[RuleRow]:
         return self.query_one("#rules", Table)
 
+    @property
+    def _whole(self) -> bool:
+        """Whether all widgets are there; workers may outlast them when the program ends."""
+        return len(self.query("#standing, #list, #rules, #about")) == 4
+
     def _now(self) -> int:
         return self.view.time if self.view is not None else self.services.clock.now()
 
@@ -137,7 +142,7 @@ class AlertsScreen(HostScreen):
 
     def show(self, view: View) -> None:
         """Draw the alerts of a moment."""
-        if not self.query("#list"):
+        if not self._whole:
             return
         hosts = self._hosts(view)
         self._load(hosts, more=False)
@@ -200,8 +205,7 @@ class AlertsScreen(HostScreen):
         self.query_one("#standing", Line).set_draw(lambda width, _, look: [standing.line(width, look)])
 
     def _show_details(self, view: View) -> None:
-        panel = self.query_one(AlertDetails)
-        if not panel.display:
+        if not self._whole or not (panel := self.query_one(AlertDetails)).display:
             return
         catalogue = view.state.catalogue
         if self.has_class("-rules"):

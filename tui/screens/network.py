@@ -96,9 +96,14 @@ class NetworkScreen(HostScreen):
     def _table(self) -> Table[Interface]:
         return self.query_one("#interfaces", Table)
 
+    @property
+    def _whole(self) -> bool:
+        """Whether all widgets are there; a worker may outlast them when the program ends."""
+        return len(self.query("#traffic, #protocols, #interfaces")) == 3
+
     def show(self, view: View) -> None:
         """Draw the interfaces of a moment."""
-        if not self.query("#interfaces"):
+        if not self._whole:
             return
         self._read_usage(view)
         rows = self._rows.build(view, self._usage.totals, step=15 if self.has_class("-narrow") else 10)
@@ -123,6 +128,8 @@ class NetworkScreen(HostScreen):
 
     def _show_one(self, view: View) -> None:
         """The graph and the details of the interface under the cursor."""
+        if not self._whole:
+            return
         row = self._table.cursor_row
         self.query_one(TrafficGraph).show(view, row, bits=self._bits)
         for panel in self.query(InterfaceDetails):

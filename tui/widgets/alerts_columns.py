@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui.renderables.columns import Column
 from tui.renderables.lines import value_spans
 from tui.widgets.alerts_rows import AlertRow, when
+from tui.widgets.alerts_rules import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def _text(text: Callable[[AlertRow], str]) -> Callable[[AlertRow, int, Look], Sp
 def _value(row: AlertRow, width: int, look: Look) -> Spans:
     if row.value is None:
         return [(look.glyphs.missing, look.palette.faint)] if row.rule else []
-    return value_spans(row.value_text, _severity(row, look), look)
+    return value_spans(plain(row.value_text, look), _severity(row, look), look)
 
 
 def columns(*, hosts: bool, now: Callable[[], int]) -> list[Column[AlertRow]]:
@@ -70,9 +71,9 @@ def columns(*, hosts: bool, now: Callable[[], int]) -> list[Column[AlertRow]]:
                spans=_text(lambda row: row.subject), sortable=False),
         Column("value", "VALUE", width=10, align="right", priority=1, spans=_value, sortable=False),
         Column("limit", "LIMIT", width=11, align="right", priority=6, sortable=False,
-               spans=lambda row, _, look: [(row.threshold_text, look.palette.dim)]),
+               spans=lambda row, _, look: [(plain(row.threshold_text, look), look.palette.dim)]),
         Column("message", "MESSAGE", width=None, min_width=56, fraction=1.0, priority=8, sortable=False,
-               spans=lambda row, _, look: [(row.message if row.key else "", look.palette.dim)]),
+               spans=lambda row, _, look: [(plain(row.message, look) if row.key else "", look.palette.dim)]),
     ]  # fmt: skip
     if hosts:
         host = Column("host", "HOST", width=12, priority=4, spans=_text(lambda row: row.host_label), sortable=False)

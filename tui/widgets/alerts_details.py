@@ -11,7 +11,7 @@ from tui.renderables.lines import badge, centered
 from tui.renderables.scale import nice_ceiling
 from tui.renderables.text import Spans, blank, strip
 from tui.widgets.alerts_rows import AlertRow, when
-from tui.widgets.alerts_rules import in_words
+from tui.widgets.alerts_rules import in_words, plain
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class AlertDetails(Panel):
         known = catalogue.get(metric)
         hue = look.palette.hue_for(metric)
         lines = graph(points, width, height - 1, low=0.0, high=high, hue=hue, look=look, threshold=row.threshold)
-        top = format_value(high, known.unit if known else "").replace(".0 ", " ")
+        top = plain(format_value(high, known.unit if known else "").replace(".0 ", " "), look)
         lines = with_corners(lines, look=look, top_left=top, top_right=row.subject)
         return [*lines, time_axis(width, ticks, look=look)]
 
@@ -178,7 +178,7 @@ def _ceiling(points: list[float | None], row: AlertRow) -> float:
 
 def _wrapped(text: str, width: int, style: Style, look: Look) -> list[Strip]:
     lines: list[str] = []
-    for word in text.split():
+    for word in plain(text, look).split():
         if lines and len(lines[-1]) + 1 + len(word) <= width:
             lines[-1] += f" {word}"
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sysmon.units import format_duration, format_value
 from tui.renderables.columns import Column
+from tui.renderables.lines import value_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,11 @@ def in_words(rule: Rule, catalogue: Catalogue) -> str:
     if rule.keep:
         text += f" for {lasting(rule.keep)}"
     return f"{text}. Without data it {_NO_DATA[rule.no_data]}."
+
+
+def plain(text: str, look: Look) -> str:
+    """A text without the degree sign where the characters are ASCII."""
+    return text.replace("°", "") if look.glyphs.ascii else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +120,12 @@ def rule_columns(*, hosts: bool = False) -> list[Column[RuleRow]]:
         Column("name", "RULE", width=None, min_width=18, fraction=0.5, spans=name, sortable=False),
         Column("now", "NOW", width=9, spans=now, sortable=False),
         Column("metric", "METRIC", metric, width=None, min_width=16, fraction=0.6, priority=2, sortable=False),
-        Column("limit", "LIMIT", lambda row: row.limit, width=9, align="right", priority=1, dim_unit=True,
-               sortable=False),
+        Column("limit", "LIMIT", width=9, align="right", priority=1, sortable=False,
+               spans=lambda row, _, look: value_spans(plain(row.limit, look), look.palette.text, look)),
         Column("for", "FOR", lambda row: lasting(row.rule.hold), width=6, align="right", priority=3, sortable=False,
                style=lambda _, palette: palette.dim),
-        Column("clear", "CLEAR", lambda row: row.clear, width=8, align="right", priority=5, dim_unit=True,
-               sortable=False),
+        Column("clear", "CLEAR", width=8, align="right", priority=5, sortable=False,
+               spans=lambda row, _, look: value_spans(plain(row.clear, look), look.palette.text, look)),
         Column("severity", "SEVERITY", width=8, priority=4, spans=severity, sortable=False),
         Column("hosts", "HOSTS", lambda row: "all" if row.rule.hosts == ("*",) else " ".join(row.rule.hosts), width=10,
                priority=7, sortable=False, style=lambda _, palette: palette.dim),

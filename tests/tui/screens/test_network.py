@@ -17,7 +17,7 @@ from sysmon.frame import Fault, InterfaceRow, Number, Tables
 from sysmon.records import Usage
 from sysmon.units import MISSING, format_bits
 from tests.tui.scripted import START, Rig, Script, ScriptedHistory, make_app, rig, view, wave
-from tests.tui.test_app import show, text_of, until
+from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.screens.network import NetworkScreen
