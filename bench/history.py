@@ -1,0 +1,153 @@
+"""The history: bytes per sample, what recording costs, and how long questions take.
+
+The frames are made up from one real frame of this host: counters grow in bursts, gauges walk, everything is read at
+its collector's
+own interval. So the figures say what this program does, not how quiet this machine was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cli.context import Context
+from cli.local import make_runner
+from store.reader import SqliteHistory
+from store.retention import Retention
+from store.writer import SqliteRecorder
+from sysmon.records import SeriesQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sysmon.catalogue import Catalogue
+    from sysmon.frame import Frame, Number
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+START = 1_795_000_000_000
+
+
+def main(hours: float = 24.0, days: float = 30.0) -> None:
+    """Measures and prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_measure(Path(folder), hours, days))
+
+
+async def _measure(folder: Path, hours: float, days: float) -> None:
+    context = Context.of_environment()
+    runner = make_runner(context)
+    state = await runner.once()
+    full = state.full()
+    assert full is not None
+    first = msgspec.structs.replace(full, time=START, monotonic=10**12, seq=1)
+    print(f"\nhistory, {len(first.readings)} series of this host, frames made up from them")
+    for name, seconds, step in (("1 Hz", hours * 3600, 1), ("one a minute", days * 86400, 60)):
+        path = folder / f"{step}.db"
+        samples, cost, lasted = await _record(path, context.catalogue, first, int(seconds), step)
+        size = _size(folder, f"{step}.db*")
+        frames = int(seconds) // step
+        print(
+            f"  {name:<13} {frames} frames, {samples} samples: {size / samples:.2f} B/sample, "
+            f"{size / (1 << 20):.1f} MiB; recording cost {cost / frames * 1e6:.0f} µs of CPU a frame, {frames / lasted:.0f} frames/s"
+        )
+        await _ask(path, context, first.host, START + int(seconds) * 1000)
+    print("  budget: <= 1.2 B/sample at 1 Hz; 24 h at 500 points <= 20 ms; 30 d <= 50 ms")
+
+
+async def _record(path: Path, catalogue: Catalogue, first: Frame, seconds: int, step: int) -> tuple[int, float, float]:
+    retention = Retention(raw=400 * 86400.0, minute=400 * 86400.0, size=1 << 40, free=0.0)
+    context = Context.of_environment()
+    recorder = SqliteRecorder.open(path, catalogue, retention=retention, clock=context.clock, who="bench")
+    samples = 0
+    began, cpu = time.monotonic(), time.process_time()
+    making = 0.0
+    frames = _frames(catalogue, first, seconds, step)
+    while True:
+        before = time.process_time()
+        batch = [frame for frame, _ in zip(frames, range(600), strict=False)]
+        making += time.process_time() - before
+        if not batch:
+            break
+        for frame in batch:
+            samples += len(frame.readings)
+            await recorder.record(frame, received=frame.time)
+    await recorder.flush()
+    await recorder.close()
+    return samples, time.process_time() - cpu - making, time.monotonic() - began
+
+
+def _frames(catalogue: Catalogue, first: Frame, seconds: int, step: int) -> Iterator[Frame]:
+    chance = random.Random(7)
+    values: dict[str, Number] = dict(first.readings)
+    kinds = {key: catalogue.of_key(key) for key in values}
+    groups: dict[str, list[str]] = {}
+    for key, metric in kinds.items():
+        groups.setdefault(metric.collector if metric else "", []).append(key)
+    read: dict[str, int] = {}
+    for number in range(seconds // step):
+        elapsed = number * step
+        monotonic = first.monotonic + elapsed * 10**9
+        full = elapsed % 60 < step
+        due = [name for name in groups if elapsed % max(step, int(first.intervals.get(name, 1))) < step]
+        busy = chance.random() < 0.3
+        for name in due:
+            read[name] = monotonic
+            for key in groups[name]:
+                values[key] = _moved(values[key], kinds[key], chance, step, busy)
+        chosen = groups if full else due
+        readings = {key: values[key] for name in chosen for key in groups[name]}
+        yield msgspec.structs.replace(
+            first,
+            seq=number + 1,
+            time=START + elapsed * 1000,
+            monotonic=monotonic,
+            readings=readings,
+            reads={name: read.get(name, monotonic) for name in chosen},
+            full=full,
+            intervals=first.intervals if full else {},
+            faults=first.faults if full else [],
+        )
+
+
+def _moved(value: Number, metric: object, chance: random.Random, step: int, busy: bool) -> Number:
+    kind = getattr(metric, "kind", "gauge")
+    if kind == "counter":
+        if not busy and chance.random() < 0.6:
+            return value
+        grown = chance.expovariate(1 / (1.0 if isinstance(value, float) else 5000.0)) * step * (1 if busy else 0.1)
+        return round(value + grown, 2) if isinstance(value, float) else value + int(grown)
+    if chance.random() < 0.5:
+        return value
+    if isinstance(value, float):
+        return round(max(0.0, value + chance.gauss(0, max(abs(value) * 0.02, 0.01))), getattr(metric, "precision", 2))
+    return max(0, value + int(chance.gauss(0, max(abs(value) * 0.001, 0.6))))
+
+
+async def _ask(path: Path, context: Context, host: str, end: int) -> None:
+    history = SqliteHistory.open(path, context.catalogue, clock=context.clock)
+    try:
+        for name, back in (("1 h", HOUR), ("24 h", DAY), ("7 d", 7 * DAY), ("30 d", 30 * DAY)):
+            times = []
+            for metric in ("cpu.utilization", "net.receive_rate", "memory.used"):
+                query = SeriesQuery(host=host, metric=metric, start=end - back, end=end, points=500)
+                for _ in range(5):
+                    began = time.perf_counter()
+                    await history.series(query)
+                    times.append((time.perf_counter() - began) * 1000)
+            print(f"    {name:>5} at 500 points: {statistics.median(times):6.1f} ms (max {max(times):.1f})")
+        moments = []
+        for part in (0.1, 0.4, 0.8):
+            began = time.perf_counter()
+            await history.moment(host, int(START + (end - START) * part))
+            moments.append((time.perf_counter() - began) * 1000)
+        print(f"    a moment of the past: {statistics.median(moments):6.1f} ms (max {max(moments):.1f})")
+    finally:
+        await history.close()
