@@ -48,11 +48,11 @@ def derive_column(
         tops = _sums(over, whole=True)
         bottoms = _sums(per, whole=True)
     else:
-        tops = _sums([_increases(column) for column in over], present=over)
+        tops = _sums([increases(column) for column in over], present=over)
         if formula.kind == "rate":
             bottoms = [None, *(elapsed / 1e9 for elapsed in map(sub, reads[1:], reads[:-1]))] if reads else []
         else:
-            bottoms = _sums([_increases(column) for column in per], present=per)
+            bottoms = _sums([increases(column) for column in per], present=per)
     ceiling = math.inf if formula.ceiling is None else formula.ceiling
     values: list[float | None] = [
         None if top is None or bottom is None or bottom <= 0 else min(top / bottom, ceiling)
@@ -67,10 +67,6 @@ def derive_column(
 
 def increases(column: Sequence[Number | None]) -> list[Number | None]:
     """Returns how much a counter grew at each row; None without both values or where it fell."""
-    return _increases(column)
-
-
-def _increases(column: Sequence[Number | None]) -> list[Number | None]:
     if not column:
         return []
     if None not in column:
