@@ -117,8 +117,12 @@ class Engine:
             for rule in self._rules_for(info.id, key):
                 self._step(outcome, info.id, rule, key, state, self._holds(info.id, rule, key, value), value)
         for host, name, key in list(self._tracks):
-            if host == info.id and key not in values:
+            if host != info.id:
+                continue
+            if key not in values:
                 self._missing(outcome, host, self.rules[name], key, state)
+            elif self.rules[name] not in self._rules_for(host, key):
+                self._resolve(outcome, (host, name, key), "the rule was changed")
         for rule in self.rules.values():
             if rule.no_data == "fire" and self._expected(info.id, rule) and rule.metric not in values:
                 self._step(outcome, info.id, rule, rule.metric, state, True, None)
@@ -200,7 +204,11 @@ class Engine:
                 outcome.states.append(track.state)
         track.clear_since = None
         track.state = msgspec.structs.replace(
-            track.state, value=value, severity=rule.severity, message=self._message(rule, key, value)
+            track.state,
+            value=value,
+            severity=rule.severity,
+            threshold=rule.above if rule.above is not None else rule.below,
+            message=self._message(rule, key, value),
         )
         if track.state.status == "pending" and boot - track.since >= rule.hold * 1e9:
             event = self._event(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from remote.backfill import Backfill
 from remote.client import AgentSource
 from remote.history import HttpHistory
 from remote.transport import Connections
 from sysmon.frame import Frame
-from sysmon.records import AlertState, Event, Gap, Hello
+from sysmon.records import AlertState, Event, Gap, Hello, HostInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +34,9 @@ async def follow_host(
     station: Station,
     archive: Archive | None,
     *,
-    heard: Callable[[Hello], None] | None = None,
+    heard: Callable[[Hello, HttpHistory], None] | None = None,
+    opened: Callable[[AgentSource], None] | None = None,
+    known: Callable[[str], bool] = lambda host: False,
 ) -> None:
     """Takes a remote host's frames into a station for ever.
 
@@ -41,7 +45,9 @@ async def follow_host(
         host: where it is.
         station: takes what comes.
         archive: with a recorder, what was missed is fetched and recorded; otherwise the host is only looked at.
-        heard: told of every `Hello`.
+        heard: given every `Hello`, with the past of whoever said it.
+        opened: given the source before anything came.
+        known: whether a host's frames come another way already; it is left out here.
     """
     connections = Connections()
     source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections)
@@ -49,21 +55,27 @@ async def follow_host(
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None
     if archive is not None and archive.recorder is not None and archive.history is not None:
-        backfill = make_backfill(context, past, archive, station)
+        backfill = make_backfill(context, past, archive, station, known)
+    if opened is not None:
+        opened(source)
     try:
         async for update in source.updates():
             if isinstance(update, Hello) and heard is not None:
-                heard(update)
+                heard(update, past)
             if backfill is not None and isinstance(update, Hello | Gap):
                 if filling is None:
                     filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
                 backfill.wake()
                 # Once more when the frames that were just on their way have come, rather than at the next round.
                 asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
+            if filling is not None and filling.done():
+                filling.result()
             if station.engine is not None and _is_alert(update):
                 # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
                 continue
-            await station.take(update, late=isinstance(update, Frame) and source.late(update))
+            kept = _without(update, known)
+            if kept is not None:
+                await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
     finally:
         if filling is not None:
             filling.cancel()
@@ -73,12 +85,17 @@ async def follow_host(
         await connections.close()
 
 
-def make_backfill(context: Context, past: HttpHistory, archive: Archive, station: Station) -> Backfill:
+def make_backfill(
+    context: Context, past: HttpHistory, archive: Archive, station: Station, known: Callable[[str], bool]
+) -> Backfill:
     """Makes what fills the holes between a server's history and ours."""
     history, recorder = archive.history, archive.recorder
     assert history is not None
     assert recorder is not None
     contact: dict[str, int] = {}
+
+    async def theirs() -> Sequence[RunSpan]:
+        return [span for span in await past.spans() if not known(span.host)]
 
     async def ours() -> Sequence[RunSpan]:
         spans = await history.spans()
@@ -90,7 +107,21 @@ def make_backfill(context: Context, past: HttpHistory, archive: Archive, station
         if station.feed is not None:
             station.feed.publish(news, late=True)
 
-    return Backfill(past.spans, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell)
+    return Backfill(theirs, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell)
+
+
+def _without(update: Update, known: Callable[[str], bool]) -> Update | None:
+    """Leaves out what is said of hosts that are known another way."""
+    if isinstance(update, Hello):
+        if not any(known(info.id) for info in update.hosts):
+            return update
+        return msgspec.structs.replace(
+            update,
+            hosts=[info for info in update.hosts if not known(info.id)],
+            spans=[span for span in update.spans if not known(span.host)],
+            alerts=[alert for alert in update.alerts if not known(alert.host)],
+        )
+    return None if known(update.id if isinstance(update, HostInfo) else update.host) else update
 
 
 def _is_alert(update: Update) -> bool:

@@ -1,8 +1,7 @@
-"""What the screen shows of this host: its own collectors, or the recorder that already runs here.
+"""What the screen shows of this host: its own collectors, or the agent or recorder that already runs here.
 
-A screen looks for a recorder first and samples nothing where one runs. Otherwise it records while it is open, and
-takes over within
-some seconds when the other recorder leaves.
+A screen looks for a recorder first and samples nothing where one runs. Otherwise it records while it is open, gives
+way to an agent or recorder that comes, and takes over within some seconds when the other recorder leaves.
 """
 
 from __future__ import annotations
@@ -10,30 +9,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
-from cli.local import make_runner
-from cli.recording import Archive, open_archive
+from cli.local import make_runner, own_host
+from cli.neighbours import Neighbours
+from cli.recording import Archive, begin, open_archive
 from cli.serving import Tables
 from cli.station import Station
 from store.lock import holder
-from sysmon.records import Hello
+from sysmon.errors import StoreError, SysmonError
+from sysmon.records import Hello, HostInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from cli.context import Context
+    from cli.neighbours import Neighbour
+    from collectors.runner import Runner
+    from remote.client import AgentSource
+    from remote.history import HttpHistory
+    from store.lock import LockHolder
     from sysmon.ports import History
     from sysmon.records import Update
 
-LOOK = 2.0
+LOOK = 1.0
 """Seconds between looks at who records."""
 
-SERVICE_SOCKET = Path("/run/sysmon/sysmon.sock")
-"""Where the system's own agent or recorder listens."""
+STATUS_EVERY = 5
+"""Looks between questions to a recorder that is shown, how its history is."""
 
 
 class LocalSource:
@@ -43,6 +48,10 @@ class LocalSource:
         context: paths, catalogue, configuration.
         interface: a glob over network interfaces, or None.
         record: False keeps no history.
+
+    Attributes:
+        tell: is given sentences that people should know once; set by whoever shows them.
+        local_id: id of this host.
     """
 
     def __init__(self, context: Context, *, interface: str | None = None, record: bool = True) -> None:
@@ -52,25 +61,33 @@ class LocalSource:
         self._station = Station(context.catalogue, context.clock, evidence=context.config.history.evidence)
         self._watcher = self._station.watch()
         self._tables: set[str] = set()
-        self._ask: Tables | None = None
-        self._asked_agent: object | None = None
-        self._archive: Archive | None = None
-        self._remote_history: History | None = None
+        self._runner: Runner | None = None
+        self._asked: Tables | None = None
+        self._sources: dict[str, AgentSource] = {}
+        self._archive = Archive()
+        self._pasts: dict[str, History] = {}
         self._supervisor: asyncio.Task[None] | None = None
-        self.problem_text = ""
-        self.local_id = ""
+        self._problem = ""
+        self.tell: Callable[[str], None] = lambda text: None
+        self.local_id = own_host(context)
+        self._neighbours = Neighbours(context.places, context.config.agent.port, self.local_id)
 
     async def updates(self) -> AsyncIterator[Update]:
-        """Yields what this host says, whoever reads it."""
+        """Yields what this host and the configured ones say, whoever reads them."""
         self._supervisor = asyncio.create_task(self._supervise(), name="this host")
-        self._supervisor.add_done_callback(self._ended)
-        async for update in self._watcher.updates():
-            yield update
-        if self._supervisor.done() and not self._supervisor.cancelled():
-            self._supervisor.result()
+        ending = asyncio.create_task(self._end_with(self._supervisor), name="end")
+        try:
+            async for update in self._watcher.updates():
+                yield update
+            if self._supervisor.done() and not self._supervisor.cancelled():
+                self._supervisor.result()
+        finally:
+            ending.cancel()
+            await self.close()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        asyncio.get_running_loop().create_task(self._watcher.close())
+    async def _end_with(self, supervisor: asyncio.Task[None]) -> None:
+        await asyncio.wait({supervisor})
+        await self._watcher.close()
 
     async def close(self) -> None:
         """Ends, committing what was recorded."""
@@ -79,161 +96,194 @@ class LocalSource:
             await asyncio.gather(self._supervisor, return_exceptions=True)
         await self._station.close()
 
-    def history(self) -> History | None:
-        """The history of this host: its file, or the recorder that serves it."""
-        if self._archive is not None and self._archive.history is not None:
-            return self._archive.history
-        return self._remote_history
+    def history(self, host: str) -> History | None:
+        """The past of a host: in the file of this process or of another here, or where the host itself is asked."""
+        return self._pasts.get(host) or self._archive.history
 
     def problem(self) -> str:
         """What is wrong with recording now, or the empty string."""
-        recorder = self._archive.problem() if self._archive is not None else ""
-        return recorder or self.problem_text
+        return self._archive.problem() or self._station.problem or self._problem
 
     def watch(self, tables: set[str]) -> None:
         """Has tables collected that somebody looks at."""
         self._tables = set(tables)
-        if self._ask is not None:
-            self._ask.watch(self._tables)
-        ask = getattr(self._asked_agent, "ask", None)
-        if ask is not None:
-            ask(self._tables)
+        if self._asked is not None:
+            self._asked.watch(self._tables)
+        for source in self._sources.values():
+            source.ask(self._tables)
 
     async def _supervise(self) -> None:
         while True:
-            held = holder(self._context.history_path)
-            address = await self._server() if held is None or held.who in ("agent", "recorder") else None
-            if address is not None:
-                await self._attached(address)
-            elif held is not None and held.pid != os.getpid():
-                await self._beside(held.label)
+            neighbour = await self._neighbours.find()
+            held = self._other()
+            if neighbour is not None:
+                await self._attached(neighbour)
+            elif held is not None and self._record:
+                await self._beside(held)
             else:
                 await self._own()
 
-    async def _server(self) -> str | None:
-        """Finds the address of an agent or recorder of this host, or None."""
-        for path in (self._context.places.socket, SERVICE_SOCKET):
-            if path is not None and path.is_socket() and _answers(path):
-                return f"unix://{path}"
-        address = f"http://127.0.0.1:{self._context.config.agent.port}"
-        return address if await asyncio.to_thread(_listens, self._context.config.agent.port) else None
+    def _other(self) -> LockHolder | None:
+        """Who else records into the history now."""
+        held = holder(self._context.history_path)
+        return held if held is not None and held.pid != os.getpid() else None
 
-    async def _attached(self, address: str) -> None:
+    async def _attached(self, neighbour: Neighbour) -> None:
         """Shows what a running agent or recorder of this host serves, until it leaves."""
         from remote.client import AgentSource
         from remote.history import HttpHistory
 
-        source = AgentSource(address, clock=self._context.clock, tables=self._tables)
-        self._asked_agent = source
-        self._remote_history = HttpHistory(address)
-        self._archive = open_archive(self._context, "screen", record=False)
-        own = make_runner(self._context).identity.host
-        left = asyncio.Event()
+        source = AgentSource(neighbour.address, clock=self._context.clock, tables=self._tables)
+        past = HttpHistory(neighbour.address)
+        served: set[str] = set()
+        mine = Path(neighbour.path) == self._context.history_path and os.access(neighbour.path, os.R_OK)
+        archive = self._archive = open_archive(self._context, "screen", record=False) if mine else Archive()
+        self.tell(f"this host is shown as {neighbour.recorder or 'its agent'} sees it, through {neighbour.address}")
 
         async def follow() -> None:
             async for update in source.updates():
-                if isinstance(update, Hello) and own not in {info.id for info in update.hosts}:
-                    break
+                for info in _infos(update):
+                    served.add(info.id)
+                    self._pasts[info.id] = archive.history or past
                 await self._station.take(update)
-            left.set()
 
-        following = asyncio.create_task(follow(), name="attached")
+        self._sources["local"] = source
+        jobs = [asyncio.create_task(follow(), name="attached")]
+        if not neighbour.recorder.startswith("recorder"):
+            # A recorder follows the configured hosts itself.
+            jobs += self._follow_hosts(archive, served.__contains__)
         try:
-            missing = 0
-            while missing < 2 and not left.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(left.wait(), LOOK)
-                missing = 0 if source.connected.is_set() else missing + 1
+            looks = 0
+            while True:
+                await _wait(jobs, LOOK)
+                looks += 1
+                if not source.connected.is_set():
+                    if looks > 2 and await self._neighbours.find() is None:
+                        return
+                elif looks % STATUS_EVERY == 2:
+                    with contextlib.suppress(SysmonError):
+                        self._problem = (await past.status()).problem
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await source.close()
-            self._asked_agent = None
-            await self._close_archive()
-            remote, self._remote_history = self._remote_history, None
-            if remote is not None:
-                await remote.close()
+            await self._stop(jobs)
+            await past.close()
 
-    async def _beside(self, who: str) -> None:
-        """Collects without recording while another screen records into the same history."""
-        self.problem_text = f"the history is recorded by {who}; this screen only reads it"
-        self._archive = open_archive(self._context, "screen", record=False)
-        collecting = asyncio.create_task(self._collect(), name="collect")
+    async def _beside(self, held: LockHolder) -> None:
+        """Collects without recording while another process records into the same history and serves nobody."""
+        archive = self._archive = open_archive(self._context, "screen", record=False)
+        self._problem = f"the history is recorded by {held.label}; this screen only reads it"
+        jobs = [asyncio.create_task(self._collect(), name="collect"), *self._follow_hosts(archive)]
         try:
-            while (held := holder(self._context.history_path)) is not None and held.who == "screen":
-                done, _ = await asyncio.wait({collecting}, timeout=LOOK)
-                if done:
-                    collecting.result()
+            while (now := self._other()) is not None and now.pid == held.pid:
+                await _wait(jobs, LOOK)
+                if now.who != "screen" and await self._neighbours.find() is not None:
+                    return
         finally:
-            self.problem_text = ""
-            await self._stop(collecting)
+            await self._stop(jobs)
 
     async def _own(self) -> None:
-        """Collects and records."""
+        """Collects and records, until an agent or recorder comes that does so with a longer breath."""
         archive = self._archive = open_archive(self._context, "screen", record=self._record)
-        self.problem_text = "" if archive.recorder is not None or not self._record else "; ".join(archive.notices)
-        self._station.recorder = archive.recorder
+        # Where nobody can record, the rules are evaluated all the same: what fires is seen while the screen is open.
+        await self._station.begin(
+            archive.recorder,
+            Engine(self._context.config.rules, self._context.catalogue, self._context.clock),
+            archive.history,
+        )
         if archive.recorder is not None:
-            self._station.engine = Engine(self._context.config.rules, self._context.catalogue, self._context.clock)
-            if archive.history is not None:
-                await self._station.restore(archive.history)
-        jobs = [asyncio.create_task(self._collect(), name="collect")]
-        jobs += [asyncio.create_task(self._follow(name), name=name) for name in self._context.config.hosts]
+            self.tell(f"recording into {self._context.history_path} while this screen is open")
+        jobs = [asyncio.create_task(self._collect(), name="collect"), *self._follow_hosts(archive)]
         try:
-            done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            for job in done:
-                job.result()
+            while True:
+                for notice in archive.news():
+                    self.tell(notice)
+                await _wait(jobs, LOOK)
+                if await self._neighbours.find() is not None:
+                    return
+                if self._record and archive.recorder is None:
+                    if self._other() is not None:
+                        return
+                    await self._try_again(archive)
         finally:
-            await self._stop(*jobs)
+            await self._stop(jobs)
 
-    async def _follow(self, name: str) -> None:
+    async def _try_again(self, archive: Archive) -> None:
+        """Begins to record where that could not be done before: the disk was full, say."""
+        with contextlib.suppress(StoreError):
+            begin(self._context, archive, "screen")
+            if archive.history is None:
+                archive.history = open_archive(self._context, "screen", record=False).history
+            await self._station.begin(archive.recorder, self._station.engine, archive.history)
+            if self._runner is not None:
+                self._runner.full_next()
+
+    def _follow_hosts(
+        self, archive: Archive, served: Callable[[str], bool] = lambda host: False
+    ) -> list[asyncio.Task[None]]:
+        """Follows the configured hosts that are not paused; recording them where `archive` does."""
+        hosts = [host for host in self._context.config.hosts.values() if not host.paused]
+        if not hosts:
+            return []
         from cli.follow import follow_host
 
-        host = self._context.config.hosts[name]
-        if not host.paused:
-            await follow_host(self._context, host, self._station, self._archive)
-        await asyncio.Event().wait()
+        jobs = []
+        for host in hosts:
+
+            def opened(source: AgentSource, name: str = host.name) -> None:
+                self._sources[f"host {name}"] = source
+                source.ask(self._tables)
+
+            def heard(hello: Hello, past: HttpHistory) -> None:
+                for info in hello.hosts:
+                    if archive.recorder is None and not self._is_known(info.id, served):
+                        self._pasts[info.id] = past
+
+            work = follow_host(
+                self._context,
+                host,
+                self._station,
+                archive,
+                heard=heard,
+                opened=opened,
+                known=lambda host: self._is_known(host, served),
+            )
+            jobs.append(asyncio.create_task(work, name=host.name))
+        return jobs
+
+    def _is_known(self, host: str, served: Callable[[str], bool]) -> bool:
+        return host == self.local_id or served(host)
 
     async def _collect(self) -> None:
-        runner = make_runner(self._context, interface=self._interface)
-        self.local_id = runner.identity.host
-        self._ask = Tables(runner)
-        self._ask.watch(self._tables)
+        runner = self._runner = make_runner(self._context, interface=self._interface)
+        self._asked = Tables(runner)
+        self._asked.watch(self._tables)
         try:
             await self._station.run(runner)
         finally:
-            self._ask = None
+            self._runner = self._asked = None
             await runner.close()
 
-    async def _stop(self, *jobs: asyncio.Task[None]) -> None:
+    async def _stop(self, jobs: list[asyncio.Task[None]]) -> None:
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-        await self._close_archive()
-
-    async def _close_archive(self) -> None:
-        archive, self._archive = self._archive, None
-        self._station.recorder = None
-        self._station.engine = None
-        if archive is not None and archive.recorder is not None:
-            await archive.recorder.close()
-        if archive is not None and archive.history is not None:
-            await archive.history.close()
+        self._problem = ""
+        self._sources.clear()
+        self._pasts.clear()
+        self._station.recorder = self._station.engine = None
+        archive, self._archive = self._archive, Archive()
+        await archive.close()
 
 
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(0.2)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
+async def _wait(jobs: list[asyncio.Task[None]], seconds: float) -> None:
+    """Waits, unless one of the jobs fails: its error is raised."""
+    done, _ = await asyncio.wait(jobs, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for job in done:
+        job.result()
+    if done:
+        raise SysmonError(f"{next(iter(done)).get_name()} ended by itself")
 
 
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 0.2).close()
-    except OSError:
-        return False
-    return True
+def _infos(update: Update) -> list[HostInfo]:
+    if isinstance(update, Hello):
+        return update.hosts
+    return [update] if isinstance(update, HostInfo) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -48,10 +49,20 @@ def run(arguments: Sequence[str]) -> int:
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         # Who read our output has gone: end as a program killed by SIGPIPE does, without a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
+        _discard_output()
         return 128 + signal.SIGINT
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            _discard_output()
+            _say(f"sysmon: stdout cannot be written: {error.strerror}")
+            return 1
+        _say(f"sysmon: a fault of sysmon itself: {type(error).__name__}: {error}; --debug shows where")
+        return 70
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -84,6 +95,11 @@ def everything() -> Parser:
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP, example=module.EXAMPLE)
         module.arguments(sub)
     return parser
+
+
+def _discard_output() -> None:
+    """Lets what is still buffered go nowhere, so that the interpreter's own flush at the end says nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(*lines: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 from typing import Any
 
@@ -29,10 +30,22 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 def adapt() -> None:
     """Makes stdout and stderr survive a locale that lacks some of our characters."""
     codecs.register_error("sysmon-plain", _plain)
+    _fill_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="sysmon-plain")
+
+
+def _fill_closed() -> None:
+    """Puts /dev/null where stdin, stdout or stderr was closed: a socket or a database must not take its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
 
 
 def write_json(value: Any, *, indent: bool = False, sort: bool = False) -> None:

@@ -47,6 +47,6 @@ def _host(context: Context, host: HostSettings) -> Follow:
     async def follow(station: Station, archive: Archive, contacts: Contacts) -> None:
         from cli.follow import follow_host
 
-        await follow_host(context, host, station, archive, heard=lambda hello: contacts.heard(host.name, hello))
+        await follow_host(context, host, station, archive, heard=lambda hello, past: contacts.heard(host.name, hello))
 
     return follow

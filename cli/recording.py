@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from store.lock import holder
 from sysmon.errors import Locked, StoreError
 
 if TYPE_CHECKING:
@@ -14,22 +17,41 @@ if TYPE_CHECKING:
     from store.writer import SqliteRecorder
 
 
-class Archive(NamedTuple):
+@dataclass
+class Archive:
     """What a process has of the history.
 
     Attributes:
         recorder: writes it; None where another process does, or nobody may.
-        history: reads it; None where there is none at all.
-        notices: sentences that people should know.
+        history: reads it; None where this process has nothing to do with any.
+        failure: why nothing is recorded although it should be, or ''.
+        told: how many of the recorder's notices were handed out.
     """
 
-    recorder: SqliteRecorder | None
-    history: SqliteHistory | None
-    notices: list[str]
+    recorder: SqliteRecorder | None = None
+    history: SqliteHistory | None = None
+    failure: str = ""
+    told: int = field(default=0, repr=False)
 
     def problem(self) -> str:
         """What is wrong with recording now, or the empty string."""
-        return self.recorder.problem if self.recorder is not None else ""
+        return self.recorder.problem if self.recorder is not None else self.failure
+
+    def news(self) -> list[str]:
+        """Sentences that people should know, each once, such as that a damaged history was set aside."""
+        notices = self.recorder.notices if self.recorder is not None else []
+        self.told, begin = len(notices), min(self.told, len(notices))
+        return notices[begin:]
+
+    async def close(self) -> None:
+        """Commits, and closes what is open."""
+        recorder, history, self.recorder, self.history = self.recorder, self.history, None, None
+        if recorder is not None:
+            with contextlib.suppress(StoreError):
+                # A full disk: its problem was told while it lasted.
+                await recorder.close()
+        if history is not None:
+            await history.close()
 
 
 def open_archive(context: Context, who: str, *, record: bool = True, strict: bool = False) -> Archive:
@@ -39,35 +61,42 @@ def open_archive(context: Context, who: str, *, record: bool = True, strict: boo
         context: paths, catalogue, configuration.
         who: what records, for the lock: screen, agent, recorder.
         record: False reads only.
-        strict: whether it is an error that it cannot be recorded into.
+        strict: whether it is an error that it cannot be recorded into. That a screen records is none: it gives way.
 
     Raises:
-        StoreError: with `strict`, or when the file cannot even be read.
+        StoreError: with `strict`.
     """
-    path = context.history_path
-    notices: list[str] = []
-    recorder: SqliteRecorder | None = None
+    from store.reader import SqliteHistory
+
+    archive = Archive()
     if record and context.config.history.enabled:
         try:
-            recorder = _recorder(context, path, who)
-            notices += recorder.notices
-        except Locked as error:
-            if strict:
-                raise
-            notices.append(f"{error.message}; this process reads it and records nothing")
+            begin(context, archive, who)
         except StoreError as error:
-            if strict:
+            held = holder(context.history_path) if isinstance(error, Locked) else None
+            if strict and (held is None or held.who != "screen"):
                 raise
-            notices.append(f"nothing is recorded: {error}")
-    history: SqliteHistory | None = None
-    if recorder is not None or path.exists():
-        from store.reader import SqliteHistory
+    if archive.recorder is not None or context.history_path.exists() or archive.failure:
+        archive.history = SqliteHistory.open(context.history_path, context.catalogue, clock=context.clock)
+        archive.history.problem = archive.problem
+    return archive
 
-        try:
-            history = SqliteHistory.open(path, context.catalogue, clock=context.clock)
-        except StoreError as error:
-            notices.append(str(error))
-    return Archive(recorder, history, notices)
+
+def begin(context: Context, archive: Archive, who: str) -> None:
+    """Begins to record, where another process or a full disk may have been in the way before.
+
+    Raises:
+        StoreError: it still is; `archive.failure` says so.
+    """
+    try:
+        archive.recorder = _recorder(context, context.history_path, who)
+    except Locked as error:
+        archive.failure = f"{error.message}; this process reads it and records nothing"
+        raise
+    except StoreError as error:
+        archive.failure = f"nothing is recorded: {error}"
+        raise
+    archive.failure = ""
 
 
 def _recorder(context: Context, path: Path, who: str) -> SqliteRecorder:

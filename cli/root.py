@@ -82,4 +82,6 @@ def _check(options: argparse.Namespace) -> None:
 
 def _has_screen() -> bool:
     """Whether stdin and stdout are a terminal that can be drawn on."""
-    return sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+    # A closed stdin or stdout is None here.
+    here = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return here and os.environ.get("TERM", "dumb") not in ("dumb", "")

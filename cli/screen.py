@@ -9,12 +9,17 @@ from cli.once import leave_hung_threads
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from cli.context import Context
+    from remote.client import AgentSource
     from sysmon.ports import Actions, History
     from sysmon.records import Update
+    from tui.app import SysmonApp
     from tui.services import Services
+
+TOLD = 8.0
+"""Seconds for which a notice stands on the screen."""
 
 
 def run_screen(context: Context, options: argparse.Namespace) -> int:
@@ -30,13 +35,16 @@ def run_screen(context: Context, options: argparse.Namespace) -> int:
     if changes:
         config = msgspec.structs.replace(config, screen=msgspec.structs.replace(config.screen, **changes))
         context.config = config
-    services = _targets(context, options.targets) if options.targets else _local(context, options)
-    status = show(services)
+    if options.targets:
+        services, on_ready = _targets(context, options.targets), None
+    else:
+        services, on_ready = _local(context, options)
+    status = show(services, on_ready=on_ready)
     leave_hung_threads(status)
     return status
 
 
-def _local(context: Context, options: argparse.Namespace) -> Services:
+def _local(context: Context, options: argparse.Namespace) -> tuple[Services, Callable[[SysmonApp], None]]:
     from cli.localsource import LocalSource
     from tui.services import Services
 
@@ -46,9 +54,12 @@ def _local(context: Context, options: argparse.Namespace) -> Services:
     def acting(host: str) -> Actions | None:
         return actions if host == source.local_id else None
 
-    return Services(
+    def ready(app: SysmonApp) -> None:
+        source.tell = lambda text: app.notify(text, markup=False, timeout=TOLD)
+
+    services = Services(
         source=source,
-        history=lambda host: source.history(),
+        history=source.history,
         actions=acting,
         catalogue=context.catalogue,
         config=context.config,
@@ -57,6 +68,7 @@ def _local(context: Context, options: argparse.Namespace) -> Services:
         problem=source.problem,
         save_settings=lambda settings: _save(context, settings),
     )
+    return services, ready
 
 
 def _targets(context: Context, targets: list[str]) -> Services:
@@ -93,29 +105,32 @@ class _Remotes:
             source: HttpHistory(str(source.target), connections=self._connections) for source in self._sources
         }
         self._of_host: dict[str, History] = {}
-        self._queue: asyncio.Queue[Update] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def updates(self) -> AsyncIterator[Update]:
         """Yields the updates of all targets as they come."""
-        queue = self._queue = asyncio.Queue(512)
+        queue: asyncio.Queue[Update | Exception] = asyncio.Queue(512)
         self._tasks = [asyncio.create_task(self._read(source, queue)) for source in self._sources]
         try:
             while True:
-                yield await queue.get()
+                update = await queue.get()
+                if isinstance(update, Exception):
+                    raise update
+                yield update
         finally:
             await self.close()
 
-    async def _read(self, source: object, queue: asyncio.Queue[Update]) -> None:
-        from remote.client import AgentSource
-        from sysmon.records import Hello
+    async def _read(self, source: AgentSource, queue: asyncio.Queue[Update | Exception]) -> None:
+        from sysmon.records import Hello, HostInfo
 
-        assert isinstance(source, AgentSource)
-        async for update in source.updates():
-            if isinstance(update, Hello):
-                for info in update.hosts:
+        try:
+            async for update in source.updates():
+                infos = update.hosts if isinstance(update, Hello) else [update] if isinstance(update, HostInfo) else []
+                for info in infos:
                     self._of_host[info.id] = self._histories[source]
-            await queue.put(update)
+                await queue.put(update)
+        except Exception as error:  # a fault of ours must be seen, not wait in a task that nobody asks
+            await queue.put(error)
 
     async def close(self) -> None:
         """Ends `updates`."""

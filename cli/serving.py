@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
 from cli.local import make_runner
-from cli.recording import open_archive
+from cli.recording import begin, open_archive
 from cli.station import Station
 from remote.feed import Feed
 from remote.server import build_app, serve
+from sysmon.errors import StoreError
 from sysmon.version import version
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from sysmon.records import Hello
 
     Follow = Callable[[Station, Archive, "Contacts"], Coroutine[object, object, None]]
+
+LOOK = 1.0
+"""Seconds between looks at how recording goes."""
 
 FIRST_CONTACT = 3.0
 """Seconds that a recorder waits for its hosts' greetings before it samples this machine itself."""
@@ -144,30 +148,31 @@ async def run_service(
         The exit status.
     """
     archive = open_archive(context, who, record=record, strict=strict)
-    say(*(f"sysmon: {notice}" for notice in archive.notices))
+    say(*(f"sysmon: {notice}" for notice in archive.news()))
+    if archive.failure:
+        say(f"sysmon: {archive.failure}")
     socket = usable(socket)
     runner = make_runner(context, interface=interface)
     tables = Tables(runner)
     feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=tables.watch)
-    engine = None if archive.recorder is None else Engine(context.config.rules, context.catalogue, context.clock)
-    station = Station(
-        context.catalogue,
-        context.clock,
-        recorder=archive.recorder,
-        engine=engine,
-        feed=feed,
-        evidence=context.config.history.evidence,
-    )
-    if archive.history is not None:
-        await station.restore(archive.history)
+    station = Station(context.catalogue, context.clock, feed=feed, evidence=context.config.history.evidence)
+    recording = asyncio.Event()
+    if archive.recorder is not None:
+        await _begin(context, station, archive, recording)
     app = build_app(feed, archive.history, clock=context.clock)
 
     def started(bound: int | None) -> None:
-        where = f"http://{listen}:{bound}" if bound is not None else f"unix://{socket}"
+        name = f"[{listen}]" if listen is not None and ":" in listen else listen
+        where = f"http://{name}:{bound}" if bound is not None else f"unix://{socket}"
         kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
         say(f"sysmon {who}: serving {runner.identity.info.label} on {where}{kept}")
 
     contacts = Contacts(runner.identity.host, len(extras))
+
+    async def extra_when_recording(extra: Follow) -> None:
+        await recording.wait()
+        await extra(station, archive, contacts)
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -176,7 +181,8 @@ async def run_service(
     jobs = [
         asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
         asyncio.create_task(_collect(station, runner, contacts if extras else None), name="collect"),
-        *(asyncio.create_task(extra(station, archive, contacts), name="host") for extra in extras),
+        asyncio.create_task(_look_after(context, who, station, archive, runner, recording, wanted=record), name="look"),
+        *(asyncio.create_task(extra_when_recording(extra), name="host") for extra in extras),
     ]
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -184,12 +190,43 @@ async def run_service(
         for job in done:
             if job is not stopped:
                 job.result()
-        return 0
+        return 0 if stopped in done else 1
     finally:
         await runner.close()
         for job in (*jobs, stopped):
             job.cancel()
         await asyncio.gather(*jobs, stopped, return_exceptions=True)
         await station.close()
-        if archive.history is not None:
-            await archive.history.close()
+        await archive.close()
+
+
+async def _begin(context: Context, station: Station, archive: Archive, recording: asyncio.Event) -> None:
+    engine = Engine(context.config.rules, context.catalogue, context.clock)
+    await station.begin(archive.recorder, engine, archive.history)
+    recording.set()
+
+
+async def _look_after(
+    context: Context,
+    who: str,
+    station: Station,
+    archive: Archive,
+    runner: Runner,
+    recording: asyncio.Event,
+    *,
+    wanted: bool,
+) -> None:
+    """Says what becomes of recording, and begins with it once what was in the way is gone: a screen, a full disk."""
+    told = archive.problem()
+    while True:
+        await asyncio.sleep(LOOK)
+        if wanted and archive.recorder is None and context.config.history.enabled:
+            with contextlib.suppress(StoreError):
+                begin(context, archive, who)
+                await _begin(context, station, archive, recording)
+                runner.full_next()
+        say(*(f"sysmon: {notice}" for notice in archive.news()))
+        problem = archive.problem() or station.problem
+        if problem != told:
+            told = problem
+            say(f"sysmon: {problem}" if problem else f"sysmon {who}: recording into {context.history_path}")

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sysmon.derive import State
+from sysmon.errors import StoreError
 from sysmon.evidence import top
 from sysmon.frame import Frame
 from sysmon.happenings import happenings
 from sysmon.records import Event, Evidence, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from alerts.engine import Engine, Outcome
+    from alerts.engine import Engine
     from remote.feed import Feed
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.ports import History, Recorder, Source
-    from sysmon.records import Update
+    from sysmon.records import AlertState, Update
 
 EVIDENCE_ROWS = 10
 """Processes kept of each order (cpu, memory, I/O) as evidence."""
@@ -100,19 +101,32 @@ class Station:
         self.states: dict[str, State] = {}
         self.infos: dict[str, HostInfo] = {}
         self.statuses: dict[str, Status] = {}
+        self.problem = ""
+        """Why the last thing was not recorded, or ''."""
         self._evidence = evidence
         self._evidence_at: dict[str, int] = {}
 
-    async def restore(self, history: History) -> None:
-        """Takes up the alert states that an earlier process recorded."""
-        if self.engine is None:
+    async def begin(self, recorder: Recorder | None, engine: Engine | None, history: History | None) -> None:
+        """Records and evaluates rules from now on, beginning with the alert states that an earlier process recorded."""
+        self.recorder = recorder
+        self.engine = engine
+        for info in list(self.infos.values()):
+            await self._record(lambda kept, info=info: kept.record_host(info))  # type: ignore[misc]
+        if history is None or engine is None:
             return
-        status = await history.spans()
-        last = max((span.end for span in status), default=None)
-        for event in self.engine.restore(await history.alerts(), last):
+        try:
+            spans, alerts = await history.spans(), await history.alerts()
+        except StoreError as error:
+            self.problem = str(error)
+            return
+        for event in engine.restore(alerts, max((span.end for span in spans), default=None)):
             await self._take_event(event)
-        for state in self.engine.states:
-            self._publish(state)
+        taken_up = {(state.host, state.rule, state.key) for state in engine.states}
+        ended = [state for state in alerts if (state.host, state.rule, state.key) not in taken_up]
+        now = self.clock.now()
+        await self.settle(
+            [], [msgspec.structs.replace(state, status="resolved", since=now) for state in ended], publish=engine.states
+        )
 
     def watch(self) -> Watcher:
         """Returns a source of what this station takes from now on, beginning with what it knows."""
@@ -146,16 +160,14 @@ class Station:
             await self._take_frame(update, late=late)
         elif isinstance(update, HostInfo):
             self.infos[update.id] = update
-            if self.recorder is not None:
-                await self.recorder.record_host(update)
+            await self._record(lambda kept: kept.record_host(update))
             self._publish(update)
         elif isinstance(update, Event):
             await self._take_event(update)
         elif isinstance(update, Hello):
             self.catalogue = self.catalogue.merged(update.metrics)
-            if self.recorder is not None:
-                for info in update.hosts:
-                    await self.recorder.record_metrics(info.id, update.metrics)
+            for info in update.hosts:
+                await self._record(lambda kept, info=info: kept.record_metrics(info.id, update.metrics))  # type: ignore[misc]
             self._publish(update)
         else:
             if isinstance(update, Status):
@@ -163,8 +175,8 @@ class Station:
             self._publish(update)
 
     async def _take_frame(self, frame: Frame, *, late: bool) -> None:
-        if self.recorder is not None and frame.seq:
-            await self.recorder.record(frame, received=self.clock.now(), late=late)
+        if frame.seq:
+            await self._record(lambda kept: kept.record(frame, received=self.clock.now(), late=late))
         if late:
             if self.feed is not None:
                 self.feed.publish(frame, late=True)
@@ -180,22 +192,24 @@ class Station:
             await self._keep_evidence(frame, state)
         if self.engine is not None:
             info = self.infos.get(frame.host) or HostInfo(id=frame.host)
-            await self.settle(self.engine.evaluate(info, state))
+            outcome = self.engine.evaluate(info, state)
+            await self.settle(outcome.events, outcome.states)
 
-    async def settle(self, outcome: Outcome) -> None:
-        """Records and tells what the alert rules found."""
-        for event in outcome.events:
+    async def settle(
+        self, events: Sequence[Event], states: Sequence[AlertState], *, publish: Sequence[AlertState] = ()
+    ) -> None:
+        """Records and tells events and alert states; `publish`: states to be told only."""
+        for event in events:
             await self._take_event(event)
-        if outcome.states and self.recorder is not None:
-            await self.recorder.record_alerts(outcome.states)
-        for state in outcome.states:
+        if states:
+            await self._record(lambda kept: kept.record_alerts(states))
+        for state in (*states, *publish):
             self._publish(state)
 
     async def _take_event(self, event: Event) -> None:
-        if self.recorder is not None:
-            await self.recorder.record_event(event)
-            if event.kind == "alert.firing" and event.host in self.states:
-                await self._record_evidence(event.host, event.time)
+        await self._record(lambda kept: kept.record_event(event))
+        if event.kind == "alert.firing" and event.host in self.states:
+            await self._record_evidence(event.host, event.time)
         self._publish(event)
 
     async def _keep_evidence(self, frame: Frame, state: State) -> None:
@@ -207,8 +221,19 @@ class Station:
 
     async def _record_evidence(self, host: str, time: int) -> None:
         rows = top(self.states[host].processes, EVIDENCE_ROWS)
-        if rows and self.recorder is not None:
-            await self.recorder.record_evidence(Evidence(host=host, time=time, processes=rows))
+        if rows:
+            await self._record(lambda kept: kept.record_evidence(Evidence(host=host, time=time, processes=rows)))
+
+    async def _record(self, work: Callable[[Recorder], Awaitable[None]]) -> None:
+        """Hands something to the recorder; one that fails costs the past, never the present."""
+        if self.recorder is None:
+            return
+        try:
+            await work(self.recorder)
+        except StoreError as error:
+            self.problem = f"not recorded: {error}"
+        else:
+            self.problem = ""
 
     def _publish(self, update: Update) -> None:
         if self.feed is not None:
@@ -221,7 +246,7 @@ class Station:
         for watcher in list(self.watchers):
             await watcher.close()
         if self.recorder is not None:
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, StoreError):
                 await self.recorder.close()
 
 

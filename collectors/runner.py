@@ -180,6 +180,10 @@ class Runner:
         slot.configured = max(1.0, seconds)
         slot.retime(self._ticks.number)
 
+    def full_next(self) -> None:
+        """Makes the next frame a full one, for somebody who joins between two of them."""
+        self._next_full = 0
+
     @property
     def missed(self) -> int:
         """Ticks skipped so far, because the machine slept or was too busy."""
