@@ -232,7 +232,7 @@ def _by_dots(
     canvas = Canvas(max(1, width - gutter - 1), max(1, height - 2), "ascii" if ascii else "braille")
     if len(grids) == 1:
         canvas.band(grids[0], 0, *bounds)
-    for number, grid in enumerate(grids):
+    for number, grid in reversed(list(enumerate(grids))):
         canvas.line(grid, number, *bounds)
     labels = {
         canvas.height - 1 - round(at * (canvas.height - 1)): text for at, text in reversed(_shares(ticks, bounds))

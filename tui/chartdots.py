@@ -130,9 +130,6 @@ class Canvas:
             self.haze[at] |= bit
             self.haze_owner[at] = owner
             return
-        if self.owner[at] != owner and self.kind == "ascii" and self.owner[at] >= 0:
-            # One cell, one character: the first line keeps it.
-            return
         self.ink[at] |= bit
         self.owner[at] = owner
 

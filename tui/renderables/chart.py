@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -41,9 +41,10 @@ _CYCLE: Final[tuple[HueName, ...]] = (
 
 _RANK: Final = {"ok": 0, "unknown": 0, "info": 1, "warning": 2, "critical": 3}
 _MOST_STEMS: Final = 12
-"""Columns of events that are drawn through the chart; where more fall, the axis alone shows them."""
+"""Columns of events that are drawn through the chart; where there are more, the upper edge alone shows them."""
 
 _LEAST_WIDTH: Final = 24
+_GUTTER: Final = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +145,9 @@ def _base(plot: Plot, width: int, height: int, look: Look) -> tuple[tuple[Strip,
     values = [value for series in plot.series for point in series.points for value in (point.min, point.max)]
     low, high = bounds_of(plot.unit, values)
     ticks = value_ticks(low, high, rows, plot.unit, short=width < 60)
+    # Where there is room all gutters are alike, so that the times of stacked charts stand below each other.
     gutter = max((width_of(text) for _, text in ticks), default=0) + 1
+    gutter = max(gutter, _GUTTER if width >= 60 else 0)
     if width - gutter < _LEAST_WIDTH:
         ticks, gutter = [], 0
     room = width - gutter
@@ -166,11 +169,14 @@ def _base(plot: Plot, width: int, height: int, look: Look) -> tuple[tuple[Strip,
         text, style = "", palette.text
         for column in range(room):
             char, owner, haze = canvas.cell(column, row)
-            if owner >= 0:
+            if row == 0 and column in worst:
+                char, here = glyphs.severity(worst[column]), palette.severity(worst[column])
+            elif owner >= 0:
                 hue = hues[owner]
                 here = hue.at(0.15) if haze else hue.at(level) if single else hue.base
             elif column in stems:
-                char, here = (":" if glyphs.ascii else "┊"), palette.severity(stems[column])
+                char = ":" if glyphs.ascii else "┊"
+                here = palette.dim if palette.colorless else palette.severity(stems[column])
             elif column in hatched:
                 char, here = glyphs.gap, palette.gap
             elif grid:
@@ -185,7 +191,7 @@ def _base(plot: Plot, width: int, height: int, look: Look) -> tuple[tuple[Strip,
         segments.append(Segment(text, style))
         strips.append(Strip(segments, width))
     if axis:
-        strips.append(_axis(plot, place, worst, width, look))
+        strips.append(_axis(plot, place, width, look))
     return tuple(strips), place
 
 
@@ -232,7 +238,7 @@ def _mark_cells(plot: Plot, place: ChartPlace) -> dict[int, Severity]:
     return worst
 
 
-def _axis(plot: Plot, place: ChartPlace, worst: dict[int, Severity], width: int, look: Look) -> Strip:
+def _axis(plot: Plot, place: ChartPlace, width: int, look: Look) -> Strip:
     glyphs, palette = look.glyphs, look.palette
     cells: list[tuple[str, Style]] = [(glyphs.axis, palette.border)] * place.width
     used = -1
@@ -250,8 +256,6 @@ def _axis(plot: Plot, place: ChartPlace, worst: dict[int, Severity], width: int,
         used = begin + len(label)
         for offset, char in enumerate(label):
             cells[begin + offset] = (char, palette.dim)
-    for column, severity in worst.items():
-        cells[column] = (glyphs.severity(severity), palette.severity(severity))
     return Strip(
         [Segment(" " * place.left, palette.text), *(Segment(char, style) for char, style in cells)], width
     ).simplify()
@@ -264,8 +268,3 @@ def _marked(line: Strip, at: int, look: Look) -> Strip:
         for segment in line.crop(at, at + 1)
     ]
     return Strip.join([line.crop(0, at), Strip(middle, 1), line.crop(at + 1, line.cell_length)])
-
-
-def moved(plot: Plot, start: int, end: int) -> Plot:
-    """The same data on another range, until that is read."""
-    return replace(plot, start=start, end=end)

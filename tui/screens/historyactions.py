@@ -186,8 +186,8 @@ class HistoryActions(_Base):
                 self.first = 0
                 self.rechosen()
 
-        note = "none ticked: the usual charts"
-        self.app.push_screen(TickChooser("Series to draw", choices, ticked, note=note), take)
+        title = "Series to draw; with none ticked, the usual charts"
+        self.app.push_screen(TickChooser(title, choices, ticked), take)
 
     def action_compare(self) -> None:
         """Choose other hosts whose same series are drawn beside."""

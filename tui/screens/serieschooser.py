@@ -97,9 +97,7 @@ class TickChooser(ModalScreen[list[str] | None]):
         Binding("ctrl+x", "clear", "Untick all", show=False, priority=True),
     ]
 
-    def __init__(
-        self, title: str, choices: Sequence[Choice], ticked: Iterable[str] = (), *, most: int = 40, note: str = ""
-    ) -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], ticked: Iterable[str] = (), *, most: int = 40) -> None:
         super().__init__()
         self._title = title
         self._choices = list(choices)
@@ -111,7 +109,6 @@ class TickChooser(ModalScreen[list[str] | None]):
             *self._choices,
         ]
         self._most = most
-        self._note = note
 
     def compose(self) -> ComposeResult:
         """A box with a search, the table, and a line that counts."""
@@ -120,7 +117,7 @@ class TickChooser(ModalScreen[list[str] | None]):
             yield Input(placeholder="type to search; a glob picks instances: disk.busy:sd*", id="search")
             yield Table(
                 _columns(self._ticked), lambda row: row.key, border=False, empty="nothing is called that",
-                focusable=False, id="choices",
+                id="choices",
             )  # fmt: skip
             yield Static("", id="count", classes="dim", markup=False)
 
@@ -150,7 +147,7 @@ class TickChooser(ModalScreen[list[str] | None]):
         )
         line = self.query_one("#count", Static)
         line.set_classes("error" if words else "dim")
-        line.update(text if words or not self._note else f"{text}; {self._note}")
+        line.update(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search."""
@@ -166,6 +163,7 @@ class TickChooser(ModalScreen[list[str] | None]):
         """A click ticks."""
         event.stop()
         self._toggle(str(event.key))
+        self.query_one(Input).focus()
 
     def action_tick(self) -> None:
         """Tick or untick the line under the cursor and go on to the next."""

@@ -75,7 +75,9 @@ class RangeBar(Panel):
         last = "  now " if self._range.live else "  past "
         mark = self.look.glyphs.bullet if self._range.live else ""
         if len(times) + len(last) + 1 > room:
-            return [(times[-room:] if room > 0 else "", palette.text)]
+            # Without room for the date the times of day must do, and a range of days says its end.
+            short = times if len(times) <= room else times.partition(" - ")[2] if times.count(":") < 2 else times[7:]
+            return [(short if len(short) <= room else times[-room:] if room > 0 else "", palette.text)]
         style = palette.ok if self._range.live else palette.warning
         return [(times, palette.text), (f" {mark}{last.strip()} ", style)]
 
