@@ -12,8 +12,6 @@ from alerts.engine import Engine
 from cli.local import make_runner
 from cli.recording import begin, open_archive
 from cli.station import Station
-from remote.feed import Feed
-from remote.server import build_app, serve
 from sysmon.errors import StoreError
 from sysmon.version import version
 
@@ -147,6 +145,10 @@ async def run_service(
     Returns:
         The exit status.
     """
+    # Here and not above: the screen takes `Tables` from this file, and serves nothing.
+    from remote.feed import Feed
+    from remote.server import build_app, serve
+
     archive = open_archive(context, who, record=record, strict=strict)
     say(*(f"sysmon: {notice}" for notice in archive.news()))
     if archive.failure:
