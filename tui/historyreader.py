@@ -116,8 +116,10 @@ class Reader:
         lines: list[Line] = []
         gaps: tuple[Span, ...] = ()
         errors: list[str] = []
-        for host, label, history in hosts:
-            for metric, instance in chart.wanted:
+        first = hosts[0][0]
+        # The same series of all hosts stand side by side.
+        for metric, instance in chart.wanted:
+            for host, label, history in hosts:
                 query = SeriesQuery(
                     host=host, metric=metric, instance=instance, start=start, end=end, points=max(1, min(1000, points))
                 )
@@ -125,10 +127,10 @@ class Reader:
                     answer = await self._ask(history, query)
                 except SysmonError as error:
                     errors.append(f"{label}: {error}" if len(hosts) > 1 else str(error))
-                    self.done += 1
                     continue
-                self.done += 1
-                if host == hosts[0][0]:
+                finally:
+                    self.done += 1
+                if host == first:
                     gaps = tuple(answer.gaps)
                 name = label if len(hosts) > 1 else ""
                 known = {(line.host, line.key) for line in lines}

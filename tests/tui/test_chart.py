@@ -19,7 +19,7 @@ from tui.chart import draw
 from tui.chartaxes import bounds_of, range_text, span_text, time_ticks, value_ticks
 from tui.chartdots import Canvas, columns_of
 from tui.chrome import Mark
-from tui.glyphs import ASCII, BLOCK, UNICODE
+from tui.glyphs import ASCII, BLOCK, UNICODE, Glyphs
 from tui.renderables.chart import Plot, chart, line_hues
 from tui.theme import look
 
@@ -68,13 +68,13 @@ def test_a_drawing_has_its_size(
     st.sampled_from([UNICODE, BLOCK, ASCII]), st.integers(-10, 2000),
 )  # fmt: skip
 def test_a_chart_on_screen_has_its_size(
-    columns: list[list[float | None]], width: int, height: int, glyphs: object, at: int
+    columns: list[list[float | None]], width: int, height: int, glyphs: Glyphs, at: int
 ) -> None:
     plot = Plot(
         tuple(series(each) for each in columns), T0, T0 + 400_000, "ratio", (Span(T0 + 50_000, T0 + 90_000),),
         (Mark(T0 + 1000, "critical"), Mark(T0 - 5000, "info")), UTC,
     )  # fmt: skip
-    lines, place = chart(plot, width, height, look=look("sysmon-dark", "truecolor", glyphs), cursor=T0 + at * 1000)  # type: ignore[arg-type]
+    lines, place = chart(plot, width, height, look=look("sysmon-dark", "truecolor", glyphs), cursor=T0 + at * 1000)
     assert len(lines) == height
     assert all(sum(len(segment.text) for segment in line) == width == line.cell_length for line in lines)
     assert place.left + place.width == (width if height else 0)

@@ -88,7 +88,7 @@ class HistoryScreen(HistoryActions, HostScreen):
         yield RangeBar(id="ranges")
         with Grid(id="charts"):
             for number in range(MOST_PANELS):
-                yield ChartPanel(id=f"chart-{number}")
+                yield ChartPanel(self._value_of, id=f"chart-{number}")
 
     def on_mount(self) -> None:
         """Find the widgets once."""
@@ -97,6 +97,10 @@ class HistoryScreen(HistoryActions, HostScreen):
         self._arrange(self.app.size)
 
     # -- what is shown
+
+    def _value_of(self, host: str, key: str) -> float | None:
+        model = self.sysmon.model.hosts.get(host)
+        return model.state.get(key) if model is not None else None
 
     @property
     def sysmon(self) -> SysmonApp:

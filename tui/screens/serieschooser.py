@@ -69,6 +69,14 @@ def found(choices: Sequence[Choice], search: str) -> list[Choice]:
     return hits
 
 
+class Search(Input):
+    """An input that leaves Space to the list below it."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether typing takes a key."""
+        return key != "space" and super().check_consume_key(key, character)
+
+
 class TickChooser(ModalScreen[list[str] | None]):
     """Ticks any number of choices; the result is their keys in the order of ticking, or None when cancelled.
 
@@ -114,7 +122,7 @@ class TickChooser(ModalScreen[list[str] | None]):
         """A box with a search, the table, and a line that counts."""
         with Vertical(id="box", classes="dialog"):
             yield Static(self._title, classes="title", markup=False)
-            yield Input(placeholder="type to search; a glob picks instances: disk.busy:sd*", id="search")
+            yield Search(placeholder="type to search; a glob picks instances: disk.busy:sd*", id="search")
             yield Table(
                 _columns(self._ticked), lambda row: row.key, border=False, empty="nothing is called that",
                 id="choices",

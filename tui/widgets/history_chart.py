@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from sysmon.units import format_duration
 from tui.renderables.chart import ChartPlace, Plot, chart
 from tui.renderables.lines import centered
 from tui.renderables.text import fit, strip
@@ -13,7 +14,7 @@ from tui.widgets.history_stats import coverage_text, stats_lines
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import tzinfo
 
     from textual import events
@@ -28,7 +29,11 @@ _LEAST_CHART = 4
 
 
 class ChartPanel(Panel):
-    """One chart. A click or a drag puts the cursor there, a double click goes to that moment, the wheel zooms."""
+    """One chart. A click or a drag puts the cursor there, a double click goes to that moment, the wheel zooms.
+
+    Args:
+        elsewhere: gives the present value of a host's key, for hosts that are not the one viewed.
+    """
 
     class Pointed(Message):
         """The cursor was put to a moment; `go` where it was a double click."""
@@ -46,8 +51,9 @@ class ChartPanel(Panel):
             self.direction = direction
             self.moment = moment
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, elsewhere: Callable[[str, str], float | None], *, id: str | None = None) -> None:
         super().__init__(id=id, padding=1)
+        self._elsewhere = elsewhere
         self._data: ChartData | None = None
         self._plot: Plot | None = None
         self._view: View | None = None
@@ -109,8 +115,10 @@ class ChartPanel(Panel):
 
     def _now(self, line: Line) -> float | None:
         view = self._view
-        if view is None or view.info.id != line.series.host:
+        if view is None:
             return None
+        if view.info.id != line.series.host:
+            return self._elsewhere(line.series.host, line.key) if view.live else None
         return view.value(line.key)
 
     def render_body(self, width: int, height: int) -> list[Strip]:
@@ -174,7 +182,5 @@ class ChartPanel(Panel):
 
 
 def _step(milliseconds: int) -> str:
-    from sysmon.units import format_duration
-
     seconds = milliseconds / 1000
     return f"{seconds:.0f} s" if seconds < 60 else format_duration(seconds, short=True)
