@@ -287,7 +287,7 @@ class HistoryScreen(HistoryActions, HostScreen):
 
     async def _beginning(self, history: History) -> tuple[str, ...]:
         status = await history.status()
-        command = "`sysmon service install` records also while no screen is open"
+        command = "`sysmon --record` records also while no screen is open"
         if status.problem:
             return status.problem, command
         if status.since is None:

@@ -405,7 +405,7 @@ async def test_errors_are_words_in_the_panel() -> None:
 
 async def test_an_empty_history_says_since_when() -> None:
     async with stage(Past(keys=(), since=NOW - 60_000)) as shown:
-        assert "no history yet: recording since 20" in shown.text() and "sysmon service install" in shown.text()
+        assert "no history yet: recording since 20" in shown.text() and "sysmon --record" in shown.text()
         assert sum(panel.display for panel in shown.screen.panels) == 1
 
 
