@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from cli.once import leave_hung_threads
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sysmon.records import Update
     from tui.app import SysmonApp
     from tui.services import Services
+    from tui.terminal import Question
 
 TOLD = 8.0
 """Seconds for which a notice stands on the screen."""
@@ -24,8 +27,25 @@ TOLD = 8.0
 
 def run_screen(context: Context, options: argparse.Namespace) -> int:
     """Runs the screen until the user leaves it; returns the exit status."""
+    import gc
+
+    from tui import terminal
+
+    # No collection among the imports; the screen switches them on again once it is drawn.
+    gc.disable()
+    # Asked before what takes its time, so that the answer is there when it is wanted.
+    question = terminal.ask(sys.stdin, sys.stdout, os.environ)
+    try:
+        return _run_screen(context, options, question)
+    finally:
+        if question is not None:
+            question.close(0.0)
+
+
+def _run_screen(context: Context, options: argparse.Namespace, question: Question | None) -> int:
     import msgspec
 
+    from tui import terminal
     from tui.app import run_screen as show
 
     config = context.config
@@ -39,7 +59,8 @@ def run_screen(context: Context, options: argparse.Namespace) -> int:
         services, on_ready = _targets(context, options.targets), None
     else:
         services, on_ready = _local(context, options)
-    status = show(services, on_ready=on_ready)
+    found = terminal.detect(sys.stdin, sys.stdout, os.environ, question)
+    status = show(services, capabilities=found, on_ready=on_ready)
     leave_hung_threads(status)
     return status
 

@@ -6,13 +6,13 @@ import gc
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App
 
 from sysmon.errors import SysmonError
 from sysmon.frame import Frame
-from tui import feed, theme
+from tui import feed, textual_private, theme
 from tui.actions import STEPS, ScreenActions
 from tui.chrome import Chrome, own_cost
 from tui.commands import SysmonCommands
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from tui.palette import Depth
     from tui.services import Services
     from tui.terminal import TerminalCapabilities
+
+
+SETTLED: Final = 3.0
+"""Seconds after which what is needed all the time has been loaded."""
 
 
 class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
@@ -68,6 +72,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         start = services.config.screen.start
         self.DEFAULT_MODE = start if start in dict(tabs()) else "overview"  # type: ignore[misc]
         super().__init__()
+        textual_private.strip_colors(self)
         self.services = services
         self.model = Model(services.catalogue)
         self.cursor = Cursor()
@@ -80,6 +85,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._bytes: tuple[int, int] | None = None
         self._byte_rate: float | None = None
         self._filled = feed.Filled()
+        self.settles = False
         theme.install(self, theme=theme_name, glyphs=glyphs, depth=depth)
         # A mode for each: switching keeps what stands on either, and loads a screen's style sheet.
         for name, _ in tabs():
@@ -109,6 +115,8 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         """Begin to listen."""
         for notice in (*unknown_actions(self.services.config.keys), *self.services.notices):
             self.notify(notice, markup=False)
+        if self.settles:
+            self.set_timer(SETTLED, settle)
         self._watch()
         self.run_worker(self._listen(), name="updates", exit_on_error=True)
         self.set_interval(1.0, self._stalled)
@@ -245,6 +253,13 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self.call_later(self.run_action, action, namespace)
 
 
+def settle() -> None:
+    """Lets no collection of garbage look again at what the start has left: it lives as long as the program."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 def run_screen(
     services: Services,
     *,
@@ -270,7 +285,5 @@ def run_screen(
     app = SysmonApp(services, theme_name=name, glyphs=glyphs, depth=depth, host=host)
     if on_ready is not None:
         on_ready(app)
-    # What the imports left lives as long as the program: no collection has to look at it again.
-    gc.collect()
-    gc.freeze()
+    app.settles = True
     return lifecycle.run(app, found, mouse=services.config.screen.mouse)

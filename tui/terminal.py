@@ -15,7 +15,7 @@ import sys
 import termios
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ class ReplyFilter:
 
 
 def detect(
-    stdin: TextIO | None, stdout: TextIO | None, env: Mapping[str, str], *, ask: bool = True
+    stdin: TextIO | None, stdout: TextIO | None, env: Mapping[str, str], question: Question | None = None
 ) -> TerminalCapabilities:
     """Find out what the terminal can do.
 
@@ -116,7 +116,8 @@ def detect(
         stdin: where keys come from; None where the process has none.
         stdout: where it is drawn to.
         env: the environment; `os.environ` is corrected for what Python itself put there.
-        ask: whether the terminal may be asked for its background, for at most `ANSWER_SECONDS`.
+        question: what `ask` returned, some time ago; None asks now. It is waited for until `ANSWER_SECONDS` after it
+            was asked.
 
     Returns:
         The capabilities. Never raises for an odd terminal: what is not known is left at its safe value.
@@ -125,14 +126,10 @@ def detect(
     dumb = term in _DUMB
     keys, screen = _terminal(stdin), _terminal(stdout)
     interactive = keys is not None and screen is not None and not dumb
-    linux_console = term == "linux" or term.startswith("linux-")
+    linux_console = _is_linux_console(term)
     utf8 = is_utf8(env)
-    background = _from_colorfgbg(env.get("COLORFGBG", ""))
-    typed_ahead, reply_pending = "", False
-    if ask and keys is not None and screen is not None and interactive and not linux_console:
-        answer = ask_background(keys, screen)
-        background = answer.background or background
-        typed_ahead, reply_pending = answer.typed_ahead, answer.pending
+    question = question or ask(stdin, stdout, env)
+    answer = question.close() if question is not None else Answer()
     return TerminalCapabilities(
         interactive=interactive,
         dumb=dumb,
@@ -140,12 +137,12 @@ def detect(
         braille=utf8 and not linux_console,
         color_depth="none" if dumb else _color_depth(term, env, screen),
         no_color=bool(env.get("NO_COLOR")),
-        background=background,
+        background=answer.background or _from_colorfgbg(env.get("COLORFGBG", "")),
         linux_console=linux_console,
         erases_with_background=_terminfo_number("bce", term, screen) == 1,
         multiplexer="tmux" if env.get("TMUX") else "screen" if env.get("STY") or term.startswith("screen") else None,
-        typed_ahead=typed_ahead,
-        reply_pending=reply_pending,
+        typed_ahead=answer.typed_ahead,
+        reply_pending=answer.pending,
     )
 
 
@@ -179,8 +176,12 @@ def _terminal(stream: TextIO | None) -> int | None:
     return None
 
 
+def _is_linux_console(term: str) -> bool:
+    return term == "linux" or term.startswith("linux-")
+
+
 def _color_depth(term: str, env: Mapping[str, str], screen: int | None) -> ColorDepth:
-    if term == "linux" or term.startswith("linux-"):
+    if _is_linux_console(term):
         return "16"
     if env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or any(name in term for name in _TRUECOLOR_TERMS):
         return "truecolor"
@@ -231,53 +232,75 @@ class Answer:
     pending: bool = False
 
 
-def ask_background(keys: int, screen: int, seconds: float = ANSWER_SECONDS) -> Answer:
-    """Ask the terminal for its background colour.
+class Question:
+    """The terminal, asked for its background colour. The question is written at once, the answer read by `close`.
 
-    The terminal's modes are as before afterwards. A process in the background does not ask.
+    Whoever has something else to do meanwhile, such as to import what draws, waits for nothing in between. What is
+    typed is neither shown nor lost. A process in the background does not ask.
 
     Args:
         keys: descriptor to read the answer from.
         screen: descriptor to write the question to.
-        seconds: how long to wait for the whole answer.
-
-    Returns:
-        The background, what else was read meanwhile, and whether the answer is still to come.
     """
-    try:
-        if os.tcgetpgrp(keys) != os.getpgrp():
+
+    def __init__(self, keys: int, screen: int) -> None:
+        self._keys = keys
+        self._before: list[Any] | None = None
+        self._asked = time.monotonic()
+        try:
+            if os.tcgetpgrp(keys) != os.getpgrp():
+                return
+            before, raw = termios.tcgetattr(keys), termios.tcgetattr(keys)
+            raw[3] &= ~(termios.ICANON | termios.ECHO)
+            raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
+            # TCSANOW, here and back: the flushing kinds would throw away what was typed.
+            termios.tcsetattr(keys, termios.TCSANOW, raw)
+            self._before = before
+            os.write(screen, _QUESTION)
+        except (OSError, termios.error):
+            self.close(0.0)
+
+    def close(self, seconds: float = ANSWER_SECONDS) -> Answer:
+        """Reads the answer and puts the terminal's modes back; a second call finds nothing.
+
+        Args:
+            seconds: how long after the question to wait for the whole answer.
+
+        Returns:
+            The background, what else was read meanwhile, and whether the answer is still to come.
+        """
+        if self._before is None:
             return Answer()
-        before = termios.tcgetattr(keys)
-    except (OSError, termios.error):
-        return Answer()
-    raw = termios.tcgetattr(keys)
-    raw[3] &= ~(termios.ICANON | termios.ECHO)
-    raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
-    received = b""
-    poller = select.poll()
-    poller.register(keys, select.POLLIN)
-    try:
-        # TCSANOW, here and back: the flushing kinds would throw away what was typed.
-        termios.tcsetattr(keys, termios.TCSANOW, raw)
-        os.write(screen, _QUESTION)
-        deadline = time.monotonic() + seconds
-        while (remaining := deadline - time.monotonic()) > 0:
-            if not poller.poll(remaining * 1000):
-                break
-            data = os.read(keys, 4096)
-            received += data
-            if not data or _ATTRIBUTES.search(received.decode("utf-8", "replace")):
-                break
-    except OSError:
-        return Answer()
-    finally:
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(keys, termios.TCSANOW, before)
-    text = received.decode("utf-8", "replace")
-    color = _BACKGROUND.search(text)
-    answered = _ATTRIBUTES.search(text) is not None
-    typed = _ATTRIBUTES.sub("", _BACKGROUND.sub("", text))
-    return Answer(_brightness(color["color"]) if color else None, typed, not answered)
+        received = b""
+        poller = select.poll()
+        poller.register(self._keys, select.POLLIN)
+        deadline = self._asked + seconds
+        try:
+            while poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                data = os.read(self._keys, 4096)
+                received += data
+                if not data or _ATTRIBUTES.search(received.decode("utf-8", "replace")):
+                    break
+        except OSError:
+            return Answer()
+        finally:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._keys, termios.TCSANOW, self._before)
+            self._before = None
+        text = received.decode("utf-8", "replace")
+        color = _BACKGROUND.search(text)
+        answered = _ATTRIBUTES.search(text) is not None
+        typed = _ATTRIBUTES.sub("", _BACKGROUND.sub("", text))
+        return Answer(_brightness(color["color"]) if color else None, typed, not answered)
+
+
+def ask(stdin: TextIO | None, stdout: TextIO | None, env: Mapping[str, str]) -> Question | None:
+    """Asks the terminal for its background, to be read by `detect`; None for one that is not to be asked."""
+    keys, screen = _terminal(stdin), _terminal(stdout)
+    term = env.get("TERM", "").lower()
+    if keys is None or screen is None or term in _DUMB or _is_linux_console(term):
+        return None
+    return Question(keys, screen)
 
 
 def _brightness(color: str) -> Background | None:

@@ -184,3 +184,30 @@ def test_capabilities_hide_what_was_typed() -> None:
     found = detect(None, None, {})
     assert isinstance(found, TerminalCapabilities)
     assert "typed_ahead" not in repr(found)
+
+
+LATER = """
+import json, os, sys, termios, time
+from tui.terminal import ask, detect
+before = termios.tcgetattr(0)
+question = ask(sys.stdin, sys.stdout, os.environ)
+time.sleep(0.3)
+start = time.monotonic()
+found = detect(sys.stdin, sys.stdout, os.environ, question)
+took = time.monotonic() - start
+again = question.close()
+print(json.dumps([found.background, found.typed_ahead, took, again.typed_ahead, before == termios.tcgetattr(0)]))
+"""
+
+
+@pytest.mark.parametrize("answer", [b"x\x1b]11;rgb:ffff/fafa/f0f0\x07\x1b[?1;2c", b"x"])
+def test_an_answer_that_came_meanwhile_is_not_waited_for(answer: bytes) -> None:
+    with PtyApp("-c", LATER, environment={"LANG": "C.UTF-8"}) as app:
+        app.wait_for(QUESTION)
+        app.write(answer)
+        place = app.wait_for(b"]\r\n", len(QUESTION))
+        assert app.wait() == 0
+        text = app.output[:place]
+    background, typed, took, later, same = json.loads(text[text.rindex(b"[") :])
+    assert (background, typed, later, same) == ("light" if len(answer) > 1 else None, "x", "", True)
+    assert took < 0.1
