@@ -55,6 +55,8 @@ class TerminalDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._output = TerminalFile(_output_descriptor(), on_drained=self._on_drained)
+        # Our own widgets draw with the glyphs chosen; Textual's, and names of processes, hold anything.
+        self._output.ascii = lambda: getattr(app.__dict__.get("_sysmon_glyphs"), "ascii", False)
         # Textual's writer thread writes to `_file`.
         self._file = self._output  # type: ignore[assignment]
         self._when_drained: Callable[[], None] | None = None

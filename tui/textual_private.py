@@ -8,6 +8,7 @@ an `AttributeError` raised here is such a sign, not a crash.
 | `App._display` (overridden) | the one place where a composed update becomes bytes |
 | `App._running`, `_closed`, `_batch_count`, `_driver` | when Textual itself would write nothing |
 | `App._sync_available` | whether the terminal said that it knows mode 2026 |
+| `App._filters` | Textual's filter for NO_COLOR turns the terminal's own colours into black on black |
 | `App._previous_cursor_position` | kept right, so that Textual's own output can take over at any time |
 | `_compositor.LayoutUpdate`, `ChopsUpdate` | the two kinds of update: all of a region, or spans of lines |
 | `LinuxDriver` (subclassed), its `_file`, `_writer_thread`, `_auto_restart`, `_mouse_pixels`, … | see `tui.driver` |
@@ -82,6 +83,13 @@ def resting_cursor(app: App[Any]) -> tuple[int, int]:
     position = app.screen.outer_size.clamp_offset(app.cursor_position)
     app._previous_cursor_position = position
     return position.x, position.y
+
+
+def strip_colors(app: App[Any]) -> None:
+    """Honours NO_COLOR by leaving colours out, where Textual would turn them into greys of its own choice."""
+    from textual.filter import Monochrome, NoColor
+
+    app._filters = [NoColor() if isinstance(each, Monochrome) else each for each in app._filters]
 
 
 def write_queue_is_empty(driver: Driver) -> bool:

@@ -17,6 +17,9 @@ HURRY_SECONDS: Final = 1.0
 
 _POLL_SECONDS: Final = 0.25
 
+_PLAIN: Final = str.maketrans("─━═│┃║▌▐▎▊▔▁╭╮╰╯┌┐└┘├┤┬┴┼█…·•–—−×°", "--=|||||||-_" + "+" * 13 + "#~.*---x ")
+"""What Textual's own widgets draw (frames, bars) and what texts hold most often; all are one cell wide."""
+
 
 class TerminalFile:
     """What Textual's writer thread takes for its file.
@@ -41,6 +44,8 @@ class TerminalFile:
         self._flushed = 0
         self._buffer: list[str] = []
         self._deadline: float | None = None
+        self.ascii: Callable[[], bool] = lambda: False
+        """Whether the terminal can show ASCII alone; other characters are then replaced, cell for cell."""
         self.bytes_written = 0
         """What the terminal took."""
         self.dead = False
@@ -75,9 +80,11 @@ class TerminalFile:
 
     def flush(self) -> None:
         """Write what is kept."""
-        data = "".join(self._buffer).encode("utf-8", "replace")
+        text = "".join(self._buffer)
+        if not text.isascii() and self.ascii():
+            text = to_ascii(text)
         self._buffer.clear()
-        self._send(data)
+        self._send(text.encode("utf-8", "replace"))
         with self._lock:
             self._flushed = self._taken
             drained = self._flushed >= self._expected
@@ -122,6 +129,16 @@ class TerminalFile:
         if self._own is not None:
             with contextlib.suppress(OSError):
                 os.close(self._own)
+
+
+def to_ascii(text: str) -> str:
+    """Replaces every character that is not ASCII by as many as it has cells, so that nothing shifts."""
+    from rich.cells import cell_len
+
+    plain = text.translate(_PLAIN)
+    if plain.isascii():
+        return plain
+    return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 
 def _open_nonblocking(descriptor: int) -> int | None:

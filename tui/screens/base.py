@@ -93,8 +93,9 @@ class HostScreen(Screen[None]):
         raise NotImplementedError
 
     def present(self, view: View | None, chrome: Chrome) -> None:
-        """Shows a view and what surrounds it; the app calls this once the screen is mounted."""
-        if self.header is None or self.footer is None or self.timebar is None:
+        """Shows a view and what surrounds it; while the screen is being built, as soon as it is."""
+        if self.header is None or self.footer is None or self.timebar is None or not self.is_mounted:
+            self.call_later(self._show_present)
             return
         past = chrome.mode != "live"
         if past != self.has_class("-past"):
@@ -105,6 +106,13 @@ class HostScreen(Screen[None]):
         if view is not None:
             self.view = view
             self.show(view)
+
+    def _show_present(self) -> None:
+        """Runs once the screen stands, as messages wait for that."""
+        from tui.app import SysmonApp
+
+        if isinstance(self.app, SysmonApp) and self.app.screen is self:
+            self.app.refresh_view()
 
     def set_size_classes(self, size: Size) -> None:
         """Sets the classes that the style sheets lay out by."""
