@@ -25,14 +25,13 @@ from store.writer import SqliteRecorder
 from sysmon.records import SeriesQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sysmon.catalogue import Catalogue
+    from sysmon.catalogue import Catalogue, Metric
     from sysmon.frame import Frame, Number
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-START = 1_795_000_000_000
 
 
 def main(hours: float = 24.0, days: float = 30.0) -> None:
@@ -47,19 +46,25 @@ async def _measure(folder: Path, hours: float, days: float) -> None:
     state = await runner.once()
     full = state.full()
     assert full is not None
-    first = msgspec.structs.replace(full, time=START, monotonic=10**12, seq=1)
-    print(f"\nhistory, {len(first.readings)} series of this host, frames made up from them")
-    for name, seconds, step in (("1 Hz", hours * 3600, 1), ("one a minute", days * 86400, 60)):
+    now = context.clock.now()
+    print(f"\nhistory, {len(full.readings)} series of this host, frames made up from them")
+    for name, seconds, step in (("1 Hz", hours * 3600, 1), ("one in 10 min", days * 86400, 600)):
         path = folder / f"{step}.db"
+        start = (now - int(seconds) * 1000) // 60_000 * 60_000
+        first = msgspec.structs.replace(full, time=start, monotonic=10**12, seq=1)
         samples, cost, lasted = await _record(path, context.catalogue, first, int(seconds), step)
         size = _size(folder, f"{step}.db*")
         frames = int(seconds) // step
         print(
             f"  {name:<13} {frames} frames, {samples} samples: {size / samples:.2f} B/sample, "
-            f"{size / (1 << 20):.1f} MiB; recording cost {cost / frames * 1e6:.0f} µs of CPU a frame, {frames / lasted:.0f} frames/s"
+            f"{size / (1 << 20):.1f} MiB; {cost / frames * 1e6:.0f} µs of CPU a frame, {frames / lasted:.0f} frames/s"
         )
-        await _ask(path, context, first.host, START + int(seconds) * 1000)
+        await _ask(path, context, first.host, start, start + int(seconds) * 1000)
     print("  budget: <= 1.2 B/sample at 1 Hz; 24 h at 500 points <= 20 ms; 30 d <= 50 ms")
+
+
+def _size(folder: Path, glob: str) -> int:
+    return sum(each.stat().st_size for each in folder.glob(glob))
 
 
 async def _record(path: Path, catalogue: Catalogue, first: Frame, seconds: int, step: int) -> tuple[int, float, float]:
@@ -79,7 +84,9 @@ async def _record(path: Path, catalogue: Catalogue, first: Frame, seconds: int, 
         for frame in batch:
             samples += len(frame.readings)
             await recorder.record(frame, received=frame.time)
+        await recorder.maintain()
     await recorder.flush()
+    await recorder.maintain()
     await recorder.close()
     return samples, time.process_time() - cpu - making, time.monotonic() - began
 
@@ -87,6 +94,7 @@ async def _record(path: Path, catalogue: Catalogue, first: Frame, seconds: int, 
 def _frames(catalogue: Catalogue, first: Frame, seconds: int, step: int) -> Iterator[Frame]:
     chance = random.Random(7)
     values: dict[str, Number] = dict(first.readings)
+    restless = _manners(values, chance)
     kinds = {key: catalogue.of_key(key) for key in values}
     groups: dict[str, list[str]] = {}
     for key, metric in kinds.items():
@@ -101,13 +109,14 @@ def _frames(catalogue: Catalogue, first: Frame, seconds: int, step: int) -> Iter
         for name in due:
             read[name] = monotonic
             for key in groups[name]:
-                values[key] = _moved(values[key], kinds[key], chance, step, busy)
+                if chance.random() < restless[key]:
+                    values[key] = _moved(values[key], kinds[key], chance, step, busy)
         chosen = groups if full else due
         readings = {key: values[key] for name in chosen for key in groups[name]}
         yield msgspec.structs.replace(
             first,
             seq=number + 1,
-            time=START + elapsed * 1000,
+            time=first.time + elapsed * 1000,
             monotonic=monotonic,
             readings=readings,
             reads={name: read.get(name, monotonic) for name in chosen},
@@ -117,21 +126,22 @@ def _frames(catalogue: Catalogue, first: Frame, seconds: int, step: int) -> Iter
         )
 
 
-def _moved(value: Number, metric: object, chance: random.Random, step: int, busy: bool) -> Number:
-    kind = getattr(metric, "kind", "gauge")
-    if kind == "counter":
-        if not busy and chance.random() < 0.6:
-            return value
+def _manners(keys: Iterable[str], chance: random.Random) -> dict[str, float]:
+    """Gives each series its restlessness: how often a read finds it changed. Most series of a host hardly ever change."""
+    return {key: chance.choices((0.0, 0.05, 0.6, 1.0), (45, 20, 20, 15))[0] for key in keys}
+
+
+def _moved(value: Number, metric: Metric | None, chance: random.Random, step: int, busy: bool) -> Number:
+    if metric is not None and metric.kind == "counter":
         grown = chance.expovariate(1 / (1.0 if isinstance(value, float) else 5000.0)) * step * (1 if busy else 0.1)
         return round(value + grown, 2) if isinstance(value, float) else value + int(grown)
-    if chance.random() < 0.5:
-        return value
     if isinstance(value, float):
-        return round(max(0.0, value + chance.gauss(0, max(abs(value) * 0.02, 0.01))), getattr(metric, "precision", 2))
+        moved = max(0.0, value + chance.gauss(0, max(abs(value) * 0.02, 0.01)))
+        return round(moved, metric.precision if metric is not None else 2)
     return max(0, value + int(chance.gauss(0, max(abs(value) * 0.001, 0.6))))
 
 
-async def _ask(path: Path, context: Context, host: str, end: int) -> None:
+async def _ask(path: Path, context: Context, host: str, start: int, end: int) -> None:
     history = SqliteHistory.open(path, context.catalogue, clock=context.clock)
     try:
         for name, back in (("1 h", HOUR), ("24 h", DAY), ("7 d", 7 * DAY), ("30 d", 30 * DAY)):
@@ -146,7 +156,7 @@ async def _ask(path: Path, context: Context, host: str, end: int) -> None:
         moments = []
         for part in (0.1, 0.4, 0.8):
             began = time.perf_counter()
-            await history.moment(host, int(START + (end - START) * part))
+            await history.moment(host, int(start + (end - start) * part))
             moments.append((time.perf_counter() - began) * 1000)
         print(f"    a moment of the past: {statistics.median(moments):6.1f} ms (max {max(moments):.1f})")
     finally:
