@@ -42,6 +42,10 @@ SETTLED: Final = 3.0
 """Seconds after which what is needed all the time has been loaded."""
 
 
+COST_SECONDS: Final = 5
+"""Seconds between two tellings of sysmon's own cost."""
+
+
 class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bindings=False):
     """The screen of sysmon.
 
@@ -84,6 +88,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._due = False
         self._bytes: tuple[int, int] | None = None
         self._byte_rate: float | None = None
+        self._cost: tuple[object, tuple[str, ...]] = (None, ())
         self._filled = feed.Filled()
         self.settles = False
         theme.install(self, theme=theme_name, glyphs=glyphs, depth=depth)
@@ -192,13 +197,22 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             state=state,
             age=None if age is None else float(int(age)),
             message=host.status.message if state != "live" else "",
-            cost=own_cost(view, self._byte_rate),
+            cost=self._own_cost(view),
             wrong=tuple(view.wrong) if view is not None else (),
             problem=self.problem or self.services.problem(),
             note=self.note,
             hosts=len(self.model.hosts),
             track=None if self.track is None else feed.extended(self.track, now),
         )
+
+    def _own_cost(self, view: View | None) -> tuple[str, ...]:
+        """sysmon's cost; while live the mean of some seconds, told as seldom: its telling is a cost too."""
+        if not self.cursor.live or view is None:
+            return own_cost(view, self._byte_rate)
+        due = view.time // 1000 // COST_SECONDS
+        if self._cost[0] != (self.host_id, due):
+            self._cost = ((self.host_id, due), own_cost(view, self._byte_rate, COST_SECONDS))
+        return self._cost[1]
 
     def _count_bytes(self) -> None:
         now, written = self.services.clock.boottime(), self.output_stats.bytes_written

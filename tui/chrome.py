@@ -96,14 +96,16 @@ class Chrome:
         return (f"{word} {format_duration(age, short=True)}" if age is not None and age >= 1 else word), severity
 
 
-def own_cost(view: View | None, bytes_per_second: float | None) -> tuple[str, ...]:
-    """sysmon's own cost in short words: processor, memory, bytes to the terminal.
+def own_cost(view: View | None, bytes_per_second: float | None, seconds: int = 1) -> tuple[str, ...]:
+    """sysmon's own cost in short words: processor (its mean over some seconds), memory, bytes to the terminal.
 
     Of a remote host the first two are those of its agent.
     """
     pieces: list[str] = []
     if view is not None:
-        cpu, memory = view.value("sysmon.cpu"), view.value("sysmon.memory.pss") or view.value("sysmon.memory")
+        points = [point for point in view.window.recorded("sysmon.cpu", seconds) if point is not None]
+        cpu = sum(points) / len(points) if points else view.value("sysmon.cpu")
+        memory = view.value("sysmon.memory.pss") or view.value("sysmon.memory")
         if cpu is not None:
             pieces.append(f"{cpu * 100:.1f}%")
         if memory is not None:

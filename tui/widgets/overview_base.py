@@ -49,8 +49,8 @@ class Shown:
         return self.view.window.recorded(key, 2 * width)
 
     def past(self, key: str, count: int) -> list[float | None]:
-        """The last points of a sparkline."""
-        return self.view.window.recorded(key, count)
+        """The last points of a sparkline, each the mean of two seconds: it moves at every second tick only."""
+        return self.view.window.recorded(key, count, 2)
 
     def past_sum(self, keys: tuple[str, str], count: int) -> list[float | None]:
         """The last points of two series together."""
@@ -154,12 +154,15 @@ def ratio_text(value: float | None, look: Look) -> str:
     return f"{percent:.1f}%" if 0.05 <= percent < 9.95 else f"{percent:.0f}%"
 
 
-def rate_spans(mark: str, value: float | None, hue: Hue, look: Look) -> Spans:
-    """`▼ 1.2 MiB/s` in the metric's hue, the unit dim."""
+def rate_spans(mark: str, value: float | None, hue: Hue, look: Look, *, short: bool = False) -> Spans:
+    """`▼   1.2 MiB/s` in the metric's hue, the unit dim; short: `▼  1.2M`. All are as wide, so that nothing moves."""
     palette = look.palette
+    if short:
+        return [(mark, hue.base), (f"{short_rate(value, look):>6}", palette.text if value else palette.faint)]
     if value is None:
-        return [(f"{mark} ", hue.base), (look.glyphs.missing, palette.faint)]
-    return [(f"{mark} ", hue.base), *value_spans(format_bytes(value, per_second=True), palette.text, look)]
+        return [(f"{mark} ", hue.base), (f"{look.glyphs.missing:>6}      ", palette.faint)]
+    number, _, unit = format_bytes(value, per_second=True).partition(" ")
+    return [(f"{mark} ", hue.base), *value_spans(f"{number:>6} {unit:<5}", palette.text, look)]
 
 
 def degrees(look: Look) -> str:

@@ -122,7 +122,7 @@ class CpuPanel(ViewPanel):
         if width < 60:
             waits = {word: shown.get(f"pressure.{name}.some") for name, word in _PRESSURES[:3]}
             worst = max(((value, word) for word, value in waits.items() if value is not None), default=None)
-            if worst is not None and worst[0] >= 0.005:
+            if worst is not None and worst[0] >= 0.05:
                 pairs.append(Pair(f"{worst[1]} pressure", ratio_text(worst[0], look)))
         switches, running = shown.get("cpu.context_switch_rate"), shown.get("processes.running")
         if switches is not None:

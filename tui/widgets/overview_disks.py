@@ -57,10 +57,12 @@ class DisksPanel(ViewPanel):
         palette = look.palette
         if not disks(shown):
             return []
+        short = self.size.width < 50
+        read, write = (total_rate(shown, f"disk.{way}_rate") for way in ("read", "write"))
         return [
-            *rate_spans("R", total_rate(shown, "disk.read_rate"), palette.hue("disk_read"), look),
+            *rate_spans("R", read, palette.hue("disk_read"), look, short=short),
             ("  ", palette.text),
-            *rate_spans("W", total_rate(shown, "disk.write_rate"), palette.hue("disk_write"), look),
+            *rate_spans("W", write, palette.hue("disk_write"), look, short=short),
         ]
 
     def missing(self, shown: Shown) -> str:

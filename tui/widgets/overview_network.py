@@ -65,20 +65,13 @@ class NetworkPanel(ViewPanel):
         if not rows:
             return []
         palette = look.palette
-        if self.size.width < 50:
-            got, sent = (shown.get(f"net.{way}_rate:{rows[0].name}") for way in ("receive", "transmit"))
-            return [
-                (f"{rows[0].name} ", palette.strong),
-                (look.glyphs.down, palette.hue("receive").base),
-                (f" {short_rate(got, look)} ", palette.text),
-                (look.glyphs.up, palette.hue("transmit").base),
-                (f" {short_rate(sent, look)}", palette.text),
-            ]
+        short = self.size.width < 60
+        got, sent = (shown.get(f"net.{way}_rate:{rows[0].name}") for way in ("receive", "transmit"))
         return [
             (f"{rows[0].name} ", palette.strong),
-            *rate_spans(look.glyphs.down, shown.get(f"net.receive_rate:{rows[0].name}"), palette.hue("receive"), look),
+            *rate_spans(look.glyphs.down, got, palette.hue("receive"), look, short=short),
             ("  ", palette.text),
-            *rate_spans(look.glyphs.up, shown.get(f"net.transmit_rate:{rows[0].name}"), palette.hue("transmit"), look),
+            *rate_spans(look.glyphs.up, sent, palette.hue("transmit"), look, short=short),
         ]
 
     def missing(self, shown: Shown) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sysmon.units import format_bytes, format_duration, format_time
 from tui.renderables.columns import Column
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sysmon.records import AlertState, Event
     from tui.palette import Palette
     from tui.theme import Look
+
+
+IDLE: Final = 0.015
+"""Cores in use below which a process counts as idle: one tick of the kernel's clock in a second, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,17 @@ def top_row(row: ProcessRow, missing: str) -> TopRow:
 
 
 def busiest(rows: list[ProcessRow], count: int) -> list[ProcessRow]:
-    """The processes with the most processor time, those with the most memory among the idle."""
-    return heapq.nsmallest(count, rows, key=lambda row: (-round(row.cpu or 0.0, 3), -row.memory, row.pid))
+    """The processes with the most processor time, then the idle ones, those with the most memory first.
+
+    The kernel counts processor time in hundredths of a second, so that one tick more or less is chance: idle ones do
+    not take turns at the top because of it.
+    """
+    return heapq.nsmallest(count, rows, key=_rank)
+
+
+def _rank(row: ProcessRow) -> tuple[float, int, int]:
+    cpu = row.cpu
+    return (-round(cpu, 2) if cpu is not None and cpu >= IDLE else 0.0, -row.memory, row.pid)
 
 
 class TopProcesses(Table[TopRow]):
