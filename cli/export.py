@@ -12,6 +12,7 @@ import msgspec
 from cli.context import Context, pick_host, time_range
 from sysmon.answers import frame_answer
 from sysmon.derive import State
+from sysmon.errors import UsageError, nearest
 from sysmon.frame import split_key
 from sysmon.units import rfc3339
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from sysmon.catalogue import Catalogue
     from sysmon.frame import Frame
     from sysmon.ports import History
 
@@ -44,10 +46,11 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     context = Context.of_environment()
     start, end = time_range(options.since, options.until, context.clock.now())
-    write = _csv_writer() if options.format == "csv" else _json_writer()
 
     async def go(history: History) -> None:
         host = pick_host(await history.hosts(), options.host)
+        _check(options, await history.keys(host.id), context.catalogue)
+        write = _csv_writer() if options.format == "csv" else _json_writer()
         state = State(context.catalogue)
         for span in await history.spans(host.id):
             if span.end < start - 120_000 or span.start > end:
@@ -67,8 +70,29 @@ def _chosen(frame: Frame, state: State, options: argparse.Namespace) -> dict[str
     values: dict[str, float] = state.derived() if options.derived else frame.readings
     if not options.series:
         return values
-    globs = [glob if ":" in glob else f"{glob}*" for glob in options.series]
-    return {key: value for key, value in values.items() if any(fnmatchcase(key, glob) for glob in globs)}
+    return {key: value for key, value in values.items() if any(_matches(key, glob) for glob in options.series)}
+
+
+def _matches(key: str, glob: str) -> bool:
+    """Whether a series is meant by METRIC:INSTANCE, or by METRIC alone, which means all of its instances."""
+    return fnmatchcase(key if ":" in glob else split_key(key)[0], glob)
+
+
+def _check(options: argparse.Namespace, keys: list[str], catalogue: Catalogue) -> None:
+    """Checks that each SERIES means something.
+
+    Raises:
+        UsageError: one means nothing that was recorded, or only what --derived writes (or leaves out).
+    """
+    for glob in options.series:
+        found = [metric for key in keys if _matches(key, glob) and (metric := catalogue.of_key(key)) is not None]
+        if not any(_matches(key, glob) for key in keys):
+            names = {split_key(key)[0] for key in keys} if ":" not in glob else set(keys)
+            raise UsageError(
+                f"'{glob}' is no series of this history", nearest(glob, names) or "`sysmon doctor --metrics` lists all"
+            )
+        if found and not options.derived and all(metric.formula is not None for metric in found):
+            raise UsageError(f"'{glob}' is derived from others and not in the raw frames", "add --derived")
 
 
 def _csv_writer() -> Callable[[Frame, dict[str, float], bool], None]:

@@ -37,6 +37,7 @@ class Program:
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
         (folder / "config.toml").write_text(config)
         self.process: subprocess.Popen[bytes] | None = None
+        self.port = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ class Program:
                 stdout=log,
                 stderr=log,
             )
-        serving = re.compile(rb"serving .* on (?:http://[^:]*:(\d+)|unix)")
+        serving = re.compile(rb"serving .* on (?:http://\S+:(\d+)|unix)")
         process = self.process
         found = wait_for(lambda: serving.search(self.log.read_bytes()[begin:]) or process.poll() is not None)
         assert found is not True, self.log.read_text()
