@@ -190,6 +190,8 @@ def wanted(mount: Mount, include: Iterable[str], exclude: Iterable[str], skipped
         return True
     if mount.type == "overlay" or mount.type in skipped_types:
         return False
+    if mount.point == "/dev":  # of device nodes, in containers on a tmpfs
+        return False
     return not any(fnmatchcase(mount.point, pattern) for pattern in SKIPPED_POINTS)
 
 

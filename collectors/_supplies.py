@@ -7,6 +7,9 @@ from sysmon.frame import Number, clean_instance
 
 MICRO = 1e-6
 
+LONGEST = 100 * 86_400
+"""Seconds for which no battery lasts: a gauge between two states tells a draw of next to nothing."""
+
 
 def read_supplies(sys_root: str, peripherals: bool = False) -> dict[str, Number]:
     """Reads every power supply.
@@ -54,10 +57,11 @@ def battery(path: str, name: str) -> dict[str, Number]:
     elif capacity is not None and 0 <= capacity <= 100:
         values[f"battery.charge:{name}"] = capacity / 100
     design = number(f"{path}/{unit}_full_design")
-    if full is not None and full > 0 and design is not None and design > 0:
+    # One that says it holds much more than it was made for has a gauge that is wrong.
+    if full is not None and full > 0 and design is not None and 0 < full <= 2 * design:
         values[f"battery.health:{name}"] = round(full / design, 4)
     cycles = number(f"{path}/cycle_count")
-    if cycles is not None and cycles > 0:
+    if cycles is not None and 0 < cycles < 100_000:
         values[f"battery.cycles:{name}"] = cycles
     status = text(f"{path}/status") or ""
     flow = number(f"{path}/power_now") if unit == "energy" else number(f"{path}/current_now")
@@ -69,7 +73,12 @@ def battery(path: str, name: str) -> dict[str, Number]:
             values[f"battery.power:{name}"] = round(-watts if status == "Charging" else watts, 3)
     if now is not None and now >= 0 and flow is not None and flow != 0:
         if status == "Discharging":
-            values[f"battery.remaining:{name}"] = round(now / abs(flow) * 3600)
+            metric, amount = "battery.remaining", now
         elif status == "Charging" and full is not None and full >= now:
-            values[f"battery.time_to_full:{name}"] = round((full - now) / abs(flow) * 3600)
+            metric, amount = "battery.time_to_full", full - now
+        else:
+            return values
+        seconds = round(amount / abs(flow) * 3600)
+        if seconds < LONGEST:
+            values[f"{metric}:{name}"] = seconds
     return values

@@ -136,7 +136,7 @@ def read_bytes(path: Path, limit: int = PROC_LIMIT) -> bytes:
                 chunks.append(chunk)
                 left -= len(chunk)
             return b"".join(chunks)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
 
 
@@ -151,18 +151,30 @@ def read_file(path: str, limit: int = PROC_LIMIT) -> str:
                     data += more
         finally:
             os.close(descriptor)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     return data.decode("utf-8", "surrogateescape")
 
 
-def unreadable(path: str | Path, error: OSError) -> CollectorError:
-    """Turns the system's error for a kernel file into the collector's: NoData, Denied or Unsupported."""
+def unreadable(path: str | Path, error: OSError | ValueError) -> CollectorError:
+    """Turns the system's error for a kernel file into the collector's: NoData, Denied or Unsupported.
+
+    A ValueError is a path with a NUL in it, made of a name that no kernel gives: there is no such file.
+    """
+    if isinstance(error, ValueError):
+        return NoData(f"{str(path)!r} is no path")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return NoData(f"{path} does not exist")
+        return NoData(f"{path} does not exist", whole_proc(str(path)))
     if isinstance(error, PermissionError):
         return Denied(f"{path} may not be read by this user", "run as root, or grant the right to read it")
     return Unsupported(f"{path}: {error.strerror or error}")
+
+
+def whole_proc(path: str) -> str:
+    """Returns a hint where a file of /proc is missing because only the processes' part of it is mounted, else ''."""
+    if path.startswith("/proc/") and not os.path.exists("/proc/stat"):
+        return "only processes are mounted at /proc: leave out subset=pid, in a systemd unit ProcSubset=pid"
+    return ""
 
 
 def malformed(path: Path | str, line: int, text: str, wanted: str) -> MalformedInput:

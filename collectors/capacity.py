@@ -27,7 +27,7 @@ from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from collectors.base import Roots
     from sysmon.catalogue import Metric
@@ -107,7 +107,7 @@ class Cgroup:
         mounts = parse_mounts(_text(f"{base}/proc/self/mountinfo"))
         self._folders = {
             controller: list(_folders(base, controller, groups, mounts))
-            for controller in ("cpu", "cpuacct", "cpuset", "memory", "")
+            for controller in ("cpu", "cpuacct", "cpuset", "memory", "pids", "")
         }
         self._second = {name: not folders for name, folders in self._folders.items()}
         for name, folders in self._folders.items():
@@ -206,6 +206,18 @@ class Cgroup:
             parse_flat(_text(events), events).get("oom_kill"),
         )
 
+    def tasks(self) -> int | None:
+        """Returns the number of threads in the group, or None where its files do not tell.
+
+        Raises:
+            MalformedInput: the file is not of its documented form.
+        """
+        for folder in self._folders["pids"][:1]:
+            path = f"{folder}/pids.current"
+            if text := _text(path):
+                return whole(text, path)
+        return None
+
     def pressure(self, resource: str) -> str | None:
         """Returns the group's path of `cpu`, `memory`, `io` or `irq` pressure, or None (version 1 has none)."""
         if self._second["cpu"]:
@@ -241,7 +253,7 @@ def of_host(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     return tuple(_of_host(metric) for metric in metrics)
 
 
-def host_values(values: dict[str, int | float]) -> dict[str, int | float]:
+def host_values(values: Mapping[str, int | float]) -> dict[str, int | float]:
     """Returns readings under `host.`."""
     return {f"host.{key}": value for key, value in values.items()}
 

@@ -1,7 +1,8 @@
 """Processor time by state and per core, context switches, interrupts, runnable and blocked tasks, from /proc/stat.
 
 In a container with a quota or a cpuset the capacity is what those allow: `cpu.*` come from its control group, and the
-machine's own are `host.cpu.*`.
+machine's own are `host.cpu.*`. The kernel counts tasks of all containers together: in any of them these are
+`host.processes.*`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.base import Collector, Reading, malformed, read_file
 from collectors.capacity import container_cgroup, host_values, of_host
+from collectors.uptime import parse_uptime
 from sysmon.catalogue import Formula, counter, derived, gauge, rate
 
 if TYPE_CHECKING:
@@ -134,6 +136,19 @@ _CPU: tuple[Metric, ...] = (
     gauge("cpu.cores", "", "Processors online", "/proc/stat"),
 )
 
+_SWITCHES: tuple[Metric, ...] = (
+    counter("cpu.context_switches", "", "Switches from one task to another", "/proc/stat"),
+    rate("cpu.context_switch_rate", "cpu.context_switches", "/s", "Switches from one task to another"),
+    counter("cpu.interrupts", "", "Interrupts served", "/proc/stat"),
+    rate("cpu.interrupt_rate", "cpu.interrupts", "/s", "Interrupts served"),
+)
+_TASKS: tuple[Metric, ...] = (
+    counter("processes.created", "", "Processes and threads started", "/proc/stat"),
+    rate("processes.created_rate", "processes.created", "/s", "Processes and threads started"),
+    gauge("processes.running", "", "Tasks that run or could run", "/proc/stat"),
+    gauge("processes.blocked", "", "Tasks waiting for I/O", "/proc/stat"),
+)
+
 
 class CpuCollector(Collector):
     """Processor time; see the module."""
@@ -153,14 +168,10 @@ class CpuCollector(Collector):
             "Share of periods in which this container's quota held it back",
             Formula("delta_ratio", ("cpu.throttled.periods",), ("cpu.quota.periods",), 1.0),
         ),
-        counter("cpu.context_switches", "", "Switches from one task to another", "/proc/stat"),
-        rate("cpu.context_switch_rate", "cpu.context_switches", "/s", "Switches from one task to another"),
-        counter("cpu.interrupts", "", "Interrupts served", "/proc/stat"),
-        rate("cpu.interrupt_rate", "cpu.interrupts", "/s", "Interrupts served"),
-        counter("processes.created", "", "Processes and threads started", "/proc/stat"),
-        rate("processes.created_rate", "processes.created", "/s", "Processes and threads started"),
-        gauge("processes.running", "", "Tasks that run or could run", "/proc/stat"),
-        gauge("processes.blocked", "", "Tasks waiting for I/O", "/proc/stat"),
+        *_SWITCHES,
+        *of_host(_SWITCHES),
+        *_TASKS,
+        *of_host(_TASKS),
         gauge("boot.time", "seconds", "When the host booted, Unix time", "/proc/stat"),
     )
 
@@ -187,14 +198,16 @@ class CpuCollector(Collector):
             values[keys[0]] = busy / CLOCK_TICKS
             values[keys[1]] = _steady(self._idle, number, idle) / CLOCK_TICKS
         values["cpu.cores"] = len(cores)
-        if self._group is not None:
-            limit = self._group.cpu_limit()
-            if limit is not None and limit < len(cores):
-                usage = self._group.cpu_usage()
-                if usage is not None:
-                    values = host_values(values) | self._of_group(limit, usage)
+        if self._group is None:
+            return Reading(values | others)
+        tasks = {key: others.pop(key) for key in list(others) if key.startswith("processes.")}
+        boot = {key: others.pop(key) for key in list(others) if key == "boot.time"}
         values.update(others)
-        return Reading(values)
+        limit = self._group.cpu_limit()
+        usage = self._group.cpu_usage() if limit is not None and limit < len(cores) else None
+        if limit is not None and usage is not None:
+            values = host_values(values) | self._of_group(limit, usage)
+        return Reading(values | boot | host_values(tasks))
 
     def _of_group(self, limit: float, usage: CpuUsage) -> dict[str, Number]:
         """Returns the container's own times; idle is what its capacity would have allowed and it did not use.
@@ -229,11 +242,7 @@ class CpuCollector(Collector):
         if self.roots.live and hasattr(time, "CLOCK_BOOTTIME"):
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         path = f"{self.roots.proc}/uptime"
-        text = read_file(path)
-        try:
-            return float(text.split(None, 1)[0])
-        except (ValueError, IndexError):
-            raise malformed(path, 1, text, "seconds since boot") from None
+        return parse_uptime(read_file(path), path)
 
 
 def _steady(kept: dict[int, int], index: int, ticks: int) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SECTOR = 512
 """Bytes per sector in /proc/diskstats, whatever the disk's own is (Documentation/block/stat.rst)."""
 
+_LARGEST = (1 << 63) // SECTOR
+
 DETAILS_EVERY = 60
 """Reads after which the details of the devices are looked up anew, though none came or went."""
 
@@ -67,7 +69,8 @@ def parse_diskstats(content: str, path: str = "/proc/diskstats") -> dict[str, Di
         except ValueError:
             raise malformed(path, index, line, "a device with whole numbers") from None
         reads, _, read_sectors, read_ms, writes, _, write_sectors, write_ms, in_flight, busy_ms, queue_ms = numbers
-        if min(numbers) < 0 and min(numbers[:8] + numbers[9:]) < 0:
+        # Operations under way have been seen below 0 on kernels that count them per processor.
+        if min(numbers[:8] + numbers[9:]) < 0 or max(numbers) >= _LARGEST:
             raise malformed(path, index, line, "a device with counters from 0")
         devices[fields[2]] = DiskCounters(
             reads,

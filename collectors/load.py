@@ -3,24 +3,25 @@
 The kernel works its load averages out every 5 seconds, so they are read as often. Processes are the numeric entries of
 /proc. Listing them costs about 7 µs each, so they are listed once a minute, and in between told from the link count of
 /proc, which is that number and a constant. Link counts span all PID namespaces: in any but the first, they are listed.
+The kernel's number of threads does too: in a container they are those of its control group.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
 
 from collectors.base import Collector, Reading, malformed, read_file, unreadable
-from collectors.capacity import FIRST_PID_NAMESPACE
+from collectors.capacity import FIRST_PID_NAMESPACE, container_cgroup
 from sysmon.catalogue import gauge
-from sysmon.errors import CollectorError
+from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.base import Roots
+    from collectors.capacity import Cgroup
     from sysmon.frame import Number
 
 _HIDING = frozenset(
@@ -30,6 +31,7 @@ RECOUNT = 12
 """Reads between listings of /proc."""
 
 _LOADS = ("load.1", "load.5", "load.15")
+_MOST = 1 << 32
 
 
 def parse_loadavg(text: str, path: str = "/proc/loadavg") -> dict[str, Number]:
@@ -46,7 +48,7 @@ def parse_loadavg(text: str, path: str = "/proc/loadavg") -> dict[str, Number]:
         threads = int(fields[3].partition("/")[2])
     except (ValueError, IndexError):
         raise malformed(path, 1, text.strip(), "three load averages and running/total") from None
-    if not all(math.isfinite(value) and value >= 0 for value in values.values()) or not 0 <= threads < 1 << 32:
+    if not all(0 <= value < _MOST for value in values.values()) or not 0 <= threads < _MOST:
         raise malformed(path, 1, text.strip(), "three load averages and running/total")
     values["processes.threads"] = threads
     return values
@@ -78,7 +80,7 @@ class LoadCollector(Collector):
         gauge("load.5", "", "Tasks running or waiting, averaged over 5 minutes", "/proc/loadavg", precision=2),
         gauge("load.15", "", "Tasks running or waiting, averaged over 15 minutes", "/proc/loadavg", precision=2),
         gauge("processes.count", "", "Processes, kernel threads included", "/proc"),
-        gauge("processes.threads", "", "Threads of all processes", "/proc/loadavg"),
+        gauge("processes.threads", "", "Threads of all processes", "/proc/loadavg; in a container pids.current"),
     )
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
@@ -87,6 +89,7 @@ class LoadCollector(Collector):
         self._hidden: Fault | None = None
         self._reads = 0
         self._others: int | None = None
+        self._group = container_cgroup(roots)
         try:
             self._first_namespace = roots.live and os.readlink(f"{self._proc}/self/ns/pid") == FIRST_PID_NAMESPACE
         except OSError:
@@ -104,6 +107,8 @@ class LoadCollector(Collector):
         """Reads /proc/loadavg and counts the numeric entries of /proc, unless those of other users are hidden."""
         path = f"{self._proc}/loadavg"
         reading = Reading(parse_loadavg(read_file(path), path))
+        if self._group is not None:
+            self._of_group(self._group, reading)
         if self._hidden is not None:
             reading.faults.append(self._hidden)
             return reading
@@ -112,6 +117,16 @@ class LoadCollector(Collector):
         except OSError as error:
             raise unreadable(self._proc, error) from None
         return reading
+
+    def _of_group(self, group: Cgroup, reading: Reading) -> None:
+        del reading.values["processes.threads"]
+        try:
+            threads = group.tasks()
+        except MalformedInput as error:
+            reading.faults.append(self.fault(error))
+            return
+        if threads is not None:
+            reading.values["processes.threads"] = threads
 
     def _count(self) -> int:
         links = os.stat(self._proc).st_nlink

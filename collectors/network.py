@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DETAILS_EVERY = 5.0
 """Seconds between looks at what may change of an interface: state, speed, routes, addresses."""
 
+_LARGEST = 1 << 63
+
 METRICS = (
     "net.receive",
     "net.receive.packets",
@@ -85,7 +87,7 @@ def parse_net_dev(content: str, path: str = "/proc/net/dev") -> dict[str, Interf
             numbers = [int(field) for field in fields[:16]]
         except ValueError:
             raise malformed(path, index, line, "an interface with whole numbers") from None
-        if min(numbers) < 0:
+        if min(numbers) < 0 or max(numbers) >= _LARGEST:
             raise malformed(path, index, line, "an interface with counters from 0")
         found[name] = InterfaceCounters._make((*numbers[:4], numbers[7], *numbers[8:12], numbers[13]))
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.base import Collector, Reading, malformed, read_file
+from collectors.base import Collector, Reading, malformed, read_file, whole_proc
 from collectors.capacity import container_cgroup, host_values, of_host
 from sysmon.catalogue import Formula, counter, derived
 from sysmon.errors import Denied, MalformedInput, NoData, Unsupported
@@ -92,13 +92,15 @@ class PressureCollector(Collector):
         """Reads what the kernel has of the files.
 
         Raises:
-            Unsupported: it has none.
+            Unsupported: it has none. NoData: they are not mounted.
         """
         reading = Reading()
         host = self._read(self._host, reading, host=True)
         own = self._read(self._group, reading, host=False) if self._group else {}
         reading.values = own | host_values(host) if own else host
         if not reading.values and not reading.faults:
+            if hint := whole_proc(self._host["cpu"]):
+                raise NoData(f"{self.roots.proc}/pressure does not exist", hint)
             raise Unsupported("this kernel keeps no pressure stall information", HINT)
         return reading
 

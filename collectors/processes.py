@@ -100,6 +100,7 @@ class Processes(Collector):
         self._keep = keep if isinstance(keep, int) and keep >= 0 else affordable_descriptors()
         self._files: ProcessFiles | None = None
         self._processes: dict[str, _Process] = {}
+        self._refused: set[str] = set()
         self._users: dict[int, tuple[str, float]] = {}
         self._reads = 0
         self._now = 0.0
@@ -155,11 +156,16 @@ class Processes(Collector):
                 rows.append(row)
         for pid in before.keys() - after.keys():
             files.forget(pid)
+            self._refused.discard(pid)
         self._processes = after
-        faults.extend(self._hidden(pids, denied))
-        if not rows and not faults:
+        hidden = self._hidden(pids, denied)
+        if not rows and not faults and not hidden:
             raise NoData(f"{self.roots.proc} shows no processes")
-        return Reading(_totals(rows), Tables(processes=rows), faults)
+        faults += hidden
+        if self._refused:
+            message = "I/O of other users' processes may not be read"
+            faults.append(Fault(self.name, "denied", message, "run as root, with CAP_SYS_PTRACE"))
+        return Reading({} if hidden else _totals(rows), Tables(processes=rows), faults)
 
     def close(self) -> None:
         """Closes the files held open."""
@@ -167,6 +173,7 @@ class Processes(Collector):
             self._files.close()
             self._files = None
         self._processes = {}
+        self._refused = set()
 
     def _opened(self) -> ProcessFiles:
         if self._files is None:
@@ -265,6 +272,7 @@ class Processes(Collector):
         try:
             counted = parse_io(files.content(pid, "io", 512))
         except PermissionError:
+            self._refused.add(pid)
             process.io_denied = True
             process.io, process.io_known = None, False
             return
@@ -272,6 +280,7 @@ class Processes(Collector):
             process.io, process.io_known = None, False
             process.io_denied = True
             return
+        self._refused.discard(pid)
         moved = process.io is not None and process.io != counted
         process.io_known = not moved or process.io_read == self._reads - 1
         if moved:

@@ -123,7 +123,7 @@ class ProtocolsCollector(Collector):
                 reading.faults.append(Fault(self.name, "failed", f"{path}: {metric} is below 0"))
             reading.values.update(values)
         if not reading.values and all(fault.kind == "no_data" for fault in reading.faults):
-            raise NoData(f"{self.roots.proc / 'net'} holds neither snmp nor netstat")
+            raise NoData(f"{self.roots.proc / 'net'} holds neither snmp nor netstat", reading.faults[0].hint)
         return reading
 
 

@@ -114,7 +114,9 @@ class SensorsCollector(Collector):
                 reading.values[key] = energy / 1e6
             refused = refused or (energy is None and os.path.exists(path))
         if refused:
-            reading.faults.append(Fault(self.name, "denied", "the processor's energy may be read by root only"))
+            message = "the processor's energy may be read by root only"
+            hint = f"run as root, or grant the right to read {self._sys}/class/powercap/*/energy_uj"
+            reading.faults.append(Fault(self.name, "denied", message, hint))
         supplies = read_supplies(self._sys, self._peripherals)
         reading.values.update({key: value for key, value in supplies.items() if self._wanted(key.split(":", 1)[1])})
         if not reading.values and not reading.faults:

@@ -125,7 +125,20 @@ class SessionsCollector(Collector):
     def _from_utmp(self, path: Path) -> list[SessionRow]:
         found = parse_utmp(read_bytes(path), str(path))
         # A session that was killed leaves its record behind.
-        return [row for pid, row in found if pid <= 0 or os.path.exists(self.roots.proc / str(pid))]
+        return [row for pid, row in found if pid <= 0 or self._lives(pid)]
+
+    def _lives(self, pid: int) -> bool:
+        if os.path.exists(self.roots.proc / str(pid)):
+            return True
+        if not self.roots.live:
+            return False
+        try:
+            os.kill(pid, 0)  # asks only; /proc may hide those of other users
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 COLLECTOR = SessionsCollector

@@ -134,7 +134,9 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 def places(environment: Mapping[str, str] | None = None) -> Places:
     """Works out the folders: `SYSMON_CONFIG` and `SYSMON_DB`, then systemd's for services, then XDG's."""
     env = os.environ if environment is None else environment
-    home = Path(env.get("HOME") or Path("~").expanduser())
+    home = Path(env.get("HOME") or os.path.expanduser("~"))
+    if not home.is_absolute():  # a service's transient user without a home, or without any entry of its own
+        home = Path("/")
 
     def xdg(name: str, fallback: str) -> Path:
         given = env.get(name, "")

@@ -281,7 +281,7 @@ def test_hidden_processes_are_told_of(hidepid: str) -> None:
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "reading = Processes(Roots()).read()\n"
         "pids = [row.pid for row in reading.tables.processes]\n"
-        "print(json.dumps([pids, [[fault.kind, fault.message] for fault in reading.faults]]))\n"
+        "print(json.dumps([pids, [[fault.kind, fault.message] for fault in reading.faults], reading.values]))\n"
     )
     # Process 1 of the namespace stays the shell, which is root's.
     script = f'mount -t proc -o hidepid={hidepid} proc /proc && {sys.executable} -c "$0"; exit $?'
@@ -292,9 +292,34 @@ def test_hidden_processes_are_told_of(hidepid: str) -> None:
     if done.returncode != 0 and "mount" in done.stderr:
         pytest.skip(f"may not mount here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    pids, faults = json.loads(done.stdout)
+    pids, faults, values = json.loads(done.stdout)
     assert len(pids) == 1
     assert faults and faults[0][0] == "denied" and "hidepid" in faults[0][1]
+    assert values == {}, "what is counted over some processes is not the host's number"
+
+
+@linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_io_that_may_not_be_read_is_told_of() -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        answer = b"?"
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            reading = Processes(Roots()).read()
+            row = rows(reading)[os.getppid()]
+            answer = repr([row.read_bytes, [(fault.kind, fault.message) for fault in reading.faults]]).encode()
+        finally:
+            os.write(write, answer)
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read, "rb") as pipe:
+        told = pipe.read().decode()
+    assert told == repr([None, [("denied", "I/O of other users' processes may not be read")]])
 
 
 def test_the_configuration_knows_the_options() -> None:

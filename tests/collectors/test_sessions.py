@@ -1,5 +1,6 @@
 """Logged-in users from utmp in both of its sizes, and from systemd-logind's files."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,13 @@ def test_a_session_whose_leader_is_gone_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "run" / "utmp").write_bytes(record(384, pid=100) * 2 + record(384, pid=101, user=b"gone"))
     reading = SessionsCollector(Roots(tmp_path, live=False)).read()
     assert reading.values == {"users.count": 1, "users.sessions": 2}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks a live Linux")
+def test_a_leader_that_proc_hides_still_counts(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "utmp").write_bytes(record(384, pid=1) + record(384, pid=(1 << 22) + 1, user=b"gone"))
+    assert SessionsCollector(Roots(tmp_path, live=True)).read().values == {"users.count": 1, "users.sessions": 1}
 
 
 def test_logind_where_there_is_no_utmp(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def tree(name: str) -> Roots:
 def copied(name: str, base: Path) -> Roots:
     """A copy of a captured tree that a test may change."""
     base.mkdir(exist_ok=True)
+    if (FIXTURES / name / ".dockerenv").exists():
+        (base / ".dockerenv").touch()
     for part in ("proc", "sys", "etc"):
         if (FIXTURES / name / part).is_dir():
             shutil.copytree(FIXTURES / name / part, base / part, dirs_exist_ok=True)

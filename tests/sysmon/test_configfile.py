@@ -211,3 +211,8 @@ def test_places_follow_the_environment() -> None:
     assert str(service.history) == "/var/lib/sysmon/history.db"
     assert service.config_named
     assert str(places({"HOME": "/h", "SYSMON_DB": "/d.db"}).history) == "/d.db"
+
+
+def test_places_of_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it does for a user whom nobody knows
+    assert str(places({}).state) == "/.local/state/sysmon"
