@@ -102,7 +102,9 @@ class LocalSource:
 
     def problem(self) -> str:
         """What is wrong with recording now, or the empty string."""
-        return self._archive.problem() or self._station.problem or self._problem
+        path = self._context.history_path
+        # The words matter more than the folder, and the line is short.
+        return (self._archive.problem() or self._station.problem or self._problem).replace(str(path), path.name)
 
     def watch(self, tables: set[str]) -> None:
         """Has tables collected that somebody looks at."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from collectors.base import Roots
 from collectors.identity import machine_host_id
@@ -22,7 +22,7 @@ class _Server:
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> _Server:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -60,10 +60,6 @@ class Elsewhere(_Server):
         super().__init__()
         self.asked: list[bytes] = []
 
-    def __enter__(self) -> Elsewhere:
-        super().__enter__()
-        return self
-
     def serve(self, connection: socket.socket) -> None:
         """Answers one request."""
         request = b""
@@ -84,10 +80,6 @@ class Renamed(_Server):
         own = machine_host_id(Roots())
         assert own is not None
         self._own, self.id = own.encode(), own[::-1] if own[::-1] != own else "0123456789abcdef"
-
-    def __enter__(self) -> Renamed:
-        super().__enter__()
-        return self
 
     def serve(self, connection: socket.socket) -> None:
         """Relays one connection; what the agent says is not compressed, so that it can be changed."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.registry import catalogue
@@ -18,7 +19,6 @@ from sysmon.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sysmon.frame import Frame
 
@@ -28,10 +28,10 @@ Kept = dict[tuple[str, str, int], "Frame"]
 class Program:
     """One `sysmon` process with its own state, runtime and configuration folders."""
 
-    def __init__(self, folder: Path, *arguments: str, config: str = "") -> None:
+    def __init__(self, folder: Path, *arguments: str, config: str = "", database: str = "") -> None:
         self.folder = folder
         self.arguments = arguments
-        self.database = folder / "history.db"
+        self.database = Path(database) if database else folder / "history.db"
         self.log = folder / "log"
         folder.mkdir(exist_ok=True)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import termios
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tests.tui.pty_app import PtyApp
 
@@ -46,6 +46,9 @@ class Screen(PtyApp):
             ignore_hangup=ignore_hangup,
             environment=folders(folder, config) | {"LC_ALL": "C.UTF-8"} | (environment or {}),
         )
+
+    def __enter__(self) -> Self:
+        return self
 
     @property
     def text(self) -> str:

@@ -42,11 +42,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
+def run(folder: Path, *arguments: str, status: int = 0, environment: dict[str, str] | None = None) -> str:
     """Runs a command that ends with a status; returns its stdout, or its stderr where it failed."""
     done = subprocess.run(
         [sys.executable, "-m", "sysmon", *arguments],
-        env=folders(folder) | environment,
+        env=folders(folder) | (environment or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -80,11 +80,11 @@ def test_history_in_every_form(recorded: Path) -> None:
     assert {row["instance"] for row in rows} >= {"lo"}
     assert float(rows[0]["mean"]) >= 0
     assert "mean" in run(recorded, "history", "memory.used", "--stats")
-    plot = run(recorded, "history", "load.1", "--since", "1m", "--format", "plot", COLUMNS="60", LINES="20")
+    plot = run(recorded, "history", "load.1", "--since", "1m", "--format", "plot", environment={"COLUMNS": "60", "LINES": "20"})
     assert max(len(line) for line in plot.splitlines()) <= 60
     assert "\x1b" not in plot
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    assert run(recorded, "history", "load.1", "--format", "plot", **plain).isascii()
+    assert run(recorded, "history", "load.1", "--format", "plot", environment=plain).isascii()
     assert run(recorded, "history", "temperature:nowhere*", "--since", "1m", status=2)
 
 
