@@ -16,6 +16,7 @@ from tui.processtree import (
     Item,
     Key,
     Order,
+    as_before,
     by_pid,
     flat,
     grouped,
@@ -36,6 +37,8 @@ Mode = Literal["list", "tree", "unit", "container", "user"]
 GROUPINGS: Final[tuple[Grouping, ...]] = ("unit", "container", "user")
 NEW_SECONDS: Final = 5.0
 """So long after its start a process is marked as new."""
+CHANGING: Final = frozenset({"cpu", "read", "write"})
+"""Columns by which most processes are equal, and which change all the time."""
 HOLD_SECONDS: Final = 3.0
 """So long after the cursor was moved the order of lines is held: what the finger is about to hit stays there."""
 
@@ -98,6 +101,8 @@ class Listing:
             self.trail.add(view.processes_time or view.time, boottime, rows)
         shown = rows if self.kernel else [row for row in rows if not row.kernel]
         self.among = len(shown)
+        if self.order.column in CHANGING and self.items:
+            shown = as_before(shown, self.items)
         test = self.query.test(Context(_whole(view.value("memory.total")), boottime, view.time)) if self.query else None
         fresh = boottime - NEW_SECONDS if boottime is not None and view.live else float("inf")
         self._see_followed(view)

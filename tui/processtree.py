@@ -72,6 +72,12 @@ class Sort(NamedTuple):
     additive: bool = False
 
 
+def _cpu(row: ProcessRow) -> float | None:
+    """Rounded as it is shown: what looks equal is equal, and keeps its place."""
+    cpu = row.cpu
+    return round(cpu, 3) if cpu else cpu
+
+
 def _owner(row: ProcessRow) -> str:
     return row.container or row.unit
 
@@ -80,7 +86,7 @@ SORTS: Final[dict[str, Sort]] = {
     "pid": Sort(attrgetter("pid")),
     "user": Sort(attrgetter("user")),
     "state": Sort(attrgetter("state")),
-    "cpu": Sort(attrgetter("cpu"), largest=True, additive=True),
+    "cpu": Sort(_cpu, largest=True, additive=True),
     "memory": Sort(attrgetter("memory"), largest=True, additive=True),
     "share": Sort(attrgetter("memory"), largest=True, additive=True),
     "gpu": Sort(attrgetter("gpu_memory"), largest=True, additive=True),
@@ -113,8 +119,19 @@ class Order(NamedTuple):
 
 
 def by_pid(rows: Sequence[ProcessRow]) -> list[ProcessRow]:
-    """Returns rows by pid: the order in which equals of any other order stand."""
+    """Returns rows by pid: the order in which equals stand at first."""
     return sorted(rows, key=attrgetter("pid", "started"))
+
+
+def as_before(rows: Sequence[ProcessRow], before: Sequence[Item]) -> list[ProcessRow]:
+    """Returns rows in the order of the lines before, others after those; the order in which equals will stand.
+
+    So those that were busy a moment ago stay above those that never are, and the idle ones stay where they are.
+    """
+    places = {(row.pid, row.started): at for at, row in enumerate([item[0] for item in before])}
+    last = len(places)
+    get = places.get
+    return sorted(rows, key=lambda row: get((row.pid, row.started), last))
 
 
 def total(first: ProcessRow, rows: Sequence[ProcessRow]) -> ProcessRow:

@@ -14,6 +14,7 @@ from tui.processtree import (
     Item,
     Order,
     ancestors,
+    as_before,
     by_pid,
     flat,
     group_of,
@@ -48,6 +49,18 @@ def test_a_list_is_sorted_by_its_column_and_equals_stand_by_pid() -> None:
     rows = by_pid([row(9, cpu=0.5), row(3, cpu=0.5), row(7, cpu=2.0), row(4, cpu=0.5)])
     assert pids(flat(rows, Order("cpu", largest=True))) == [7, 3, 4, 9]
     assert pids(flat(rows, Order("cpu", largest=False))) == [3, 4, 9, 7]
+
+
+def test_those_busy_a_moment_ago_stay_above_the_idle_ones() -> None:
+    rows = [row(pid, cpu=0.01 if pid == 7 else 0.0) for pid in range(1, 9)]
+    before = flat(rows, Order("cpu"))
+    assert pids(before) == [7, 1, 2, 3, 4, 5, 6, 8]
+    # What is shown alike counts as alike: 1.0 % and 0.99 %.
+    rows = [row(pid, cpu={7: 0.0099, 3: 0.01}.get(pid, 0.0)) for pid in range(1, 10)]
+    after = flat(as_before(rows, before), Order("cpu"))
+    assert pids(after) == [7, 3, 1, 2, 4, 5, 6, 8, 9]
+    rows = [row(pid, cpu=0.0) for pid in range(1, 10)]
+    assert pids(flat(as_before(rows, after), Order("cpu"))) == pids(after)
 
 
 @pytest.mark.parametrize("largest", [True, False])
