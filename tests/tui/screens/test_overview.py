@@ -185,6 +185,9 @@ def test_the_busiest_come_first_and_idle_ones_by_memory() -> None:
     assert [row.cpu for row in best] == sorted((row.cpu for row in rows), key=lambda cpu: -(cpu or 0))[:5]
     idle_rows = [ProcessRow(pid=pid, memory=memory) for pid, memory in ((1, 10), (2, 30), (3, 20))]
     assert [row.pid for row in busiest(idle_rows, 3)] == [2, 3, 1]
+    # One tick of the kernel's clock is no work: who gets it changes every second.
+    ticking = [ProcessRow(pid=pid, memory=memory, cpu=cpu) for pid, memory, cpu in ((1, 10, 0.01), (2, 30, 0.0))]
+    assert [row.pid for row in busiest([*ticking, ProcessRow(pid=3, memory=1, cpu=0.02)], 3)] == [3, 2, 1]
 
 
 def test_a_process_without_a_rate_has_a_dash() -> None:
