@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -59,10 +60,10 @@ class Context:
 
     @property
     def history_path(self) -> Path:
-        """The history's file."""
+        """The history's file: what SYSMON_DB names, else what the configuration does, else the state folder's."""
         from pathlib import Path
 
-        configured = self.config.history.path
+        configured = "" if os.environ.get("SYSMON_DB") else self.config.history.path
         return Path(configured).expanduser() if configured else self.places.history
 
     def read_history(self, work: Callable[[History], Awaitable[Result]]) -> Result:

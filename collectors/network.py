@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors._interfaces import Addresses, Details
+from collectors._networkoptions import OPTIONS, included
 from collectors._sysfs import number
 from collectors.base import Collector, Reading, Roots, malformed, read_text
 from sysmon.catalogue import Formula, counter, derived, gauge, rate
@@ -97,6 +98,7 @@ class NetworkCollector(Collector):
     """Reads the counters of every interface at each tick, and what the interfaces are every few seconds."""
 
     name = "network"
+    OPTIONS = OPTIONS
     help = "Traffic, errors and state of network interfaces"
     metrics = (
         counter("net.receive", "bytes", "Bytes received", "/proc/net/dev", instance="interface"),
@@ -150,6 +152,7 @@ class NetworkCollector(Collector):
         super().__init__(roots, options)
         self._path = roots.proc / "net" / "dev"
         self._class = str(roots.sys / "class" / "net")
+        self._included = included(options or {})
         self._details = Details(roots)
         self._addresses = Addresses(roots)
         self._known: dict[str, tuple[int | None, InterfaceCounters]] = {}
@@ -163,7 +166,8 @@ class NetworkCollector(Collector):
         Raises:
             CollectorError, MalformedInput: /proc/net/dev is not there or does not parse.
         """
-        found = parse_net_dev(read_text(self._path), str(self._path))
+        every = parse_net_dev(read_text(self._path), str(self._path))
+        found = {name: counters for name, counters in every.items() if self._included(name)}
         # The indexes come after the counters: an interface created anew in between is taken for new, never for old.
         indexes = self._indexes(found)
         changed = found.keys() != self._known.keys()

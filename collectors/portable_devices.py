@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+from collectors._networkoptions import OPTIONS, included
 from collectors._portable import SOURCE, Portable
 from collectors.base import Reading
 from sysmon.catalogue import counter, gauge
@@ -97,6 +98,7 @@ class PortableNetwork(Portable):
     """Reads counters and addresses of network interfaces."""
 
     name = "network"
+    OPTIONS = OPTIONS
     help = "bytes, packets, errors and drops of network interfaces"
     metrics = (
         counter("net.receive", "bytes", "Bytes received", SOURCE, instance="interface"),
@@ -124,13 +126,16 @@ class PortableNetwork(Portable):
         """Reads once."""
         values: dict[str, Number] = {}
         # nowrap would add up counters that fell: rates are derived elsewhere, from what the kernel says.
+        wanted = included(self.options)
         for name, io in (self.call("net_io_counters", pernic=True, nowrap=False) or {}).items():
+            if not wanted(name):
+                continue
             for metric, attribute in self._FIELDS:
                 values[join_key(metric, clean_instance(name))] = getattr(io, attribute)
         stats, addresses = self.call("net_if_stats"), self.call("net_if_addrs")
         default = _outgoing_address()
         rows: list[InterfaceRow] = []
-        for name in sorted({*stats, *addresses}):
+        for name in filter(wanted, sorted({*stats, *addresses})):
             stat, interface = stats.get(name), clean_instance(name)
             inet = [
                 each.address.partition("%")[0]

@@ -80,7 +80,9 @@ def test_history_in_every_form(recorded: Path) -> None:
     assert {row["instance"] for row in rows} >= {"lo"}
     assert float(rows[0]["mean"]) >= 0
     assert "mean" in run(recorded, "history", "memory.used", "--stats")
-    plot = run(recorded, "history", "load.1", "--since", "1m", "--format", "plot", environment={"COLUMNS": "60", "LINES": "20"})
+    plot = run(
+        recorded, "history", "load.1", "--since", "1m", "--format", "plot", environment={"COLUMNS": "60", "LINES": "20"}
+    )
     assert max(len(line) for line in plot.splitlines()) <= 60
     assert "\x1b" not in plot
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
