@@ -106,7 +106,7 @@ class FilesystemsCollector(Collector):
             return reading
         probed = [mount.point for _, mount, probe in self._plan.shown if probe]
         answers = self.prober.ask(probed) if probed else {}
-        sizeless: set[str] = set()
+        sizes: dict[str, tuple[Mount, Size]] = {}
         for instance, mount, probe in self._plan.shown:
             answer: Size | OSError | None
             try:
@@ -114,14 +114,17 @@ class FilesystemsCollector(Collector):
             except OSError as error:
                 answer = error
             if isinstance(answer, Size):
-                values = values_of(instance, answer)
-                if not values:
-                    sizeless.add(instance)
-                reading.values.update(values)
+                sizes[instance] = mount, answer
             else:
                 reading.faults.append(self._complaint(mount, answer))
-        if sizeless:
-            reading.tables.filesystems = [row for row in self._plan.rows if row.mount not in sizeless]
+        left_out = beneath_overlays(sizes)
+        for instance, (_, size) in sizes.items():
+            values = values_of(instance, size) if instance not in left_out else {}
+            if not values:
+                left_out.add(instance)
+            reading.values.update(values)
+        if left_out:
+            reading.tables.filesystems = [row for row in self._plan.rows if row.mount not in left_out]
         return reading
 
     def _look(self, content: str) -> _Plan:
@@ -193,6 +196,25 @@ class FilesystemsCollector(Collector):
             )
         kind: FaultKind = "denied" if isinstance(answer, PermissionError) else "failed"
         return Fault(self.name, kind, f"{point} ({mount.type}): {answer.strerror or answer}")
+
+
+def beneath_overlays(sizes: Mapping[str, tuple[Mount, Size]]) -> set[str]:
+    """Finds what was bound into a container from the filesystem that its overlay lies on: the two are one.
+
+    An overlay gives the numbers of the filesystem of its upper layer as its own, but is a device of its own.
+
+    Args:
+        sizes: of each instance, its mount and what statvfs told.
+
+    Returns:
+        The instances that repeat an overlay.
+    """
+    overlays = {(size.fragment * size.blocks, size.inodes) for mount, size in sizes.values() if mount.type == "overlay"}
+    return {
+        instance
+        for instance, (mount, size) in sizes.items()
+        if mount.type != "overlay" and mount.root != "/" and (size.fragment * size.blocks, size.inodes) in overlays
+    }
 
 
 def values_of(instance: str, size: Size) -> dict[str, Number]:

@@ -163,8 +163,8 @@ class Processes(Collector):
             raise NoData(f"{self.roots.proc} shows no processes")
         faults += hidden
         if self._refused:
-            message = "I/O of other users' processes may not be read"
-            faults.append(Fault(self.name, "denied", message, "run as root, with CAP_SYS_PTRACE"))
+            hint = "run as root, in a container with CAP_SYS_PTRACE"
+            faults.append(Fault(self.name, "denied", "I/O of some processes may not be read", hint))
         return Reading({} if hidden else _totals(rows), Tables(processes=rows), faults)
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from collectors._mountprobe import Size
+from collectors.base import Roots
 from collectors.capacity import container_kind
 from collectors.cpu import CpuCollector
 from collectors.filesystems import FilesystemsCollector
@@ -80,3 +82,15 @@ def test_its_device_nodes_and_bound_files_are_no_filesystems() -> None:
     rows = FilesystemsCollector(tree("vm-container")).read().tables.filesystems or []
     assert {row.mount for row in rows} >= {"/", "/usr", "/dev/shm"}
     assert not {"/dev", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"} & {row.mount for row in rows}
+
+
+def test_what_is_bound_from_beneath_the_overlay_is_one_with_it() -> None:
+    class Sized(FilesystemsCollector):
+        name = "filesystems"
+
+        def statvfs(self, point: bytes) -> Size:
+            return Size(4096, 100, 60, 55, 30, 20) if point in (b"/", b"/usr", b"/opt/s") else Size(4096, 9, 9, 9, 0, 0)
+
+    reading = Sized(Roots(FIXTURES / "vm-container", live=True)).read()
+    assert {row.mount for row in reading.tables.filesystems or []} == {"/", "/dev/shm"}
+    assert {key.partition(":")[2] for key in reading.values} == {"/", "/dev/shm"}

@@ -319,7 +319,7 @@ def test_io_that_may_not_be_read_is_told_of() -> None:
     os.waitpid(child, 0)
     with os.fdopen(read, "rb") as pipe:
         told = pipe.read().decode()
-    assert told == repr([None, [("denied", "I/O of other users' processes may not be read")]])
+    assert told == repr([None, [("denied", "I/O of some processes may not be read")]])
 
 
 def test_the_configuration_knows_the_options() -> None:
