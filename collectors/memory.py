@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors._cgroups import whole
+from collectors._sysfs import entries, number
 from collectors.base import Collector, Reading, malformed, read_file
 from collectors.capacity import container_cgroup, host_values, of_host
 from sysmon.catalogue import Formula, derived, gauge
@@ -43,7 +44,7 @@ _WANTED = {
     "Zswap": "swap.zswap.used",
     "Zswapped": "swap.zswap.stored",
 }
-_MORE = frozenset({"HugePages_Total", "HugePages_Free", "Hugepagesize", "Active(file)", "Inactive(file)"})
+_MORE = frozenset({"HugePages_Total", "HugePages_Free", "Hugepagesize", "Hugetlb", "Active(file)", "Inactive(file)"})
 
 
 def parse_meminfo(text: str, path: str = "/proc/meminfo") -> dict[str, int]:
@@ -127,7 +128,7 @@ _MEMORY: tuple[Metric, ...] = (
     gauge("memory.writeback", "bytes", "File contents being written", "Writeback"),
     gauge("memory.committed", "bytes", "Memory promised to programs", "Committed_AS"),
     gauge("memory.arc", "bytes", "Cache of ZFS", "arcstats size"),
-    gauge("memory.hugepages.total", "bytes", "Memory set aside as hugepages", "HugePages_Total"),
+    gauge("memory.hugepages.total", "bytes", "Memory set aside as hugepages, of all sizes", "HugePages_Total"),
     gauge("memory.hugepages.free", "bytes", "Hugepages not in use", "HugePages_Free"),
     derived(
         "memory.utilization",
@@ -162,6 +163,7 @@ class MemoryCollector(Collector):
         self._path = f"{roots.proc}/meminfo"
         self._min_free_path = f"{roots.proc}/sys/vm/min_free_kbytes"
         self._arc_path = f"{roots.proc}/spl/kstat/zfs/arcstats"
+        self._hugepages_path = f"{roots.sys}/kernel/mm/hugepages"
         self._arc_checks = 0
         self._has_arc = False
         self._group = container_cgroup(roots)
@@ -187,10 +189,7 @@ class MemoryCollector(Collector):
         values["memory.used"] = meminfo["MemTotal"] - available
         if "SwapTotal" in meminfo and "SwapFree" in meminfo:
             values["swap.used"] = max(0, meminfo["SwapTotal"] - meminfo["SwapFree"])
-        size = meminfo.get("Hugepagesize", 0)
-        if meminfo.get("HugePages_Total"):
-            values["memory.hugepages.total"] = meminfo["HugePages_Total"] * size
-            values["memory.hugepages.free"] = meminfo.get("HugePages_Free", 0) * size
+        values.update(self._hugepages(meminfo))
         if self._group is not None:
             limit = self._group.memory_limit()
             if limit is not None and limit < meminfo["MemTotal"]:
@@ -199,6 +198,22 @@ class MemoryCollector(Collector):
                     values = host_values(values) | _of_group(limit, usage, meminfo)
         reading.values = values
         return reading
+
+    def _hugepages(self, meminfo: Mapping[str, int]) -> dict[str, Number]:
+        """Returns hugepages in bytes: those of the usual size from meminfo, of all where there are others too."""
+        size = meminfo.get("Hugepagesize", 0)
+        total, free = (meminfo.get(name, 0) * size for name in ("HugePages_Total", "HugePages_Free"))
+        if meminfo.get("Hugetlb", total) > total:
+            total = free = 0
+            for name in entries(self._hugepages_path):
+                kilobytes = name.removeprefix("hugepages-").removesuffix("kB")
+                if not kilobytes.isascii() or not kilobytes.isdecimal() or len(kilobytes) > 9:
+                    continue
+                total += (number(f"{self._hugepages_path}/{name}/nr_hugepages") or 0) * int(kilobytes) * 1024
+                free += (number(f"{self._hugepages_path}/{name}/free_hugepages") or 0) * int(kilobytes) * 1024
+            if not total:
+                return {"memory.hugepages.total": meminfo["Hugetlb"]}
+        return {"memory.hugepages.total": total, "memory.hugepages.free": free} if total else {}
 
     def _arc(self, reading: Reading) -> tuple[int, int] | None:
         """Reads ZFS's statistics; where there are none, looks again once a minute."""

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_hugepages_are_bytes(tmp_path: Path) -> None:
     values = MemoryCollector(roots).read().values
     assert values["memory.hugepages.total"] == 16 * 2048 * KIB
     assert values["memory.hugepages.free"] == 5 * 2048 * KIB
+
+
+def test_hugepages_of_every_size_count(tmp_path: Path) -> None:
+    roots = copied("vm-container", tmp_path)
+    (tmp_path / ".dockerenv").unlink()
+    put(tmp_path, "proc/meminfo", (tmp_path / "proc/meminfo").read_text().replace("  16384 kB", "2113536 kB"))
+    for size, total, free in (("2048", 8, 8), ("1048576", 2, 1)):
+        put(tmp_path, f"sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", f"{total}\n")
+        put(tmp_path, f"sys/kernel/mm/hugepages/hugepages-{size}kB/free_hugepages", f"{free}\n")
+    values = MemoryCollector(roots).read().values
+    assert values["memory.hugepages.total"] == 8 * 2048 * KIB + 2 * 1048576 * KIB
+    assert values["memory.hugepages.free"] == 8 * 2048 * KIB + 1048576 * KIB
+    shutil.rmtree(tmp_path / "sys/kernel")
+    values = MemoryCollector(roots).read().values
+    assert values["memory.hugepages.total"] == 2113536 * KIB and "memory.hugepages.free" not in values
 
 
 def test_old_kernel_is_estimated_near_what_newer_ones_say(tmp_path: Path) -> None:
