@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors._cgroups import whole
-from collectors._sysfs import entries, number
+from collectors._sysfs import entries
+from collectors._sysfs import number as number_in
 from collectors.base import Collector, Reading, malformed, read_file
 from collectors.capacity import container_cgroup, host_values, of_host
 from sysmon.catalogue import Formula, derived, gauge
@@ -209,8 +210,8 @@ class MemoryCollector(Collector):
                 kilobytes = name.removeprefix("hugepages-").removesuffix("kB")
                 if not kilobytes.isascii() or not kilobytes.isdecimal() or len(kilobytes) > 9:
                     continue
-                total += (number(f"{self._hugepages_path}/{name}/nr_hugepages") or 0) * int(kilobytes) * 1024
-                free += (number(f"{self._hugepages_path}/{name}/free_hugepages") or 0) * int(kilobytes) * 1024
+                total += (number_in(f"{self._hugepages_path}/{name}/nr_hugepages") or 0) * int(kilobytes) * 1024
+                free += (number_in(f"{self._hugepages_path}/{name}/free_hugepages") or 0) * int(kilobytes) * 1024
             if not total:
                 return {"memory.hugepages.total": meminfo["Hugetlb"]}
         return {"memory.hugepages.total": total, "memory.hugepages.free": free} if total else {}
