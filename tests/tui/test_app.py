@@ -290,7 +290,7 @@ async def test_a_source_that_ends_leaves_the_screen() -> None:
 async def test_faults_say_why_a_panel_is_empty() -> None:
     faults = (
         Fault("pressure", "unsupported", "the kernel has no pressure information"),
-        Fault("sensors", "no_data", "no sensors on this machine"),
+        Fault("sensors", "denied", "sensors may not be read here"),
     )
     given = rig(Script(pressure=False, sensors=False, gpus=0, faults=faults))
     app = make_app(given.services)
@@ -299,7 +299,7 @@ async def test_faults_say_why_a_panel_is_empty() -> None:
         await pilot.pause()
         text = "\n".join(text_of(app))
         assert "the kernel has no pressure" in text
-        assert "no sensors on this machine" in text
+        assert "sensors may not be read here" in text
 
 
 async def test_zoom_and_back() -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tui.model import View
     from tui.widgets.table import Table
 
+_FEW = 3
+"""Alerts and events that need no more than a few lines."""
+_TELLING = ("denied", "timeout", "failed")
+"""Kinds of faults that people should see; that a machine has no sensors is none of them."""
 _LOOK_AGAIN = 60
 """Shows between two looks at which panels have anything to show."""
 
@@ -52,6 +56,7 @@ class OverviewScreen(HostScreen):
         super().__init__()
         self._shows = 0
         self._for = ""
+        self._missing = {"-no-sensors": False, "-no-gpu": False}
 
     def compose_body(self) -> ComposeResult:
         """All panels; the style sheet says where each is at which size."""
@@ -79,9 +84,13 @@ class OverviewScreen(HostScreen):
         """Draw every panel that is displayed."""
         shown = Shown(view)
         if self._shows % _LOOK_AGAIN == 0 or self._for != view.info.id:
-            self._arrange(shown)
+            self._missing = {
+                "-no-sensors": not (has_sensors(shown) or shown.fault("sensors", kinds=_TELLING)),
+                "-no-gpu": not gpus(shown),
+            }
             self._for = view.info.id
         self._shows += 1
+        self._arrange(shown)
         if self.has_class("-tiny"):
             self._summary.show(shown)
             return
@@ -91,12 +100,9 @@ class OverviewScreen(HostScreen):
 
     def _arrange(self, shown: Shown) -> None:
         """Give the room of panels that have nothing to show to others; a layout pass where something changed."""
-        state = {
-            "-no-sensors": not has_sensors(shown),
-            "-no-gpu": not gpus(shown),
-            "-no-pressure": not any(key.startswith("pressure.") for key in shown.values),
-        }
-        for name, on in state.items():
+        told = len(shown.view.alerts) + len(shown.view.events)
+        few = told <= _FEW and all(self._missing.values())
+        for name, on in {**self._missing, "-calm": not told, "-few": few}.items():
             if on != self.has_class(name):
                 self.set_class(on, name)
 

@@ -16,16 +16,28 @@ if TYPE_CHECKING:
 
     from tui.chrome import Mode
 
-_PAST = ("back", "forward", "leap_back", "leap_forward", "jump", "live")
-_LIVE = ("help", "freeze", "back", "jump", "maximise", "palette", "quit")
+_PAST = ("live", "back", "forward", "leap_back", "leap_forward", "jump")
+_LIVE = ("freeze", "back", "jump", "maximise", "palette")
+_ALWAYS = ("help", "quit")
 _WORDS = {"back": "Step", "leap_back": "10 min", "live": "Live", "palette": "Commands", "jump": "Go to"}
 _PAIRS = {"back": "forward", "leap_back": "leap_forward"}
+
+
+Hint = tuple[str, str, str, bool]
+"""Key, word, action, whether the action is the app's."""
+
+
+def _size(hint: Hint) -> int:
+    """Cells of a hint and of what parts it from the next."""
+    key, word = hint[:2]
+    return width_of(key) + 2 + (width_of(word) + 1 if word else 0)
 
 
 class Footer(Panel):
     """Tabs at the left, keys at the right; a click does what the key does.
 
-    Where room is short the keys go first, from the right, then the words of the tabs that are not shown.
+    Help and Quit are always there, at the right. Where room is short the other keys go first, then the words of the
+    tabs that are not shown; away from the present those words go before the keys that lead back to it.
     """
 
     def __init__(self) -> None:
@@ -49,27 +61,30 @@ class Footer(Panel):
     def render_body(self, width: int, height: int) -> list[Strip]:
         """Draw the line."""
         palette = self.look.palette
-        hints = self._key_hints()
+        hints, always = self._key_hints(), self._shared_hints(_ALWAYS)
+        wanted = [*(hints if self._mode != "live" else ()), *always]
         spans, places = self._tabs(words=True)
-        if spans_width(spans) + (20 if hints else 0) > width:
+        if spans_width(spans) + sum(map(_size, wanted)) > width:
             spans, places = self._tabs(words=False)
         room = width - spans_width(spans)
-        tail: Spans = []
-        tail_places: list[tuple[int, int, str, bool]] = []
-        used = 0
-        for key_text, word, action, app in hints:
-            size = width_of(key_text) + 1 + width_of(word) + 2
-            if used + size > room - 1:
+        kept = always if sum(map(_size, always)) <= room else [(key, "", action, app) for key, _, action, app in always]
+        left = room - sum(map(_size, kept)) - 1
+        shown: list[Hint] = []
+        for hint in hints:
+            left -= _size(hint)
+            if left < 0:
                 break
-            tail += [(key_text, palette.hotkey), (f" {word}", palette.dim), ("  ", palette.text)]
-            tail_places.append((used, used + size - 2, action, app))
-            used += size
-        start = width - used
-        self._places = [
-            *places,
-            *((start + left, start + right, action, app) for left, right, action, app in tail_places),
-        ]
-        line = [*spans, (" " * max(0, room - used), palette.text), *tail]
+            shown.append(hint)
+        shown += kept
+        at = width - sum(map(_size, shown))
+        line: Spans = [*spans, (" " * max(0, at - spans_width(spans)), palette.text)]
+        for hint in shown:
+            key, word, action, app = hint
+            line += [(key, palette.hotkey), (f" {word}" if word else "", palette.dim)]
+            line.append((" " * (_size(hint) - spans_width(line[-2:])), palette.text))
+            places.append((at, at + _size(hint) - 1, action, app))
+            at += _size(hint)
+        self._places = places
         return [strip(line, width, palette.text, ellipsis=self.look.glyphs.ellipsis)]
 
     def _tabs(self, *, words: bool) -> tuple[Spans, list[tuple[int, int, str, bool]]]:
@@ -92,27 +107,31 @@ class Footer(Panel):
             at += size
         return spans, places
 
-    def _key_hints(self) -> list[tuple[str, str, str, bool]]:
-        """(key, word, action, whether it is the app's) of each hint, the most useful first."""
-        by_id = {key.id: key for key in KEYS}
-        result: list[tuple[str, str, str, bool]] = []
-        own = [key for key in self._keys if key.show]
-        names = _PAST if self._mode == "past" else _LIVE
-        if self._mode == "frozen":
-            names = ("freeze", *_PAST)
-        shared = [by_id[name] for name in names if name in by_id and name not in _PAIRS.values()]
-        ordered = [*((key, True) for key in shared), *((key, False) for key in own)]
+    def _key_hints(self) -> list[Hint]:
+        """The hints beside Help and Quit, the most useful first."""
+        own = [
+            (label(present_keys(key, self._settings)[0]), key.label or key.help, key.action, False)
+            for key in self._keys
+            if key.show
+        ]
         if self._mode == "live":
-            ordered = [*((key, False) for key in own), *((key, True) for key in shared)]
-        for key, app in ordered:
+            return [*own, *self._shared_hints(_LIVE)]
+        return [*self._shared_hints(_PAST if self._mode == "past" else ("freeze", *_PAST)), *own]
+
+    def _shared_hints(self, names: Sequence[str]) -> list[Hint]:
+        """Hints of keys that every screen has; of a pair one with both keys."""
+        by_id = {key.id: key for key in KEYS}
+        result: list[Hint] = []
+        for name in names:
+            if name not in by_id or name in _PAIRS.values():
+                continue
+            key = by_id[name]
             text = label(present_keys(key, self._settings)[0])
-            other = _PAIRS.get(key.id) if app else None
+            other = _PAIRS.get(name)
             if other is not None:
                 text += label(present_keys(by_id[other], self._settings)[0])
-            word = (_WORDS.get(key.id) if app else None) or key.label or key.help
-            if app and key.id == "freeze" and self._mode == "frozen":
-                word = "Thaw"
-            result.append((text, word, key.action, app))
+            word = "Thaw" if name == "freeze" and self._mode == "frozen" else _WORDS.get(name) or key.label or key.help
+            result.append((text, word, key.action, True))
         return result
 
     async def on_click(self, event: events.Click) -> None:

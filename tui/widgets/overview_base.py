@@ -13,6 +13,8 @@ from tui.renderables.lines import centered, value_spans
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rich.style import Style
     from textual import events
     from textual.strip import Strip
@@ -63,9 +65,10 @@ class Shown:
         """How many points there have ever been, so that graphs move by whole cells."""
         return self.view.window.end or 0
 
-    def fault(self, *collectors: str) -> Fault | None:
-        """The first fault of one of these collectors."""
-        return next((fault for fault in self.view.state.faults if fault.collector in collectors), None)
+    def fault(self, *collectors: str, kinds: Collection[str] = ()) -> Fault | None:
+        """The first fault of one of these collectors, of one of these kinds where some are named."""
+        faults = (fault for fault in self.view.state.faults if fault.collector in collectors)
+        return next((fault for fault in faults if not kinds or fault.kind in kinds), None)
 
 
 class ViewPanel(Panel):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tui.theme import Look
 
 
-IDLE: Final = 0.015
+IDLE: Final = 0.0125
 """Cores in use below which a process counts as idle: one tick of the kernel's clock in a second, or none."""
 
 
@@ -38,6 +38,7 @@ class TopRow:
     command: str
     cpu: str
     level: int
+    idle: bool
     memory: str
     threads: int
     io: str
@@ -49,7 +50,7 @@ def top_row(row: ProcessRow, missing: str) -> TopRow:
     rate = None if row.read_rate is None and row.write_rate is None else (row.read_rate or 0) + (row.write_rate or 0)
     return TopRow(
         row.pid, row.started, row.user, row.name, row.command or f"[{row.name}]", cpu,
-        min(10, int((row.cpu or 0.0) * 10)), format_bytes(row.memory, short=True), row.threads,
+        min(10, int((row.cpu or 0.0) * 10)), (row.cpu or 0.0) < IDLE, format_bytes(row.memory, short=True), row.threads,
         missing if rate is None else format_bytes(rate, short=True) if rate >= 1 else "",
     )  # fmt: skip
 
@@ -65,7 +66,7 @@ def busiest(rows: list[ProcessRow], count: int) -> list[ProcessRow]:
 
 def _rank(row: ProcessRow) -> tuple[float, int, int]:
     cpu = row.cpu
-    return (-round(cpu, 2) if cpu is not None and cpu >= IDLE else 0.0, -row.memory, row.pid)
+    return (-round(cpu, 3) if cpu is not None and cpu >= IDLE else 0.0, -row.memory, row.pid)
 
 
 class TopProcesses(Table[TopRow]):
@@ -100,9 +101,7 @@ class TopProcesses(Table[TopRow]):
 
 def _columns() -> list[Column[TopRow]]:
     def cpu(row: TopRow, palette: Palette) -> Style | None:
-        return (
-            palette.hue("cpu").at(0.35 + row.level / 16) if row.level or row.cpu not in ("0.0", "–") else palette.faint
-        )
+        return palette.faint if row.idle else palette.hue("cpu").at(0.35 + row.level / 16)
 
     def dim(_row: TopRow, palette: Palette) -> Style | None:
         return palette.dim

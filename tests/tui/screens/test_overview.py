@@ -7,7 +7,7 @@ import pytest
 from sysmon.frame import Fault, InterfaceRow, ProcessRow, Tables
 from sysmon.records import AlertState, Event
 from tests.tui.scripted import START, Script, catalogue, make_app, rig, view
-from tests.tui.support import show, text_of
+from tests.tui.support import show, text_of, until
 from tui.glyphs import ASCII
 from tui.screens.overview import OverviewScreen
 from tui.theme import DEFAULT_LOOK, look
@@ -79,9 +79,51 @@ async def test_large_screens_show_all_panels(size: tuple[int, int]) -> None:
 
 
 async def test_a_host_without_gpu_and_sensors_gives_their_room_away() -> None:
-    text = "\n".join(await lines_at(120, 40, Script(gpus=0, sensors=False)))
+    lines = await lines_at(120, 40, Script(gpus=0, sensors=False))
+    text = "\n".join(lines)
     assert "gpu┌" not in text
-    assert "no sensors" in text
+    assert "sensors┌" not in text
+    title = next(line for line in lines if "processes┌" in line)
+    assert len(title) == 120, "the processes take the whole width"
+    assert (title[0], title[-1]) == ("╭", "╮")
+    assert title.count("╭") == 1
+
+
+async def test_sensors_that_may_not_be_read_say_so() -> None:
+    script = Script(gpus=0, sensors=False)
+    script.faults = (Fault("sensors", "denied", "hwmon may not be read by this user"),)
+    assert "hwmon may not be read" in "\n".join(await lines_at(120, 40, script))
+
+
+async def test_alerts_take_their_room_when_there_are_some() -> None:
+    given = rig(Script(gpus=0))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 5)
+        await pilot.pause()
+        calm = app.screen.query_one("#alerts").size.height
+        for number in range(5):
+            given.source.push(Event(id=str(number), time=START * 1000, host=given.script.host, kind="boot"))
+        given.push(6)
+        await pilot.pause()
+        given.push(7)
+        await until(pilot, lambda: app.screen.query_one("#alerts").size.height > calm)
+        assert calm == 3
+
+
+@pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40)])
+async def test_help_and_quit_are_always_in_sight(size: tuple[int, int]) -> None:
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=size) as pilot:
+        await show(pilot, given, 3)
+        for key in ("1", "4", "Z"):
+            await pilot.press(key)
+            await pilot.pause()
+            line = text_of(app)[-1]
+            assert "?" in line
+            assert " q" in line, line
+        assert "Live" in line or size[0] < 60, "away from the present, the way back comes first"
 
 
 async def test_many_cores_become_a_heat_map() -> None:
