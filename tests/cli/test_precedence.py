@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -140,3 +142,15 @@ def test_the_screen_starts_without_what_it_may_never_need(home: Path) -> None:
         app.read_until(lambda: "LIVE" in "\n".join(app.screen.display), "LIVE")
         app.wait()
     assert (home / "loaded").read_text() == "[]"
+
+
+@pytest.mark.parametrize("after", [0.6, 0.9])
+def test_control_c_ends_a_command_without_a_word(after: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sysmon", "--once"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (-signal.SIGINT, b"", b"")
