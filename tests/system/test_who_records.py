@@ -180,3 +180,17 @@ def test_json_of_the_lock_names_its_holder(tmp_path: Path) -> None:
         text = (tmp_path / "history.db.lock").read_bytes()
         assert msgspec.json.decode(text)["pid"] == screen.pid
         assert screen.quit() == 0
+
+
+def test_a_recorder_that_starts_beside_a_screen_is_given_way_to(tmp_path: Path) -> None:
+    recorder = Program(tmp_path, "--record")
+    with Screen(tmp_path) as screen:
+        screen.wait_shown("LIVE", "recording into")
+        recorder.start()
+        try:
+            screen.wait_until(lambda: who(tmp_path)[0] == "recorder", "the recorder's lock")
+            screen.wait_until(lambda: len(runs(tmp_path)) == 2, "frames of the recorder")
+            screen.wait_shown("LIVE", "load")
+            assert screen.quit() == 0
+        finally:
+            assert recorder.stop() == 0
