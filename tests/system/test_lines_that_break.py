@@ -58,15 +58,15 @@ def frames_of_agent(agent: Program, recorder: Program) -> tuple[Kept, Kept]:
 
 
 def same(agent: Program, recorder: Program) -> bool:
-    """Whether both hold the same frames, but for the last seconds, which may still be on their way."""
+    """Whether both hold the same frames, but for the newest, which may still be on their way."""
     theirs, ours = frames_of_agent(agent, recorder)
     if not theirs or not ours:
         return False
     newest = [max(frame.time for frame in side.values()) for side in (theirs, ours)]
     if abs(newest[0] - newest[1]) > 4000:
         return False
-    settled = min(newest) - 3000
-    old = [identity for identity, frame in theirs.items() if frame.time <= settled]
+    # Theirs was read first, and live frames are kept in order: what is missing up to here is a hole still to be filled.
+    old = [identity for identity, frame in theirs.items() if frame.time <= min(newest)]
     return len(old) > 5 and all(identity in ours for identity in old)
 
 
