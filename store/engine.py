@@ -11,6 +11,7 @@ from store.codec import compress, decompress
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
 from store.tail import encode_row
+from sysmon.errors import StoreError
 from sysmon.records import AlertState, Event, Evidence, HostInfo
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SKEW = 300_000
 """Milliseconds by which a host's clock may be off before the history uses its own time for it."""
+
+_LATEST = 1 << 62
+"""A time or a boot clock's reading that no clock shows."""
 
 SEQ_LIMIT = 1 << RUN_SHIFT
 _RANGES = msgspec.msgpack.Decoder(list[tuple[int, int, int, int]])
@@ -67,6 +71,10 @@ class Engine:
 
     def take_frame(self, frame: Frame, received: int, late: bool) -> None:
         """Puts one frame into the tail, unless it is held already or too old to be placed."""
+        if not (0 <= frame.monotonic < _LATEST and -_LATEST < frame.time < _LATEST) or not all(
+            0 <= read < _LATEST for read in frame.reads.values()
+        ):
+            raise StoreError(f"frame {frame.seq} of run {frame.run} of host {frame.host}: its times cannot be true")
         run = self.registry.run(frame, received)
         held = run.host.held.get(frame.run)
         if held is None:

@@ -45,6 +45,10 @@ KEPT_ITEMS = 20_000
 """Pieces of work of any kind kept while the disk is full."""
 
 
+_OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+"""Errors that lie with what is to be written, not with the file: trying again would not help."""
+
+
 class _Item(NamedTuple):
     work: Work
     frame: Frame | None
@@ -214,9 +218,11 @@ class WriterLoop:
         for item in items:
             try:
                 item.work(engine)
-            except (sqlite3.OperationalError, sqlite3.DatabaseError, Corrupt):
+            except Corrupt:
                 raise
             except Exception as error:  # one bad piece of work must not cost the others
+                if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_WORK):
+                    raise
                 self.notices.append(f"could not be recorded: {type(error).__name__}: {error}")
                 del self.notices[:-100]
         self._connection.execute("COMMIT")
@@ -231,6 +237,8 @@ class WriterLoop:
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            # Names given out in the transaction no longer stand, and work begun before may know some.
+            self._steps = None
             self._engine.reload()
         except (sqlite3.Error, Corrupt):
             pass
@@ -315,7 +323,7 @@ class WriterLoop:
                 self._steps = self._maintenance.due()
             if self._steps is not None and next(self._steps, self) is self:
                 self._steps = None
-        except (sqlite3.Error, StoreError) as error:
+        except Exception as error:  # a runner: what cannot be tidied up must not end the recording
             self._maintenance_failed(error)
 
     def _maintain_all(self) -> StoreError | None:
@@ -327,18 +335,23 @@ class WriterLoop:
             while (steps := self._maintenance.due(asked=True)) is not None:
                 for _ in steps:
                     pass
-        except (sqlite3.Error, StoreError) as error:
+        except Exception as error:  # as above
             return self._maintenance_failed(error)
         return None
 
-    def _maintenance_failed(self, error: sqlite3.Error | StoreError) -> StoreError:
+    def _maintenance_failed(self, error: Exception) -> StoreError:
         self._steps = None
-        failure = error if isinstance(error, StoreError) else store_error(error, self.path)
+        if isinstance(error, sqlite3.Error):
+            failure = store_error(error, self.path)
+        elif isinstance(error, StoreError):
+            failure = error
+        else:
+            failure = StoreError(f"{self.path}: {type(error).__name__}: {error}")
         self._roll_back()
         if isinstance(failure, Corrupt):
             self._begin_anew(failure)
         else:
-            self._maintenance.put_off()
+            self._maintenance.put_off(alone=not isinstance(error, (sqlite3.Error, StoreError)))
             self.notices.append(f"the history could not be tidied up: {failure}")
             del self.notices[:-100]
         return failure

@@ -32,6 +32,9 @@ _TRIM_EVERY = 60 * _SECOND
 _RETRY = 60 * _SECOND
 _NEVER = -_TRIM_EVERY
 
+_SHUN = 3600 * _SECOND
+"""How long a block is left alone that could not be sealed."""
+
 
 class Maintenance:
     """Decides what is due and does it."""
@@ -41,6 +44,8 @@ class Maintenance:
         self._retention = retention
         self._path = path
         self._idle_until = 0
+        self._block: tuple[int, int] | None = None
+        self._shunned: dict[tuple[int, int], int] = {}
         self._trimmed = self._fitted = _NEVER
         pages = QUARTER_PAGE // MINUTE_PAGE
         engine.unpaged.update(
@@ -60,12 +65,9 @@ class Maintenance:
         now = engine.clock.now()
         if clock < self._idle_until and not asked:
             return None
-        todo = engine.connection.execute("SELECT run, block FROM todo ORDER BY block, run LIMIT 1").fetchone()
-        if todo is not None:
-            return seal(engine, *todo)
-        block = self._block_due(now, clock, asked)
-        if block is not None:
-            return seal(engine, *block)
+        self._block = self._todo(clock) or self._block_due(now, clock, asked)
+        if self._block is not None:
+            return seal(engine, *self._block)
         for host, page in sorted(engine.unpaged):
             if (page + 1) * QUARTER_PAGE + BLOCK <= now and not self._waits(host, page):
                 return roll_quarters(engine, host, page)
@@ -81,14 +83,27 @@ class Maintenance:
         """Makes the next round of trimming due at once."""
         self._trimmed = self._fitted = _NEVER
 
-    def put_off(self) -> None:
-        """Leaves everything for a while, as it just failed."""
-        self._idle_until = self._engine.clock.boottime() + _RETRY
+    def put_off(self, *, alone: bool = False) -> None:
+        """Leaves everything alone for a while, as it just failed; `alone`: only the block at hand, which is to blame."""
+        clock = self._engine.clock.boottime()
+        if alone and self._block is not None:
+            self._shunned[self._block] = clock + _SHUN
+        else:
+            self._idle_until = clock + _RETRY
+
+    def _todo(self, clock: int) -> tuple[int, int] | None:
+        self._shunned = {place: until for place, until in self._shunned.items() if until > clock}
+        found = self._engine.connection.execute(
+            "SELECT run, block FROM todo ORDER BY block, run LIMIT ?", (len(self._shunned) + 1,)
+        )
+        return next((place for place in found.fetchall() if place not in self._shunned), None)
 
     def _block_due(self, now: int, clock: int, asked: bool) -> tuple[int, int] | None:
         engine = self._engine
         due = []
         for (run, block), arrived in engine.dirty.items():
+            if (run, block) in self._shunned:
+                continue
             quiet = clock - arrived
             host = engine.registry.runs[run].host.host
             ended = now - (block + 1) * BLOCK

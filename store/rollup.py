@@ -28,6 +28,10 @@ COUNTER_DECIMALS = 6
 """Decimals that counters keep when they are read."""
 
 
+SANE = 1e30
+"""No quantity of a machine is as large. What a host says beyond it is kept as it was, and left out of statistics."""
+
+
 class Samples(NamedTuple):
     """One series, read by read, without the reads at which it has no value.
 
@@ -43,6 +47,7 @@ class Samples(NamedTuple):
 
 def gauge_samples(ats: Sequence[int], column: Sequence[Number | None]) -> Samples:
     """Returns the samples of a raw series."""
+    column = sane(column)
     values: list[Number]
     if None in column:
         ats = [at for at, value in zip(ats, column, strict=True) if value is not None]
@@ -70,6 +75,7 @@ def derived_samples(
         reads = [before[0], *reads]
         over = [[value, *column] for value, column in zip(before[1], over, strict=True)]
         per = [[value, *column] for value, column in zip(before[2], per, strict=True)]
+    over, per = [sane(column) for column in over], [sane(column) for column in per]
     values, tops, bottoms = (part[skip:] for part in derive_column(formula, over, per, reads))
     if None in values:
         held = [index for index, value in enumerate(values) if value is not None]
@@ -81,13 +87,20 @@ def derived_samples(
     return Samples(QUOTIENT + (0 if whole else COUNTER_DECIMALS), ats, values, tops, bottoms)  # type: ignore[arg-type]
 
 
+def sane(column: Sequence[Number | None]) -> Sequence[Number | None]:
+    """Returns a column without what is no number or beyond `SANE`; mostly the column itself."""
+    try:
+        if sum(map(abs, column)) < SANE:  # type: ignore[arg-type]
+            return column
+    except TypeError:
+        pass  # Some are missing.
+    return [value if value is not None and -SANE < value < SANE else None for value in column]
+
+
 def _gauge_kind(values: Sequence[Number]) -> int:
     if all(isinstance(value, int) for value in values):
         return GAUGE
-    try:
-        decimals = decimals_of([float(value) for value in values])
-    except OverflowError:
-        decimals = None
+    decimals = decimals_of([float(value) for value in values])
     return FLOAT if decimals is None else GAUGE + decimals
 
 

@@ -6,6 +6,7 @@ layout naming the series that the positions stand for.
 
 from __future__ import annotations
 
+import math
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,20 @@ class TailRow(msgspec.Struct, array_like=True):
     extras: Extras | None = None
 
 
+class _SpelledRow(msgspec.Struct, array_like=True):
+    """A row as JSON, which knows integers of any size but no infinities: those are spelled out."""
+
+    time: int
+    monotonic: int
+    full: bool
+    groups: list[tuple[int, int | None, list[int | float | str]]]
+    extras: Extras | None = None
+
+
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(TailRow).decode
 _ENCODE_JSON = msgspec.json.Encoder().encode
-_DECODE_JSON = msgspec.json.Decoder(TailRow).decode
+_DECODE_JSON = msgspec.json.Decoder(_SpelledRow).decode
 
 
 class Splitter:
@@ -105,8 +116,13 @@ def encode_row(row: TailRow) -> bytes:
     try:
         return _ENCODE(row)
     except OverflowError:
-        # An integer of more than 64 bits: JSON knows no bound.
-        return _ENCODE_JSON(row)
+        # An integer of more than 64 bits.
+        groups = [(layout, read, [_spelled(value) for value in values]) for layout, read, values in row.groups]
+        return _ENCODE_JSON(_SpelledRow(row.time, row.monotonic, row.full, groups, row.extras))
+
+
+def _spelled(value: Number) -> int | float | str:
+    return value if isinstance(value, int) or math.isfinite(value) else repr(value)
 
 
 def decode_row(body: bytes) -> TailRow:
@@ -116,7 +132,14 @@ def decode_row(body: bytes) -> TailRow:
         Corrupt: it is not such a body.
     """
     try:
-        return _DECODE_JSON(body) if body[:1] == b"[" else _DECODE(body)
+        if body[:1] != b"[":
+            return _DECODE(body)
+        row = _DECODE_JSON(body)
+        groups = [
+            (layout, read, [float(value) if isinstance(value, str) else value for value in values])
+            for layout, read, values in row.groups
+        ]
+        return TailRow(row.time, row.monotonic, row.full, groups, row.extras)
     except msgspec.MsgspecError as error:
         raise Corrupt(f"a row of the tail does not decode: {error}") from error
 

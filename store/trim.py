@@ -10,7 +10,7 @@ from store.access import SEQ_MASK
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.seal import piece_of_group
 from store.tail import decode_row
-from store.usage import accounted
+from store.usage import MOST, accounted
 from store.zones import span_of, zone_of
 from sysmon.records import HostInfo
 
@@ -135,7 +135,9 @@ def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
             piece = piece_of_group(access, run, block, whole, name)
             for key in accounted(piece.columns, entry.host.catalogue):
                 held = [
-                    (at, value) for at, value in zip(piece.ats, piece.columns[key], strict=True) if value is not None
+                    (at, value)
+                    for at, value in zip(piece.ats, piece.columns[key], strict=True)
+                    if value is not None and 0 <= value < MOST
                 ]
                 if held:
                     connection.execute(
@@ -167,7 +169,7 @@ def _fold(connection: sqlite3.Connection, host: int, rows: list[tuple[str, int, 
         first, end = span_of(start, step, zone)
         connection.execute(
             "INSERT INTO usage(host, key, start, run, block, length, bytes, flags) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"
-            " ON CONFLICT(host, start, key, run, block) DO UPDATE SET bytes = bytes + excluded.bytes,"
+            " ON CONFLICT(host, start, key, run, block) DO UPDATE SET bytes = min(bytes + excluded.bytes, 1 << 62),"
             " length = max(length, excluded.length), flags = flags | excluded.flags",
             (host, key, first, end - first, size, flags),
         )

@@ -24,6 +24,9 @@ AT_LEAST, ESTIMATED = 1, 2
 ACCOUNTED = ("net.receive", "net.transmit", "disk.read", "disk.write")
 """Byte counters whose totals are kept for ever."""
 
+MOST = 1 << 63
+"""A counter's value from which on it is none that a kernel could have said."""
+
 _WRAP = 1 << 32
 _WRAP_RATE = 125e6 * 1.1
 """Bytes per second up to which a fall of a 32-bit counter is a wrap: a gigabit link, with some slack."""
@@ -85,7 +88,7 @@ def contributions(
     steps = sorted(later - earlier for earlier, later in pairwise(ats))
     hole = max(_HOLE, int(2.5 * steps[len(steps) // 2])) if steps else _HOLE
     for at, value in zip(ats, column, strict=True):
-        if value is None:
+        if value is None or not 0 <= value < MOST:
             continue
         if last is not None:
             start, flags = last.at, 0
@@ -100,7 +103,8 @@ def contributions(
             if grown or flags:
                 _add(found, start, at, int(grown), flags, hole)
         last = Last(boot, value, at)
-    return [Contribution(key, start, total, flags) for start, (total, flags) in sorted(found.items())], last
+    made = [Contribution(key, start, min(total, MOST - 1), flags) for start, (total, flags) in sorted(found.items())]
+    return made, last
 
 
 def _wrapped(metric: Metric | None, last: Last, value: Number, at: int) -> bool:
