@@ -93,6 +93,10 @@ class Engine:
         states = [track.state for track in self._tracks.values()]
         return sorted(states, key=lambda state: (state.status == "pending", order[state.severity], state.started))
 
+    def brewing(self, host: str) -> bool:
+        """Whether a rule's condition holds on a host that has not lasted long enough yet."""
+        return any(where[0] == host and track.state.status == "pending" for where, track in self._tracks.items())
+
     def acknowledge(self, host: str, rule: str, key: str, who: str) -> Outcome:
         """Marks a firing alert as seen; it stays until it resolves."""
         track = self._tracks.get((host, rule, key))

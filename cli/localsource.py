@@ -18,6 +18,7 @@ from cli.neighbours import Neighbours
 from cli.recording import Archive, begin, open_archive
 from cli.serving import Tables
 from cli.station import Station
+from cli.witness import Witness
 from store.lock import holder
 from sysmon.errors import StoreError, SysmonError
 from sysmon.records import Hello, HostInfo
@@ -258,9 +259,11 @@ class LocalSource:
         runner = self._runner = make_runner(self._context, interface=self._interface)
         self._asked = Tables(runner)
         self._asked.watch(self._tables)
+        self._station.witnesses[runner.identity.host] = Witness(runner)
         try:
             await self._station.run(runner)
         finally:
+            self._station.witnesses.clear()
             self._runner = self._asked = None
             await runner.close()
 

@@ -12,6 +12,7 @@ from alerts.engine import Engine
 from cli.local import make_runner
 from cli.recording import begin, open_archive
 from cli.station import Station
+from cli.witness import Witness
 from sysmon.errors import StoreError
 from sysmon.version import version
 
@@ -158,6 +159,7 @@ async def run_service(
     tables = Tables(runner)
     feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=tables.watch)
     station = Station(context.catalogue, context.clock, feed=feed, evidence=context.config.history.evidence)
+    station.witnesses[runner.identity.host] = Witness(runner)
     recording = asyncio.Event()
     if archive.recorder is not None:
         await _begin(context, station, archive, recording)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from alerts.engine import Engine
+    from cli.witness import Witness
     from remote.feed import Feed
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
@@ -103,6 +104,8 @@ class Station:
         self.statuses: dict[str, Status] = {}
         self.problem = ""
         """Why the last thing was not recorded, or ''."""
+        self.witnesses: dict[str, Witness] = {}
+        """Host id -> what reads its processes more often while an alert is in the making."""
         self._evidence = evidence
         self._evidence_at: dict[str, int] = {}
 
@@ -194,6 +197,13 @@ class Station:
             info = self.infos.get(frame.host) or HostInfo(id=frame.host)
             outcome = self.engine.evaluate(info, state)
             await self.settle(outcome.events, outcome.states)
+            witness = self.witnesses.get(frame.host)
+            if witness is not None:
+                witness.look(
+                    frame.monotonic,
+                    pending=self.engine.brewing(frame.host),
+                    fired=any(event.kind == "alert.firing" for event in outcome.events),
+                )
 
     async def settle(
         self, events: Sequence[Event], states: Sequence[AlertState], *, publish: Sequence[AlertState] = ()
