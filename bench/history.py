@@ -127,7 +127,7 @@ def _frames(catalogue: Catalogue, first: Frame, seconds: int, step: int) -> Iter
 
 
 def _manners(keys: Iterable[str], chance: random.Random) -> dict[str, float]:
-    """Gives each series its restlessness: how often a read finds it changed. Most series of a host hardly ever change."""
+    """Gives each series its restlessness: how often a read finds it changed. Most series hardly ever change."""
     return {key: chance.choices((0.0, 0.05, 0.6, 1.0), (45, 20, 20, 15))[0] for key in keys}
 
 
