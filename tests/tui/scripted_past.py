@@ -64,6 +64,9 @@ class ScriptedSource:
         """Nothing is held."""
 
 
+_VALUES: dict[tuple[object, ...], dict[int, dict[str, dict[str, float]]]] = {}
+
+
 class ScriptedHistory:
     """The past of one script: frames of the seconds given, with holes where some are left out.
 
@@ -86,7 +89,6 @@ class ScriptedHistory:
         self._alerts = list(alerts)
         self.hold: asyncio.Event | None = None
         self.reads: list[str] = []
-        self._cache: dict[int, dict[str, dict[str, float]]] = {}
 
     async def _wait(self, name: str) -> None:
         self.reads.append(name)
@@ -115,13 +117,14 @@ class ScriptedHistory:
         return state
 
     def _values(self, second: int) -> dict[str, dict[str, float]]:
-        """metric -> instance -> value of a second, worked out once."""
-        known = self._cache.get(second)
+        """metric -> instance -> value of a second, worked out once for all scripts of its shape."""
+        worked_out = _VALUES.setdefault(self.script.shape, {})
+        known = worked_out.get(second)
         if known is None:
             state = State(catalogue())
             state.apply(self.script.frame(second - 1, tables=False))
             state.apply(self.script.frame(second, tables=False))
-            known = self._cache[second] = {}
+            known = worked_out[second] = {}
             for key, value in {**state.readings, **state.derived()}.items():
                 metric, instance = split_key(key)
                 known.setdefault(metric, {})[instance] = float(value)
