@@ -79,6 +79,21 @@ class Access:
             self._runs[row[0]] = Run(*row)
         return [run for run in self._runs.values() if host is None or run.host == host]
 
+    def runs_waiting(self, host: int) -> list[Run]:
+        """Returns the runs of a host with frames in the tail, few among the many that there may be."""
+        found: list[Run] = []
+        number = 0
+        while True:
+            row = self.connection.execute(
+                "SELECT id FROM tail WHERE id >= ? ORDER BY id LIMIT 1", (number << RUN_SHIFT,)
+            ).fetchone()
+            if row is None:
+                return found
+            run = self.run(row[0] >> RUN_SHIFT)
+            if run.host == host:
+                found.append(run)
+            number = run.number + 1
+
     def run(self, number: int) -> Run:
         """Returns a run by its number."""
         if number not in self._runs:
@@ -171,7 +186,7 @@ class Access:
     def waiting(self, host: int, start: int, end: int) -> list[tuple[int, int]]:
         """Returns (run, block) of the frames in the tail with a time from `start` to before `end`."""
         found: list[tuple[int, int]] = []
-        for run in self.runs(host):
+        for run in self.runs_waiting(host):
             base = run.number << RUN_SHIFT
             found += self.connection.execute(
                 f"SELECT DISTINCT {run.number}, at / {BLOCK} FROM tail WHERE id BETWEEN ? AND ? AND at >= ? AND at < ?",
@@ -277,7 +292,7 @@ class Access:
             if best is None:
                 # The clock may have been set back: what came before by the boot's clock is later by the wall's.
                 best = self._before_sealed(piece, number, boot, "> ?")
-        for other in boot:
+        for other in (each.number for each in self.runs_waiting(piece.run.host) if each.number in boot):
             base = other << RUN_SHIFT
             below = base | piece.first if other == piece.run.number else base + SEQ_MASK
             best = self._before_in_tail(base, below, name, read, best)

@@ -138,6 +138,16 @@ class Engine:
                 )
         return at
 
+    def latest(self) -> int | None:
+        """Returns the time of the newest block of any host, None where there is none."""
+        blocks = [block for _, block in self.dirty]
+        for host in self.registry.hosts():
+            row = self.connection.execute(
+                "SELECT max(block) FROM chunk WHERE host = ? AND collector = 0", (host.number,)
+            ).fetchone()
+            blocks += [block for block in row if block is not None]
+        return max(blocks) * BLOCK if blocks else None
+
     def take_host(self, info: HostInfo) -> None:
         """Keeps what is known about a host."""
         entry = self.registry.host(info.id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from store.lock import unwritable
+from store.lock import PRIVATE, unwritable
 from store.schema import connect, migrate, prepare, refuse_newer
 from sysmon.errors import Corrupt, StorageFull, StoreError
 
@@ -33,20 +35,40 @@ def open_file(path: Path, now: int) -> tuple[sqlite3.Connection, str]:
         StoreError: the folder or the file cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        _make(path, PRIVATE)
     except OSError as error:
         raise unwritable(path, error) from error
     try:
         return _open(path, now), ""
     except Corrupt as error:
         aside = set_aside(path, now)
-        return _open(
-            path, now
-        ), f"{path} could not be read ({error.message}); it is now {aside.name}, a new one is begun"
+        return _open(path, now), aside_notice(path, aside, error)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it that are missing, for its owner alone, as XDG asks."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+
+
+def _make(path: Path, mode: int) -> None:
+    """Makes an empty file where there is none; one that is there keeps its mode. SQLite gives its log the same."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+        try:
+            if mode != PRIVATE:
+                os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
 
 def set_aside(path: Path, now: int) -> Path:
-    """Renames a damaged history, with what belongs to it; returns its new path."""
+    """Renames a damaged history, with what belongs to it; returns its new path. An empty file of the same mode takes
+    its place.
+    """
     stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     count = 1
@@ -57,6 +79,7 @@ def set_aside(path: Path, now: int) -> Path:
     for suffix in _SIDECARS:
         if os.path.exists(f"{path}{suffix}"):
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+    _make(path, stat.S_IMODE(os.stat(aside).st_mode))
     return aside
 
 

@@ -41,7 +41,7 @@ def _held(access: Access, host: int, start: int, end: int) -> list[tuple[int, in
         for first, last, begin, finish in decode_ranges(summary):
             spacing = (finish - begin) / (last - first) if last > first else 0
             found.append((begin, finish, _slack(spacing)))
-    for run in access.runs(host):
+    for run in access.runs_waiting(host):
         base = run.number << RUN_SHIFT
         ats = [
             at

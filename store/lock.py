@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from sysmon.errors import Locked, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PRIVATE = 0o600
+"""Mode of files made here: command lines and whom they belong to are nobody else's business."""
 
 _PATIENCE = 0.3
 """Seconds for which taking the lock is tried again: somebody may just be looking who holds it."""
@@ -58,15 +62,18 @@ class Lock:
             StoreError: the folder cannot be written to.
         """
         place = lock_path(path)
-        try:
-            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise unwritable(path, error) from error
         until = time.monotonic() + _PATIENCE
         while True:
             try:
+                descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+            except OSError as error:
+                raise unwritable(path, error) from error
+            try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                if _is_at(descriptor, place):
+                    break
+                # Somebody removed the file meanwhile: this one locks nothing.
+                os.close(descriptor)
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     os.close(descriptor)
@@ -76,7 +83,9 @@ class Lock:
                     os.close(descriptor)
                     label = found.label if found else "another process"
                     raise Locked(f"{label} already records into {path}", "it can be read meanwhile") from None
+                os.close(descriptor)
                 time.sleep(0.02)
+        _follow(descriptor, path)
         text = msgspec.json.encode(LockHolder(os.getpid(), who, socket.gethostname(), now))
         try:
             os.ftruncate(descriptor, 0)
@@ -119,6 +128,23 @@ def unwritable(path: Path, error: OSError) -> StoreError:
         f"history cannot be written in {path.parent}: {reason}",
         "give this user the right to write there, or name another file with SYSMON_DB",
     )
+
+
+def _is_at(descriptor: int, place: Path) -> bool:
+    try:
+        there = os.stat(place)
+    except OSError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def _follow(descriptor: int, path: Path) -> None:
+    """Lets whoever may read the history see who records into it."""
+    try:
+        os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode) & 0o666)
+    except OSError:
+        # There is no history yet, or the lock is somebody else's: its mode stays.
+        pass
 
 
 def _read(descriptor: int) -> LockHolder | None:

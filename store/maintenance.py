@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from store.quarters import roll_quarters
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.seal import seal
-from store.trim import trim_age, trim_one
+from store.trim import trim_age, trim_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,15 @@ _TRIM_EVERY = 60 * _SECOND
 _RETRY = 60 * _SECOND
 _NEVER = -_TRIM_EVERY
 
+_JUMP = 60_000
+"""Milliseconds by which the wall clock and the boot clock may part within a minute before the former has jumped."""
+
+_TRUSTED = 900 * _SECOND
+"""How long a clock that jumped, or that nothing speaks for, must go evenly before old data is removed by it."""
+
+_AWAY = 7 * 86_400_000
+"""Milliseconds after the newest data within which a clock is believed at the start."""
+
 _SHUN = 3600 * _SECOND
 """How long a block is left alone that could not be sealed."""
 
@@ -43,7 +52,8 @@ class Maintenance:
         self._engine = engine
         self._retention = retention
         self._path = path
-        self._idle_until = 0
+        self._idle_until = self._even = 0
+        self._epoch: int | None = None
         self._block: tuple[int, int] | None = None
         self._shunned: dict[tuple[int, int], int] = {}
         self._trimmed = self._fitted = _NEVER
@@ -73,18 +83,30 @@ class Maintenance:
                 return roll_quarters(engine, host, page)
         if clock >= self._trimmed + _TRIM_EVERY:
             self._trimmed = clock
-            return trim_age(engine, self._retention, now)
+            if self._believes(now, clock) or asked:
+                return trim_age(engine, self._retention, now)
         if clock >= self._fitted + _TRIM_EVERY:
             self._fitted = clock
             return self._fit(now)
         return None
+
+    def _believes(self, now: int, clock: int) -> bool:
+        """Whether the wall clock may be trusted with what is too old: it has gone on evenly for a while, or from where
+        the history ended.
+        """
+        epoch = now - clock // 1_000_000
+        if self._epoch is None or abs(epoch - self._epoch) > _JUMP:
+            near = self._engine.latest() if self._epoch is None else None
+            self._even = clock if near is None or now - near > _AWAY else clock - _TRUSTED
+        self._epoch = epoch
+        return clock >= self._even + _TRUSTED
 
     def hurry(self) -> None:
         """Makes the next round of trimming due at once."""
         self._trimmed = self._fitted = _NEVER
 
     def put_off(self, *, alone: bool = False) -> None:
-        """Leaves everything alone for a while, as it just failed; `alone`: only the block at hand, which is to blame."""
+        """Leaves everything be for a while, as it just failed; `alone`: only the block at hand, which is at fault."""
         clock = self._engine.clock.boottime()
         if alone and self._block is not None:
             self._shunned[self._block] = clock + _SHUN
@@ -134,8 +156,10 @@ class Maintenance:
         while True:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if (pages - free) * size <= limit or not trim_one(self._engine, now):
+            steps = trim_more(self._engine, now) if (pages - free) * size > limit else None
+            if steps is None:
                 break
+            yield from steps
             yield
         while free and (short or pages * size > limit or free > pages // 4):
             connection.execute("PRAGMA incremental_vacuum(256)").fetchall()

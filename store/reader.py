@@ -88,10 +88,11 @@ class SqliteHistory:
         since = None
         size = sum(_size(f"{self.path}{suffix}") for suffix in ("", "-wal"))
         try:
-            if not self.path.exists():
+            found = await self._ask(lambda view: (view.since(),), None)
+            if found is None:
                 problem = problem or f"there is no history at {self.path} yet"
             else:
-                since = await self._ask(lambda view: view.since(), None)
+                since = found[0]
         except StoreError as error:
             problem = problem or str(error)
         return HistoryStatus(
@@ -224,8 +225,13 @@ class SqliteHistory:
     def _connect(self) -> View | None:
         try:
             inode = os.stat(self.path).st_ino
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise StoreError(
+                f"history {self.path} cannot be read: {error.strerror}",
+                "ask its owner for the right to, or name another file with SYSMON_DB",
+            ) from error
         try:
             connection, unchanging = self._open_connection()
         except sqlite3.Error as error:

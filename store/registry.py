@@ -73,8 +73,11 @@ class Held:
 class RunEntry:
     """One boot within one run of one host."""
 
-    def __init__(self, number: int, host: HostEntry, run: str, boot: str, offset: int, trimmed: int) -> None:
+    def __init__(
+        self, number: int, host: HostEntry, run: str, boot: str, contact: int, offset: int, trimmed: int
+    ) -> None:
         self.number = number
+        self.contact = contact
         self.host = host
         self.run = run
         self.boot = boot
@@ -115,10 +118,10 @@ class Registry:
         for number, host in connection.execute("SELECT id, host FROM host"):
             self._know_host(number, host)
         by_number = {entry.number: entry for entry in self._hosts.values()}
-        for number, host_number, run, boot, offset, trimmed in connection.execute(
-            "SELECT id, host, run, boot, offset, trimmed FROM run"
+        for number, host_number, run, boot, contact, offset, trimmed in connection.execute(
+            "SELECT id, host, run, boot, contact, offset, trimmed FROM run"
         ):
-            self._know_run(RunEntry(number, by_number[host_number], run, boot, offset, trimmed))
+            self._know_run(RunEntry(number, by_number[host_number], run, boot, contact, offset, trimmed))
 
     def hosts(self) -> list[HostEntry]:
         """Returns all hosts."""
@@ -141,12 +144,19 @@ class Registry:
                 "INSERT INTO run(host, run, boot, contact) VALUES (?, ?, ?, ?)",
                 (host.number, frame.run, frame.boot, received),
             )
-            entry = self._know_run(RunEntry(number, host, frame.run, frame.boot, 0, 0))
+            entry = self._know_run(RunEntry(number, host, frame.run, frame.boot, received, 0, 0))
         return entry
 
     def siblings(self, host: str, run: str) -> list[RunEntry]:
         """Returns the entries (one per boot) of one run."""
         return [entry for entry in self.runs.values() if entry.host.host == host and entry.run == run]
+
+    def forget(self, runs: Iterable[RunEntry]) -> None:
+        """Drops runs that were removed."""
+        for entry in runs:
+            del self.runs[entry.number]
+            del self._runs[entry.host.host, entry.run, entry.boot]
+            entry.host.held.pop(entry.run, None)
 
     def collector(self, name: str) -> int:
         """Returns a collector's number (from 1)."""

@@ -47,31 +47,31 @@ class Replay:
     def spans(self, host: int, name: str) -> list[RunSpan]:
         """Returns the ranges of frames held of a host, oldest first."""
         access = self._access
-        found: list[RunSpan] = []
-        for run in access.runs(host):
-            ranges = [
-                each
-                for (summary,) in access.connection.execute(
-                    "SELECT summary FROM chunk WHERE host = ? AND collector = 0 AND run = ?", (host, run.number)
-                )
-                for each in decode_ranges(summary)
-            ]
-            base = run.number << RUN_SHIFT
-            ranges += [
+        ranges: dict[int, list[tuple[int, int, int, int]]] = {}
+        for run, summary in access.connection.execute(
+            "SELECT run, summary FROM chunk WHERE host = ? AND collector = 0", (host,)
+        ):
+            ranges.setdefault(run, []).extend(decode_ranges(summary))
+        for entry in access.runs_waiting(host):
+            base = entry.number << RUN_SHIFT
+            ranges.setdefault(entry.number, []).extend(
                 (number - base, number - base, at, at)
                 for number, at in access.connection.execute(
                     "SELECT id, at FROM tail WHERE id BETWEEN ? AND ?", (base, base + (1 << RUN_SHIFT) - 1)
                 )
-            ]
-            ranges.sort()
+            )
+        found: list[RunSpan] = []
+        for number, held in ranges.items():
+            held.sort()
             joined: list[list[int]] = []
-            for first, last, start, end in ranges:
+            for first, last, start, end in held:
                 if joined and first == joined[-1][1] + 1:
                     joined[-1][1], joined[-1][3] = last, end
                 else:
                     joined.append([first, last, start, end])
+            entry = access.run(number)
             found += [
-                RunSpan(host=name, run=run.run, boot=run.boot, first=first, last=last, start=start, end=end)
+                RunSpan(host=name, run=entry.run, boot=entry.boot, first=first, last=last, start=start, end=end)
                 for first, last, start, end in joined
             ]
         return sorted(found, key=lambda span: (span.start, span.run, span.first))
@@ -195,7 +195,7 @@ class Replay:
             f"SELECT {order}(block) FROM chunk WHERE host = ? AND collector = 0 AND block {sign} ?", (host, block)
         ).fetchone()[0]
         found = [sealed] if sealed is not None else []
-        for run in access.runs(host):
+        for run in access.runs_waiting(host):
             base = run.number << RUN_SHIFT
             bound = (block + 1) * BLOCK if later else block * BLOCK
             at = access.connection.execute(

@@ -42,28 +42,27 @@ def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
     yield from _trim_rollups(engine, MINUTE, (now - kept) // MINUTE_PAGE)
     yield from _trim_rollups(engine, QUARTER, (now - int(retention.quarter * 1000)) // QUARTER_PAGE)
     for table, age in (("evidence", retention.evidence), ("event", retention.events)):
-        while _delete(engine.connection, table, "time < ?", (now - int(age * 1000),)):
-            yield
+        yield from _trim_rows(engine, table, now - int(age * 1000))
     yield from _fold_days(engine, now)
+    yield
+    _drop_runs(engine, now - kept - MINUTE_PAGE)
     for host in engine.registry.hosts():
         if len(host.layouts) > _MANY_LAYOUTS:
             yield
             _drop_layouts(engine, host)
 
 
-def trim_one(engine: Engine, now: int) -> bool:
-    """Removes one piece of what is least worth keeping: oldest raw readings first, then evidence and minutes, then
-    quarters. Returns False where nothing more may go.
+def trim_more(engine: Engine, now: int) -> Iterator[None] | None:
+    """Returns the steps that remove one piece of what is least worth keeping: oldest raw readings first, then evidence
+    and minutes, then quarters. None where nothing more may go.
     """
     connection = engine.connection
     raw = _oldest(engine, "SELECT min(block) FROM chunk WHERE host = ? AND collector = 0", (None,))
     if raw is not None and raw < (now - _HOUR) // BLOCK:
-        for _ in _trim_raw(engine, raw + 1):
-            pass
-        return True
+        return _trim_raw(engine, raw + 1)
     evidence = connection.execute("SELECT min(time) FROM evidence").fetchone()[0]
     if evidence is not None and evidence < now - 24 * _HOUR:
-        return _delete(connection, "evidence", "time < ?", (evidence + _HOUR,))
+        return _trim_rows(engine, "evidence", evidence + _HOUR)
     for tier, length, young in ((MINUTE, MINUTE_PAGE, 3 * QUARTER_PAGE), (QUARTER, QUARTER_PAGE, 30 * 24 * _HOUR)):
         oldest = _oldest(
             engine,
@@ -72,10 +71,32 @@ def trim_one(engine: Engine, now: int) -> bool:
         )
         if oldest is not None and oldest * length < now - young:
             engine.horizon = max(engine.horizon, (oldest + 1) * length if tier == MINUTE else 0)
-            for _ in _trim_rollups(engine, tier, oldest + 1):
-                pass
-            return True
-    return False
+            return _trim_rollups(engine, tier, oldest + 1)
+    return None
+
+
+def _trim_rows(engine: Engine, table: str, before: int) -> Iterator[None]:
+    while _delete(engine.connection, table, "time < ?", (before,)):
+        yield
+
+
+def _drop_runs(engine: Engine, before: int) -> None:
+    """Forgets runs of which nothing is left, and whose frames would be refused were they to come again."""
+    waiting = {run for run, _ in engine.dirty}
+    old = [
+        run
+        for run in engine.registry.runs.values()
+        if run.number not in waiting and max(run.trimmed * BLOCK, run.contact) < before
+    ]
+    held = {
+        row[0]
+        for host in {run.host.number for run in old}
+        for row in engine.connection.execute("SELECT run FROM chunk WHERE host = ? AND collector = 0", (host,))
+    }
+    gone = [run for run in old if run.number not in held]
+    if gone:
+        engine.connection.executemany("DELETE FROM run WHERE id = ?", [(run.number,) for run in gone])
+        engine.registry.forget(gone)
 
 
 def _oldest(engine: Engine, statement: str, collectors: Iterable[int | None]) -> int | None:

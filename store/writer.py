@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from store.engine import SEQ_LIMIT
+from store.files import make_folder
 from store.lock import Lock, unwritable
 from store.loop import Work, WriterLoop
 from sysmon.errors import StoreError
@@ -50,7 +51,8 @@ class SqliteRecorder:
         whose last writer was killed.
 
         Args:
-            path: the history; its folder is made where it is missing.
+            path: the history; its folder is made where it is missing, both for this user alone: command lines are in
+                it. The mode of a file that is there already is left as somebody chose it.
             catalogue: the metrics known here.
             retention: how long and how much is kept.
             clock: tells the time; the thread itself waits in real time.
@@ -63,7 +65,7 @@ class SqliteRecorder:
             StoreError: the folder or file cannot be written to.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise unwritable(path, error) from error
         lock = Lock.acquire(path, who, clock.now())

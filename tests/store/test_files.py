@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,62 @@ async def test_a_missing_file_is_an_empty_history_until_it_is_there(tmp_path: Pa
             status = await history.status()
             assert (status.problem, status.since) == ("", START)
             assert status.bytes > 0
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """The modes of a folder's files by name, and its own as '.'."""
+    found = {name: stat.S_IMODE(os.stat(folder / name).st_mode) for name in os.listdir(folder)}
+    return {".": stat.S_IMODE(os.stat(folder).st_mode), **found}
+
+
+@pytest.mark.anyio
+async def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "sysmon"
+    path, clock = folder / "history.db", ManualClock(START)
+    async with recording(path, clock) as recorder:
+        await put(recorder, clock, World().frames(3))
+        await recorder.flush()
+        files = ("history.db", "history.db-wal", "history.db-shm", "history.db.lock")
+        assert modes(folder) == {".": 0o700} | dict.fromkeys(files, 0o600)
+        assert modes(tmp_path)["state"] == 0o700
+    path.write_bytes(b"damaged" * 1000)
+    path.chmod(0o640)
+    folder.chmod(0o755)
+    async with recording(path, clock) as recorder:
+        # Whom somebody let read it may go on doing so, in the file that takes its place too.
+        await recorder.flush()
+        assert "a new one is begun" in recorder.notices[0]
+        found = modes(folder)
+        assert found.pop(".") == 0o755
+        assert set(found.values()) == {0o640} and len(found) == 5
+
+
+@pytest.mark.anyio
+async def test_the_log_stays_small(tmp_path: Path) -> None:
+    path, clock, world = tmp_path / "history.db", ManualClock(START), World()
+    async with recording(path, clock) as recorder, reading(path) as history:
+        largest = 0
+        for _ in range(300):
+            await put(recorder, clock, world.frames(5))
+            await recorder.flush()
+            # A reader is about all the time, each question on a state of its own.
+            await history.moment(HOST, clock.now())
+            largest = max(largest, os.stat(f"{path}-wal").st_size)
+        assert 1 << 19 < largest < 3 << 19
+
+
+def test_a_lock_whose_file_was_removed_is_taken_on_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    first = Lock.acquire(path, "agent", 1)
+    lock_path(path).unlink()
+    second = Lock.acquire(path, "screen", 2)
+    found = holder(path)
+    assert found is not None and found.who == "screen"
+    with pytest.raises(Locked, match="screen"):
+        Lock.acquire(path, "record", 3)
+    first.release()
+    second.release()
+    assert holder(path) is None
 
 
 @pytest.mark.anyio
@@ -368,6 +425,8 @@ def open_folder() -> Iterator[Path]:
 @pytest.mark.anyio
 async def test_a_user_without_rights_reads_what_a_service_records(open_folder: Path, checkout: Path) -> None:
     path, clock, world = open_folder / "history.db", ManualClock(START), World()
+    path.touch()
+    path.chmod(0o644)
     command = [sys.executable, "-c", STRANGER, str(path)]
     stranger = await asyncio.create_subprocess_exec(
         *command, cwd=checkout, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -383,6 +442,7 @@ async def test_a_user_without_rights_reads_what_a_service_records(open_folder: P
         async with recording(path, clock) as recorder:
             await put(recorder, clock, world.frames(10))
             await recorder.flush()
+            assert holder(path) is not None
             assert await seen() == count
         # Now nobody records, and SQLite has taken its log away.
         assert await seen() == count
