@@ -194,13 +194,15 @@ class Access:
             ).fetchall()
         return found
 
-    def next_sealed(self, host: int, collector: int, run: int, block: int) -> tuple[int, int] | None:
-        """Returns (block, run) of the sealed block of a collector that follows one."""
-        found: tuple[int, int] | None = self.connection.execute(
-            "SELECT block, run FROM chunk WHERE host = ?1 AND collector = ?2 AND block >= ?3"
-            " AND (block > ?3 OR run > ?4) ORDER BY block, run LIMIT 1",
+    def following(self, host: int, collector: int, run: int, block: int) -> list[tuple[int, int]]:
+        """Returns (block, run) of the sealed blocks of a collector that may go on from one: those of other runs at the
+        same time, and those of the next time.
+        """
+        found: list[tuple[int, int]] = self.connection.execute(
+            "SELECT block, run FROM chunk WHERE host = ?1 AND collector = ?2 AND (block = ?3 AND run <> ?4 OR block ="
+            " (SELECT min(block) FROM chunk WHERE host = ?1 AND collector = ?2 AND block > ?3))",
             (host, collector, block, run),
-        ).fetchone()
+        ).fetchall()
         return found
 
     def unsettled(self, host: int, collector: int, start: int, end: int) -> set[tuple[int, int]]:
@@ -210,8 +212,8 @@ class Access:
         found = {(block, run) for run, block in self.waiting(host, start, end)}
         numbers = {run.number for run in self.runs(host)}
         after = set(self.connection.execute("SELECT block, run FROM todo"))
-        followers = (self.next_sealed(host, collector, run, block) for block, run in found)
-        after.update(place for place in followers if place is not None)
+        for block, run in found:
+            after.update(self.following(host, collector, run, block))
         return found | {(block, run) for block, run in after if run in numbers}
 
     def sealed_places(self, host: int, collector: int, first: int, last: int) -> set[tuple[int, int]]:

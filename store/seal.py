@@ -148,7 +148,8 @@ def _write(
 
 
 def _mark_next(engine: Engine, host: HostEntry, collector: int, run: int, block: int) -> None:
-    """Notes the next sealed block of a collector: its first rate and its usage start from this one's last read."""
-    found = engine.access.next_sealed(host.number, collector, run, block)
-    if found is not None:
-        engine.connection.execute("INSERT OR IGNORE INTO todo(block, run) VALUES (?, ?)", found)
+    """Notes the sealed blocks whose first rates and whose usage start from reads of this one."""
+    engine.connection.executemany(
+        "INSERT OR IGNORE INTO todo(block, run) VALUES (?, ?)",
+        engine.access.following(host.number, collector, run, block),
+    )

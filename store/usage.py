@@ -72,6 +72,7 @@ def contributions(
     ats: Sequence[int],
     column: Sequence[Number | None],
     last: Last | None,
+    own: Sequence[bool] | None = None,
 ) -> tuple[list[Contribution], Last | None]:
     """Returns what the reads of one boot add to which buckets, and the last value.
 
@@ -83,14 +84,15 @@ def contributions(
         ats: the times of the reads, in order.
         column: the values, None where there is none.
         last: the value known before the first, None where the series was never seen.
+        own: which reads count; the others only tell what the value was. All by default.
     """
     found: dict[int, list[int]] = {}
     steps = sorted(later - earlier for earlier, later in pairwise(ats))
     hole = max(_HOLE, int(2.5 * steps[len(steps) // 2])) if steps else _HOLE
-    for at, value in zip(ats, column, strict=True):
+    for at, value, counts in zip(ats, column, [True] * len(ats) if own is None else own, strict=True):
         if value is None or not 0 <= value < MOST:
             continue
-        if last is not None:
+        if last is not None and counts:
             start, flags = last.at, 0
             if last.boot == boot and value >= last.value:
                 grown = value - last.value

@@ -9,12 +9,12 @@ import msgspec
 
 from store import gaps, series
 from store.access import Access
-from store.account import usage_of
+from store.account import is_followed, usage_of
 from store.engine import decode_evidence
 from store.replay import Replay
 from store.schema import BLOCK, BUCKET
 from store.trim import timezone_of
-from store.usage import AT_LEAST, ESTIMATED, Last, accounted
+from store.usage import AT_LEAST, ESTIMATED, MOST, Last, accounted
 from store.zones import span_of, zone_of
 from sysmon.catalogue import Catalogue, Metric
 from sysmon.derive import plan
@@ -227,9 +227,13 @@ class View:
         low, high = min(waiting)[0] * BLOCK, (max(waiting)[0] + 1) * BLOCK
         for name, keys in access.owners(number).items():
             chosen = accounted(keys, catalogue)
-            lasts: dict[str, Last] = {}
-            if chosen:
-                for piece in access.pieces(number, name, chosen, low, high, waiting):
-                    self.check()
-                    found += [tuple(each) for each in usage_of(access, number, name, piece, catalogue, lasts)]  # type: ignore[misc]
+            earlier: dict[str, Last] = {}
+            for piece in access.pieces(number, name, chosen, low, high, waiting) if chosen else ():
+                self.check()
+                if piece.ats and not is_followed(access, number, name, piece):
+                    found += [tuple(each) for each in usage_of(access, number, name, piece, catalogue, earlier)]  # type: ignore[misc]
+                    for key in chosen:
+                        for at, value in zip(piece.ats, piece.columns[key], strict=True):
+                            if value is not None and 0 <= value < MOST:
+                                earlier[key] = Last(piece.run.boot, value, at)
         return found

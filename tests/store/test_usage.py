@@ -15,7 +15,7 @@ from sysmon.catalogue import counter
 from sysmon.clock import ManualClock
 from sysmon.errors import UsageError
 from sysmon.frame import Frame
-from sysmon.records import HostInfo, Usage
+from sysmon.records import HostInfo, SeriesQuery, Usage
 from tests.store.helpers import put, reading, recording, seal_all
 from tests.store.worlds import HOST, START, World
 
@@ -197,3 +197,97 @@ def test_a_day_of_changed_clocks_has_its_own_length() -> None:
     assert len(hours) == 25
     assert span_of(0, "hour", zone_of("+05:30"))[0] == -HOUR // 2
     assert zone_of("no such zone") is zone_of("")
+
+
+def again(frames: Sequence[Frame], run: str, shift: int = 0) -> list[Frame]:
+    """The frames of a second producer on the same host, whose ticks lie `shift` ms later."""
+    nanoseconds = shift * 10**6
+    return [
+        msgspec.structs.replace(
+            frame,
+            run=run,
+            seq=index,
+            time=frame.time + shift,
+            monotonic=frame.monotonic + nanoseconds,
+            reads={name: read + nanoseconds for name, read in frame.reads.items()},
+        )
+        for index, frame in enumerate(frames, start=1)
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("shift", [0, 300])
+@pytest.mark.parametrize("late", [False, True])
+async def test_two_producers_of_one_host_count_once(tmp_path: Path, shift: int, late: bool) -> None:
+    clock, path, world = ManualClock(START), tmp_path / "history.db", World()
+    frames = world.frames(3000)
+    # The second begins later, ends later than the first, and the first has a hole that the second fills.
+    first = [*frames[:1400], *frames[1500:2600]]
+    second = again(frames[500:], "bb", shift)
+    # What each read is what the kernel had counted by then, so the later of the two never tells less.
+    if late:
+        order = [*first, *second]
+    else:
+        order = sorted([*first, *second], key=lambda frame: (frame.time, frame.run))
+    async with recording(path, clock) as recorder, reading(path) as history:
+        for count, frame in enumerate(order, start=1):
+            clock.step_wall(max(0, frame.time - clock.now()))
+            await recorder.record(frame, received=clock.now(), late=late)
+            if count % 1000 == 0:
+                await recorder.maintain()
+        await recorder.flush()
+        for _ in range(2):
+            hours = await history.usage(HOST, START, START + HOUR, "hour")
+            for key in (KEY, "net.transmit:eth0", "net.receive:lo"):
+                assert total(hours, key) == brute(frames, key)
+            assert not any(each.at_least or each.estimated for each in hours)
+            found = await history.series(
+                SeriesQuery(host=HOST, metric="net.receive_rate", instance="eth0", start=START, end=START + HOUR)
+            )
+            stats = found.series[0].stats
+            assert stats is not None and stats.mean <= stats.max
+            await seal_all(recorder, clock)
+
+
+@pytest.mark.anyio
+async def test_an_older_run_that_comes_after_a_newer_one_finds_its_place(tmp_path: Path) -> None:
+    clock, path, world = ManualClock(START), tmp_path / "history.db", World()
+    frames = world.frames(2000)
+    old, new = frames[:900], again(frames[900:], "bb")
+    async with recording(path, clock) as recorder, reading(path) as history:
+        await put(recorder, clock, new)
+        await recorder.flush()
+        for frame in old[::-1]:
+            await recorder.record(frame, received=clock.now(), late=True)
+        await recorder.flush()
+        assert total(await history.usage(HOST, START, START + HOUR, "hour")) == brute(frames)
+        await seal_all(recorder, clock)
+        assert total(await history.usage(HOST, START, START + HOUR, "hour")) == brute(frames)
+
+
+@pytest.mark.anyio
+async def test_an_older_run_that_comes_after_the_newer_one_was_sealed(tmp_path: Path) -> None:
+    clock, path, world = ManualClock(START), tmp_path / "history.db", World()
+    frames = world.frames(2000)
+    first, old, new = frames[:500], frames[500:900], again(frames[900:], "cc")
+    world.reboot("boot-2", 30)
+    rebooted = world.frames(300)
+    async with recording(path, clock) as recorder, reading(path) as history:
+        await put(recorder, clock, [*first, *new])
+        await seal_all(recorder, clock)
+        await put(recorder, clock, rebooted[200:])
+        await seal_all(recorder, clock)
+        whole = brute([*frames, rebooted[-1]])
+        assert total(await history.usage(HOST, START, START + HOUR, "hour")) == whole
+        for frame in [*again(old, "bb"), *rebooted[:200]][::-1]:
+            await recorder.record(frame, received=clock.now(), late=True)
+        for _ in range(2):
+            await recorder.flush()
+            assert total(await history.usage(HOST, START, START + HOUR, "hour")) == whole
+            await recorder.maintain()
+        found = await history.series(
+            SeriesQuery(host=HOST, metric="net.receive_rate", instance="eth0", start=START, end=START + HOUR, points=1)
+        )
+        stats = found.series[0].stats
+        # One read of each boot has none before it.
+        assert stats is not None and stats.count == len(frames) + len(rebooted) - 2
