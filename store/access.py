@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from store.blocks import Block, SealedGroup, block_of_tail, decode_group, decode_head, unseal_group
+from store.pieces import Piece, Run, pieces_of
 from store.schema import BLOCK, RUN_SHIFT
-from store.tail import decode_row
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,42 +18,8 @@ if TYPE_CHECKING:
     from sysmon.frame import Number
 
 SEQ_MASK = (1 << RUN_SHIFT) - 1
-_LOOKBACK = 24
-"""Sealed blocks looked through for what lies before a block."""
-
-
 _HEADS = 12
 """Heads kept decoded."""
-
-
-class Run(NamedTuple):
-    """A row of `run`."""
-
-    number: int
-    host: int
-    run: str
-    boot: str
-
-
-class Before(NamedTuple):
-    """The last read of a collector before a block, within one boot."""
-
-    at: int
-    read: int
-    values: dict[str, Number]
-
-
-class Piece(NamedTuple):
-    """Columns of one collector in one block. `reads` has the tick's boot clock where the collector named none; `first`
-    is the seq of the block's first frame.
-    """
-
-    run: Run
-    block: int
-    first: int
-    ats: list[int]
-    reads: list[int]
-    columns: dict[str, list[Number | None]]
 
 
 class Access:
@@ -122,6 +87,12 @@ class Access:
             names = self.collectors()
             for number, collector, keys in rows:
                 self.layouts[number] = (tuple(msgspec.msgpack.decode(keys, type=list[str])), names[collector])
+
+    def layout(self, number: int) -> tuple[str, ...]:
+        """Returns the series of a layout."""
+        if number not in self.layouts:
+            self.learn_layouts()
+        return self.layouts[number][0]
 
     def owners(self, host: int) -> dict[str, set[str]]:
         """Returns collector -> series keys of a host, as far as the history reaches."""
@@ -234,7 +205,7 @@ class Access:
         end: int,
         only: Collection[tuple[int, int]] | None = None,
     ) -> Iterator[Piece]:
-        """Yields the columns of a collector's wanted series, block by block in order of time.
+        """Yields the columns of a collector's wanted series, piece by piece, by block and run.
 
         Whole blocks are yielded: rows may lie outside of `start` to `end`. `only`: the (block, run) to read.
         """
@@ -256,11 +227,9 @@ class Access:
             if only is None or (block, run) in only:
                 places[block, run] = (layout, data)
         for (block, run), sealed in sorted(places.items(), key=lambda place: place[0]):
-            piece = self._piece(host, block, run, name, wanted, sealed, (run, block) in waiting)
-            if piece is not None:
-                yield piece
+            yield from self._pieces(host, block, run, name, wanted, sealed, (run, block) in waiting)
 
-    def _piece(
+    def _pieces(
         self,
         host: int,
         block: int,
@@ -269,130 +238,22 @@ class Access:
         wanted: Sequence[str],
         sealed: tuple[int, bytes] | None,
         waits: bool,
-    ) -> Piece | None:
+    ) -> list[Piece]:
         if waits:
             whole = self.block(host, run, block, (name,))
             group = whole.groups.get(name)
             if group is None:
-                return None
+                return []
             columns = dict(zip(wanted, group.columns(wanted), strict=True))
-            return _piece_of(self.run(run), block, whole, group.rows, group.reads, columns)
+            return pieces_of(self.run(run), block, whole, group.rows, group.reads, columns)
         head = self.head(host, block, run)
         if head is None or sealed is None:
-            return None
+            return []
         packed = decode_group(sealed[1], self.layouts[sealed[0]][0], head.monotonics)
-        return _piece_of(self.run(run), block, head, packed.rows, packed.reads, _columns(packed, wanted))
-
-    def before(self, name: str, piece: Piece) -> Before | None:
-        """Returns the last read of a collector before a piece, in the same boot."""
-        number = self.collector(name)
-        boot = {each.number for each in self.runs(piece.run.host) if each.boot == piece.run.boot}
-        read = piece.reads[0]
-        best: Before | None = None
-        if number is not None:
-            best = self._before_sealed(piece, number, boot, "<= ?")
-            if best is None:
-                # The clock may have been set back: what came before by the boot's clock is later by the wall's.
-                best = self._before_sealed(piece, number, boot, "> ?")
-        for other in (each.number for each in self.runs_waiting(piece.run.host) if each.number in boot):
-            base = other << RUN_SHIFT
-            below = base | piece.first if other == piece.run.number else base + SEQ_MASK
-            best = self._before_in_tail(base, below, name, read, best)
-        return best
-
-    def _before_sealed(self, piece: Piece, collector: int, boot: set[int], where: str) -> Before | None:
-        host, read = piece.run.host, piece.reads[0]
-        best: Before | None = None
-        for place, other, layout, data in self.connection.execute(
-            f"SELECT block, run, layout, data FROM chunk WHERE host = ? AND collector = ? AND block {where}"
-            f" ORDER BY block DESC LIMIT {_LOOKBACK}",
-            (host, collector, piece.block),
-        ):
-            if best is not None and place < best.at // BLOCK:
-                break
-            head = self.head(host, place, other) if other in boot else None
-            if head is None or head.monotonics[0] >= read:
-                continue
-            last = _last_read(head, decode_group(data, self.layouts[layout][0], head.monotonics), read)
-            if last is not None and (best is None or last.read > best.read):
-                best = last
-        return best
-
-    def _before_in_tail(self, base: int, below: int, name: str, read: int, best: Before | None) -> Before | None:
-        self.learn_layouts()
-        for at, body in self.connection.execute(
-            "SELECT at, body FROM tail WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 5000", (base, below)
-        ):
-            row = decode_row(body)
-            if best is not None and row.monotonic <= best.read:
-                break
-            for layout, when, values in row.groups:
-                keys, owner = self.layouts[layout]
-                moment = row.monotonic if when is None else when
-                if owner == name and moment < read and (best is None or moment > best.read):
-                    best = Before(at, moment, dict(zip(keys, values, strict=True)))
-        return best
-
-
-def fresh_rows(reads: Sequence[int]) -> list[int] | None:
-    """Returns the positions at which something new was read, or None where that is at all of them.
-
-    A full frame repeats what slow collectors read before it.
-    """
-    if all(later > earlier for earlier, later in pairwise(reads)):
-        return None
-    kept: list[int] = []
-    newest = -1
-    for position, read in enumerate(reads):
-        if read > newest:
-            kept.append(position)
-            newest = read
-    return kept
+        return pieces_of(self.run(run), block, head, packed.rows, packed.reads, _columns(packed, wanted))
 
 
 def _columns(packed: SealedGroup, wanted: Sequence[str]) -> dict[str, list[Number | None]]:
     places = {key: index for index, key in enumerate(packed.keys)}
     missing: list[Number | None] = [None] * len(packed.rows)
     return {key: packed.column(places[key]) if key in places else missing for key in wanted}
-
-
-def _piece_of(
-    run: Run,
-    block: int,
-    head: Block,
-    rows: Sequence[int],
-    reads: Sequence[int | None],
-    columns: dict[str, list[Number | None]],
-) -> Piece:
-    """Makes a piece of the rows at which something new was read."""
-    ats = head.ats
-    monotonics = head.monotonics
-    moments = [monotonics[row] if read is None else read for row, read in zip(rows, reads, strict=True)]
-    kept = fresh_rows(moments)
-    if kept is None:
-        return Piece(run, block, head.seqs[0], [ats[row] for row in rows], moments, columns)
-    return Piece(
-        run,
-        block,
-        head.seqs[0],
-        [ats[rows[position]] for position in kept],
-        [moments[position] for position in kept],
-        {key: [column[position] for position in kept] for key, column in columns.items()},
-    )
-
-
-def _last_read(head: Block, packed: SealedGroup, read: int) -> Before | None:
-    position = -1
-    newest = -1
-    for index, (row, moment) in enumerate(zip(packed.rows, packed.reads, strict=True)):
-        when = head.monotonics[row] if moment is None else moment
-        if newest < when < read:
-            position, newest = index, when
-    if position < 0:
-        return None
-    values: dict[str, Number] = {}
-    for index, key in enumerate(packed.keys):
-        value = packed.column(index)[position]
-        if value is not None:
-            values[key] = value
-    return Before(head.ats[packed.rows[position]], newest, values)

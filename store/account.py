@@ -7,6 +7,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from store.before import before
 from store.blocks import decode_group
 from store.schema import BLOCK
 from store.usage import Contribution, Last, accounted, contributions
@@ -14,7 +15,8 @@ from store.usage import Contribution, Last, accounted, contributions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from store.access import Access, Piece
+    from store.access import Access
+    from store.pieces import Piece
     from sysmon.catalogue import Catalogue
 
 _ASIDE = 10_000_000_000
@@ -79,10 +81,10 @@ def _in_turn(pieces: Sequence[Piece]) -> list[tuple[Piece, int]]:
         for other, reads in told.items():
             if other < run:
                 index = bisect_right(reads, read)
-                before = reads[index - 1] if index else None
-                if before == read:
+                last = reads[index - 1] if index else None
+                if last == read:
                     return True
-                if before is not None and index < len(reads) and reads[index] - before <= holes[other]:
+                if last is not None and index < len(reads) and reads[index] - last <= holes[other]:
                     return True
         return False
 
@@ -118,11 +120,11 @@ def lasts_before(
 ) -> dict[str, Last]:
     """Returns the last value of each series before the first row of a piece, where there is one."""
     found: dict[str, Last] = {}
-    before = access.before(name, piece)
-    if before is not None:
+    earlier_read = before(access, name, piece)
+    if earlier_read is not None:
         for key in keys:
-            if key in before.values:
-                found[key] = Last(piece.run.boot, before.values[key], before.at)
+            if key in earlier_read.values:
+                found[key] = Last(piece.run.boot, earlier_read.values[key], earlier_read.at)
     for key in keys:
         if key not in found:
             known = (_last_sealed(access, host, name, piece, key), floor_of(access, host, key), earlier.get(key))

@@ -10,6 +10,7 @@ from store.access import Access
 from store.codec import compress, decompress
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
+from store.summaries import decode_ranges
 from store.tail import encode_row
 from sysmon.errors import StoreError
 from sysmon.records import AlertState, Event, Evidence, HostInfo
@@ -29,7 +30,6 @@ _LATEST = 1 << 62
 """A time or a boot clock's reading that no clock shows."""
 
 SEQ_LIMIT = 1 << RUN_SHIFT
-_RANGES = msgspec.msgpack.Decoder(list[tuple[int, int, int, int]])
 
 
 class Engine:
@@ -178,11 +178,6 @@ class Engine:
             "INSERT OR REPLACE INTO evidence(host, time, body) VALUES (?, ?, ?)",
             (entry.number, evidence.time, encode_evidence(evidence)),
         )
-
-
-def decode_ranges(summary: bytes) -> list[tuple[int, int, int, int]]:
-    """Reads a head's summary: (first seq, last seq, time of the first, time of the last) without holes."""
-    return _RANGES.decode(summary)
 
 
 def encode_evidence(evidence: Evidence) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from store.engine import decode_ranges
 from store.pages import Page
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+from store.summaries import decode_ranges
 from sysmon.records import Span
 
 if TYPE_CHECKING:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from store.engine import decode_ranges
 from store.schema import BLOCK, RUN_SHIFT
+from store.summaries import decode_ranges
 from sysmon.derive import State
 from sysmon.records import Moment, RunSpan
 
 if TYPE_CHECKING:
-    from store.access import Access, Run
+    from store.access import Access
     from store.blocks import Block
+    from store.pieces import Run
     from sysmon.catalogue import Catalogue
     from sysmon.frame import Frame
 

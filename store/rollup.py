@@ -13,8 +13,8 @@ from sysmon.derive import plan
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from store.access import Before
     from store.pages import Page
+    from store.pieces import Before
     from sysmon.catalogue import Catalogue, Formula
     from sysmon.frame import Number
 
@@ -198,6 +198,19 @@ def roll_group(
         if len(found) % _AT_ONCE == 0:
             yield
     return found
+
+
+def add_cells(found: RolledUp, part: RolledUp) -> None:
+    """Adds what another stretch of the same block rolled up to."""
+    for key, (kind, cells) in part.items():
+        known = found.get(key)
+        if known is None:
+            found[key] = (kind, cells)
+            continue
+        held = known[1]
+        for number, cell in cells.items():
+            held[number] = merge_cells([held[number], cell]) if number in held else cell
+        found[key] = (max(kind, known[0]), held)
 
 
 def add_page(found: RolledUp, keys: Sequence[str], page: Page, without: range) -> Iterator[None]:

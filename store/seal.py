@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from store.access import Piece, fresh_rows
 from store.account import usage_of
+from store.before import before
 from store.blocks import Block, encode_group, encode_head
 from store.pages import Page, encode_page
-from store.rollup import RolledUp, add_page, page_of, roll_group
+from store.pieces import pieces_of_group
+from store.rollup import RolledUp, add_cells, add_page, page_of, roll_group
 from store.schema import BLOCK, BUCKET, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+from store.summaries import encode_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,9 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         whole = sealed.merged(waiting) if waiting.seqs else sealed
     chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]] = []
     pages: list[tuple[str, tuple[str, ...], bytes]] = []
-    added: list[Contribution] = []
+    added: dict[tuple[str, int], Contribution] = {}
     if waiting.seqs:
-        summary = msgspec.msgpack.encode(whole.ranges())
+        summary = encode_ranges(whole.ranges())
         chunks.append(("", None, summary, encode_head(whole)))
         yield
     for name, group in whole.groups.items():
@@ -51,18 +51,22 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             keys, data = yield from encode_group(group, whole.monotonics)
             chunks.append((name, keys, None, data))
             yield
-        piece = piece_of_group(access, entry.number, block, whole, name)
-        before = access.before(name, piece)
-        found = yield from roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, before, MINUTE)
-        yield
+        found: RolledUp = {}
+        for piece in pieces_of_group(access.run(run), block, whole, group):
+            earlier = before(access, name, piece)
+            part = yield from roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, earlier, MINUTE)
+            add_cells(found, part)
+            yield
+            for each in usage_of(access, host.number, name, piece, host.catalogue):
+                place = (each.key, each.start)
+                added[place] = each if place not in added else added[place].plus(each)
         yield from _add_rest(access, host, name, entry.number, block, found)
         times, series, rolled = page_of(found)
         if series:
             pages.append((name, series, (yield from encode_page(times, rolled))))
         yield
-        added += usage_of(access, host.number, name, piece, host.catalogue)
     yield
-    _write(engine, entry, block, waiting, chunks, pages, added)
+    _write(engine, entry, block, waiting, chunks, pages, list(added.values()))
     if engine.dirty.get((run, block)) == arrived:
         engine.dirty.pop((run, block), None)
 
@@ -77,24 +81,6 @@ def _add_rest(access: Access, host: HostEntry, name: str, run: int, block: int, 
         access.learn_layouts()
         without = range(block * BLOCK // MINUTE, (block + 1) * BLOCK // MINUTE)
         yield from add_page(found, access.layouts[row[0]][0], Page(row[1]), without)
-
-
-def piece_of_group(access: Access, run: int, block: int, whole: Block, name: str) -> Piece:
-    """Returns a group of a block as columns of what was newly read."""
-    group = whole.groups[name]
-    keys = group.all_keys()
-    moments = [
-        whole.monotonics[row] if read is None else read for row, read in zip(group.rows, group.reads, strict=True)
-    ]
-    columns = group.columns(keys)
-    rows = group.rows
-    kept = fresh_rows(moments)
-    if kept is not None:
-        rows = [rows[position] for position in kept]
-        moments = [moments[position] for position in kept]
-        columns = [[column[position] for position in kept] for column in columns]
-    ats = [whole.ats[row] for row in rows]
-    return Piece(access.run(run), block, whole.seqs[0], ats, moments, dict(zip(keys, columns, strict=True)))
 
 
 def _write(

@@ -10,7 +10,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
+from store.before import before
 from store.pages import Page
+from store.pieces import Before, stepped
 from store.rollup import derived_samples, gauge_samples
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.steps import Steps, step_for
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from store.access import Access
     from sysmon.catalogue import Catalogue, Metric
-    from sysmon.frame import Number
     from sysmon.records import SeriesQuery, Span
 
 _HOURS = QUARTER_PAGE // MINUTE_PAGE
@@ -198,25 +199,25 @@ def _raw(
     first = next(iter(steps.values()))
     formula = metric.formula if metric is not None else None
     keys = sorted({key for each in wanted for key in (*each.over, *each.per)})
-    before: dict[str, tuple[int, int, dict[str, Number]]] = {}
+    last: dict[int, tuple[int, Before]] = {}
     for piece in access.pieces(host, name, keys, first.start, first.end, places):
         check()
-        if not piece.ats:
-            continue
         if formula is None:
             for each in wanted:
                 steps[each.key].add_samples(gauge_samples(piece.ats, piece.columns[each.key]))
             continue
-        boot = piece.run.boot
-        earlier = before.get(boot)
-        if earlier is None or piece.block - earlier[0] > 1 or earlier[1] >= piece.reads[0]:
-            found = access.before(name, piece)
-            earlier = (0, found.read, found.values) if found is not None else None
+        block, earlier = last.get(piece.run.number, (piece.block, None))
+        if (
+            earlier is None
+            or piece.block != block + 1
+            or stepped(earlier.at, earlier.read, piece.ats[0], piece.reads[0])
+        ):
+            earlier = before(access, name, piece)
         for each in wanted:
             start = None
             if earlier is not None:
-                value_of = earlier[2].get
-                start = (earlier[1], [value_of(key) for key in each.over], [value_of(key) for key in each.per])
+                value_of = earlier.values.get
+                start = (earlier.read, [value_of(key) for key in each.over], [value_of(key) for key in each.per])
             columns = piece.columns
             steps[each.key].add_samples(
                 derived_samples(
@@ -228,5 +229,5 @@ def _raw(
                     start,
                 )
             )
-        last = {key: column[-1] for key, column in piece.columns.items()}
-        before[boot] = (piece.block, piece.reads[-1], {key: value for key, value in last.items() if value is not None})
+        values = {key: column[-1] for key, column in piece.columns.items() if column[-1] is not None}
+        last[piece.run.number] = (piece.block, Before(piece.ats[-1], piece.reads[-1], values))

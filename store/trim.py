@@ -8,7 +8,6 @@ import msgspec
 
 from store.access import SEQ_MASK
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
-from store.seal import piece_of_group
 from store.tail import decode_row
 from store.usage import MOST, accounted
 from store.zones import span_of, zone_of
@@ -153,11 +152,12 @@ def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for name in names:
         if whole is not None and name in whole.groups:
-            piece = piece_of_group(access, run, block, whole, name)
-            for key in accounted(piece.columns, entry.host.catalogue):
+            group = whole.groups[name]
+            keys = accounted(group.all_keys(), entry.host.catalogue)
+            for key, column in zip(keys, group.columns(keys), strict=True):
                 held = [
-                    (at, value)
-                    for at, value in zip(piece.ats, piece.columns[key], strict=True)
+                    (whole.ats[row], value)
+                    for row, value in zip(group.rows, column, strict=True)
                     if value is not None and 0 <= value < MOST
                 ]
                 if held:

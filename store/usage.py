@@ -51,6 +51,10 @@ class Contribution(NamedTuple):
     bytes: int
     flags: int
 
+    def plus(self, other: Contribution) -> Contribution:
+        """Returns this and another of the same bucket."""
+        return self._replace(bytes=min(self.bytes + other.bytes, MOST - 1), flags=self.flags | other.flags)
+
 
 def accounted(keys: Iterable[str], catalogue: Catalogue) -> list[str]:
     """Returns those keys whose totals are kept."""

@@ -1,0 +1,154 @@
+"""Pieces: the columns of one collector over reads that follow each other, within one block.
+
+A block is mostly one piece. It is more where frames in between are missing, or lie in other blocks because the clock
+was moved: what came before such a stretch is not the row above it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.blocks import Block, Group, SealedGroup
+    from sysmon.frame import Number
+
+STEPPED = 5_000
+"""Milliseconds by which wall clock and boot clock part between two reads where the former was moved."""
+
+
+class Run(NamedTuple):
+    """A row of `run`."""
+
+    number: int
+    host: int
+    run: str
+    boot: str
+
+
+class Before(NamedTuple):
+    """The last read of a collector before a piece, within one boot."""
+
+    at: int
+    read: int
+    values: dict[str, Number]
+
+
+class Piece(NamedTuple):
+    """Columns of one collector. `reads` has the tick's boot clock where the collector named none; `first` is the seq of
+    the first row's frame.
+    """
+
+    run: Run
+    block: int
+    first: int
+    ats: list[int]
+    reads: list[int]
+    columns: dict[str, list[Number | None]]
+
+
+def stepped(at: int, read: int, later_at: int, later_read: int) -> bool:
+    """Whether the wall clock was moved between two reads of one boot."""
+    return abs((later_read - read) // 1_000_000 - (later_at - at)) > STEPPED
+
+
+def pieces_of(
+    run: Run,
+    block: int,
+    head: Block,
+    rows: Sequence[int],
+    reads: Sequence[int | None],
+    columns: dict[str, list[Number | None]],
+) -> list[Piece]:
+    """Returns the pieces of a group of a block, of the rows at which something new was read.
+
+    Args:
+        head: what belongs to the frames themselves.
+        rows, reads: of the group: positions of frames, and when they say that it read.
+        columns: series -> values, one each row.
+    """
+    monotonics = head.monotonics
+    moments = [monotonics[row] if read is None else read for row, read in zip(rows, reads, strict=True)]
+    kept = _fresh(moments)
+    if kept is not None:
+        rows = [rows[position] for position in kept]
+        moments = [moments[position] for position in kept]
+        columns = {key: [column[position] for position in kept] for key, column in columns.items()}
+    if not rows:
+        return []
+    ats = [head.ats[row] for row in rows]
+    cuts = _cuts(head, rows, ats, moments)
+    if not cuts:
+        return [Piece(run, block, head.seqs[rows[0]], ats, moments, columns)]
+    return [
+        Piece(
+            run,
+            block,
+            head.seqs[rows[low]],
+            ats[low:high],
+            moments[low:high],
+            {key: column[low:high] for key, column in columns.items()},
+        )
+        for low, high in pairwise([0, *cuts, len(rows)])
+    ]
+
+
+def pieces_of_group(run: Run, block: int, whole: Block, group: Group) -> list[Piece]:
+    """Returns the pieces of a group held as rows, with all its series."""
+    keys = group.all_keys()
+    return pieces_of(run, block, whole, group.rows, group.reads, dict(zip(keys, group.columns(keys), strict=True)))
+
+
+def last_read(head: Block, packed: SealedGroup, read: int) -> Before | None:
+    """Returns the last row of a sealed group that was read before a moment of the boot clock, or None."""
+    position = -1
+    newest = -1
+    for index, (row, moment) in enumerate(zip(packed.rows, packed.reads, strict=True)):
+        when = head.monotonics[row] if moment is None else moment
+        if newest < when < read:
+            position, newest = index, when
+    if position < 0:
+        return None
+    values: dict[str, Number] = {}
+    for index, key in enumerate(packed.keys):
+        value = packed.column(index)[position]
+        if value is not None:
+            values[key] = value
+    return Before(head.ats[packed.rows[position]], newest, values)
+
+
+def _fresh(reads: Sequence[int]) -> list[int] | None:
+    """Returns the positions at which something new was read, or None where that is at all of them.
+
+    A full frame repeats what slow collectors read before it.
+    """
+    if all(later > earlier for earlier, later in pairwise(reads)):
+        return None
+    kept: list[int] = []
+    newest = -1
+    for position, read in enumerate(reads):
+        if read > newest:
+            kept.append(position)
+            newest = read
+    return kept
+
+
+def _cuts(head: Block, rows: Sequence[int], ats: Sequence[int], reads: Sequence[int]) -> list[int]:
+    """Returns the positions of rows that do not follow the one before."""
+    seqs = head.seqs
+    whole = seqs[-1] - seqs[0] + 1 == len(seqs)
+    if whole and not stepped(ats[0], reads[0], ats[-1], reads[-1]):
+        return []
+    # Frames between two rows of a slow collector are there, and do not count as missing.
+    stretch, stretches = 0, [0] * len(seqs)
+    for position in range(1, len(seqs)):
+        stretch += seqs[position] != seqs[position - 1] + 1
+        stretches[position] = stretch
+    return [
+        index
+        for index in range(1, len(rows))
+        if stretches[rows[index]] != stretches[rows[index - 1]]
+        or stepped(ats[index - 1], reads[index - 1], ats[index], reads[index])
+    ]
