@@ -20,7 +20,7 @@ from tui.glyphs import UNICODE, Glyphs
 from tui.keys import KEYS, bindings, keymap, tabs
 from tui.loading import screen_class, unknown_actions
 from tui.looks import choose_look
-from tui.model import HostModel, Model
+from tui.model import WINDOW, HostModel, Model
 from tui.output import CellDiffMixin
 from tui.screens.base import HostScreen
 from tui.timeactions import TimeActions
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
+    from sysmon.ports import History
     from sysmon.records import Update
     from tui.model import View
     from tui.palette import Depth
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 SETTLED: Final = 3.0
 """Seconds after which what is needed all the time has been loaded."""
 
+
+AGAIN_AFTER: Final = 3.5
+"""Seconds after which the end of the history is read once more; recorders commit every two."""
+
+AGAIN_SPAN: Final = 30
+"""Seconds of it that are."""
 
 COST_SECONDS: Final = 5
 """Seconds between two tellings of sysmon's own cost."""
@@ -198,6 +205,8 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             age=None if age is None else float(int(age)),
             message=host.status.message if state != "live" else "",
             cost=self._own_cost(view),
+            zone=info.timezone if info.target != "local" else "",
+            skew=host.status.skew,
             wrong=tuple(view.wrong) if view is not None else (),
             problem=self.problem or self.services.problem(),
             note=self.note,
@@ -229,8 +238,15 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             wanted = self._filled.wanted(host.info.id, screen.GRAPHED)
             history = self.services.history(host.info.id) if wanted is not None else None
             if wanted is not None and history is not None:
-                work = feed.fill(host, history, wanted, max(self.services.clock.now(), host.state.frame.time))
-                self.run_worker(feed.then(work, self.refresh_view), group="fill")
+                self._fill_from(host, history, wanted, WINDOW)
+                # What was recorded just before the first frame may not have been committed yet.
+                again = partial(self._fill_from, host, history, (wanted[0], False), AGAIN_SPAN)
+                self.set_timer(AGAIN_AFTER, again)
+
+    def _fill_from(self, host: HostModel, history: History, wanted: tuple[list[str], bool], seconds: int) -> None:
+        now = max(self.services.clock.now(), host.state.frame.time if host.state.frame is not None else 0)
+        work = feed.fill(host, history, wanted, now, seconds)
+        self.run_worker(feed.then(work, self.refresh_view), group="fill")
 
     def _watch(self) -> None:
         screen = self.host_screen
@@ -249,6 +265,11 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._fill()
         self.refresh_view()
         self.reread_past()
+
+    async def open_at(self, name: str, item: object) -> None:
+        """Opens a numbered screen with the cursor on an item of another screen's."""
+        self._screen_named(name).reveal(item)
+        await self.action_screen(name)
 
     def show_host(self, host_id: str) -> None:
         """Shows another host."""

@@ -63,6 +63,7 @@ class Chrome:
         problem: what is wrong with recording.
         note: what just happened or is under way with time travel.
         hosts: how many hosts there are.
+        zone: IANA name of the host's time zone, '' where it is not known. `skew`: its clock minus ours, milliseconds.
         track: the past that can be gone to, None where nobody keeps one.
     """
 
@@ -80,6 +81,8 @@ class Chrome:
     problem: str = ""
     note: str = ""
     hosts: int = 1
+    zone: str = ""
+    skew: int | None = None
     track: Track | None = None
 
     @property

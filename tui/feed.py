@@ -37,7 +37,9 @@ class Filled:
         return (metrics, new) if new or metrics else None
 
 
-async def fill(host: HostModel, history: History, wanted: tuple[list[str], bool], now: int) -> None:
+async def fill(
+    host: HostModel, history: History, wanted: tuple[list[str], bool], now: int, seconds: int = WINDOW
+) -> None:
     """Reads the last minutes of metrics, and of a new host its alerts and events. What cannot be read stays empty."""
     metrics, new = wanted
     identity = host.info.id
@@ -48,7 +50,7 @@ async def fill(host: HostModel, history: History, wanted: tuple[list[str], bool]
             for event in reversed(await history.events(identity, limit=_EVENTS)):
                 host.take_event(event)
         for metric in metrics:
-            for series in await read_series(history, identity, metric, now, WINDOW):
+            for series in await read_series(history, identity, metric, now, seconds):
                 prefill(host.window, series)
     except SysmonError:
         # Live data fills the graphs; `Services.problem` says what is wrong with the history.

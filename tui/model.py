@@ -64,10 +64,15 @@ class Window:
             self._columns[key] = (start + cut, data)
 
     def prefill(self, key: str, points: Iterable[tuple[int, float]]) -> None:
-        """Lays older values, (second, value) in order, before those the column holds already."""
+        """Lays older values, (second, value) in order, before those the column holds already, and into its gaps."""
         column = self._columns.get(key)
         limit = column[0] if column else None
-        older = [(second, value) for second, value in points if limit is None or second < limit]
+        older: list[tuple[int, float]] = []
+        for second, value in points:
+            if column is None or second < column[0]:
+                older.append((second, value))
+            elif second - column[0] < len(column[1]) and math.isnan(column[1][second - column[0]]):
+                column[1][second - column[0]] = value
         if not older:
             return
         start = older[0][0]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sysmon.errors import SysmonError
 from sysmon.units import format_time, parse_time
+from tui.keys import KEYS, label, present_keys
 from tui.timetravel import Cursor, Landing, PastReader, next_mark, read_track
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ SOON_SECONDS: Final = 5.0
 """How long after a time bar that had nothing to show is tried again."""
 
 
+FIRST_START_MS: Final = 15_000
+"""A recording that began less than this ago began with this screen."""
+
+GREETING_SECONDS: Final = 20.0
+"""How long the first words stay."""
+
+
 class TimeActions(_Base):
     """Needs of the app: `services`, `host`, `host_screen`, `refresh_view`."""
 
@@ -53,6 +61,7 @@ class TimeActions(_Base):
     _slow: Timer | None = None
     _waiting: Sequence[tuple[Callable[[PastReader, int], Awaitable[Landing]], int]] = ()
     _note_timer: Timer | None = None
+    _greeted = False
     _track_read: int | None = None
     _track_worker: Worker[None] | None = None
 
@@ -268,9 +277,19 @@ class TimeActions(_Base):
                 self._track_worker = None
             if self.host is host:
                 self.track = track
+                self._greet(track)
                 self.refresh_view()
 
         self._track_worker = self.run_worker(read(), group="track", exclusive=True)
+
+    def _greet(self, track: Track | None) -> None:
+        """Tells who starts sysmon for the first time, whose recording begins now, what there is; once."""
+        now = self.services.clock.now()
+        if not self._greeted and not self.note and (track is None or now - track.start < FIRST_START_MS):
+            keys = {key.id: label(present_keys(key, self.services.config.keys)[0]) for key in KEYS}
+            words = f"{keys['help']} shows all keys; {keys['back']} goes back in time, {keys['quit']} quits"
+            self.say(words, seconds=GREETING_SECONDS, update=False)
+        self._greeted = True
 
     def forget_track(self) -> None:
         """Another host: its bar has to be read first."""

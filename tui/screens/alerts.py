@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from sysmon.config import Rule
     from sysmon.records import AlertState, Event
-    from tui.app import SysmonApp
     from tui.model import View
 
 KEYS = register(keys_alerts.SCOPE, keys_alerts.KEYS)
@@ -94,13 +93,6 @@ class AlertsScreen(HostScreen):
     # -- what is there
 
     @property
-    def _sysmon(self) -> SysmonApp:
-        from tui.app import SysmonApp
-
-        assert isinstance(self.app, SysmonApp)
-        return self.app
-
-    @property
     def _list(self) -> AlertsTable:
         return self.query_one("#list", AlertsTable)
 
@@ -117,14 +109,14 @@ class AlertsScreen(HostScreen):
         return self.view.time if self.view is not None else self.services.clock.now()
 
     def _hosts(self, view: View) -> list[str]:
-        hosts = self._sysmon.model.hosts
+        hosts = self.sysmon.model.hosts
         return [view.info.id, *(host for host in hosts if self._everywhere and host != view.info.id)]
 
     def _events(self, view: View, hosts: list[str]) -> list[Event]:
         """Everything known of these hosts up to the moment, each once."""
         found: dict[str, Event] = {}
         for host in hosts:
-            pages, model = self._pages.get(host), self._sysmon.model.hosts.get(host)
+            pages, model = self._pages.get(host), self.sysmon.model.hosts.get(host)
             if pages is not None:
                 found.update(pages.events)
             recent = view.events if host == view.info.id else model.events if model is not None else ()
@@ -135,7 +127,7 @@ class AlertsScreen(HostScreen):
     def _alerts(self, view: View, hosts: list[str], events: list[Event]) -> list[AlertState]:
         if view.status.state == "replay":
             return [*view.alerts, *([] if view.alerts else alerts_at(events, view.time))]
-        others = [self._sysmon.model.hosts[host] for host in hosts[1:]]
+        others = [self.sysmon.model.hosts[host] for host in hosts[1:]]
         return [*view.alerts, *(alert for host in others for alert in host.alerts.values())]
 
     # -- showing
@@ -152,7 +144,7 @@ class AlertsScreen(HostScreen):
             self._list.set_columns(columns(hosts=several, now=self._now))
         events = self._events(view, hosts)
         alerts = self._alerts(view, hosts, events)
-        labels = {host: model.info.label for host, model in self._sysmon.model.hosts.items()}
+        labels = {host: model.info.label for host, model in self.sysmon.model.hosts.items()}
         rows = Rows(view.state.catalogue, labels)
         active = rows.active(alerts, events, view.time)
         past = self._past_rows(rows, events, active, view)
@@ -161,6 +153,7 @@ class AlertsScreen(HostScreen):
         self._say(view, active, events, hosts)
         self._frame(len(shown), len(everything))
         self._list.set_rows(shown)
+        self.find_wanted(self._list)
         self._rules.set_rows(rule_rows(self.services.config.rules, alerts, view.state.catalogue))
         self._show_details(view)
 
@@ -308,7 +301,7 @@ class AlertsScreen(HostScreen):
             hint("kinds", "kinds"),
             hint("rules", "rules"),
         ]
-        if len(self._sysmon.model.hosts) > 1:
+        if len(self.sysmon.model.hosts) > 1:
             hints.append(hint("hosts", "this host" if self._everywhere else "all hosts", "all_hosts"))
         self._list.set_frame(hints=[*hints, hint("details", "details")])
         self._rules.set_frame(hints=[hint("rules", "alerts"), hint("go", "its alerts")])
@@ -326,7 +319,7 @@ class AlertsScreen(HostScreen):
                 self._filter = rule.rule.name
                 self.action_rules()
             return
-        row, app = self._list.cursor_row, self._sysmon
+        row, app = self._list.cursor_row, self.sysmon
         if row is None:
             return
         if self.services.history(row.host) is None:
@@ -366,8 +359,8 @@ class AlertsScreen(HostScreen):
 
     def action_all_hosts(self) -> None:
         """This host alone, or all."""
-        if len(self._sysmon.model.hosts) < 2:
-            self._sysmon.say("there is only this host")
+        if len(self.sysmon.model.hosts) < 2:
+            self.sysmon.say("there is only this host")
             return
         self._everywhere = not self._everywhere
         self._hint()

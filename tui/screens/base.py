@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.containers import Vertical
 from textual.screen import Screen
@@ -10,6 +11,7 @@ from textual.screen import Screen
 from tui.keys import keys_of
 from tui.widgets.footer import Footer
 from tui.widgets.header import Header
+from tui.widgets.panel import where
 from tui.widgets.timebar import TimeBar
 
 if TYPE_CHECKING:
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.geometry import Size
 
+    from tui.app import SysmonApp
     from tui.chrome import Chrome
     from tui.model import View
     from tui.services import Services
+    from tui.widgets.table import Table
 
 NARROW: Final = 100
 WIDE: Final = 180
@@ -59,17 +63,24 @@ class HostScreen(Screen[None]):
     GRAPHED: ClassVar[tuple[str, ...]] = ()
 
     view: View | None = None
+    wanted: object = None
+    """What `reveal` was given and `show` has not found yet."""
     header: Header | None = None
     footer: Footer | None = None
     timebar: TimeBar | None = None
 
     @property
-    def services(self) -> Services:
-        """What the composition root gave."""
+    def sysmon(self) -> SysmonApp:
+        """The app."""
         from tui.app import SysmonApp
 
         assert isinstance(self.app, SysmonApp)
-        return self.app.services
+        return self.app
+
+    @property
+    def services(self) -> Services:
+        """What the composition root gave."""
+        return self.sysmon.services
 
     def compose(self) -> ComposeResult:
         """Header, body, time bar, footer."""
@@ -92,6 +103,20 @@ class HostScreen(Screen[None]):
         """
         raise NotImplementedError
 
+    def reveal(self, item: object) -> None:
+        """Puts the cursor, at the next `show`, on what was chosen on another screen; '' and unknown things are left.
+
+        Args:
+            item: the key of a row; of the history the beginning of a metric's name.
+        """
+        self.wanted = item or None
+
+    def find_wanted(self, table: Table[Any]) -> None:
+        """Moves a table's cursor to what `reveal` was given, once."""
+        if self.wanted is not None and table.rows:
+            table.move_cursor(key=self.wanted)
+            self.wanted = None
+
     def present(self, view: View | None, chrome: Chrome) -> None:
         """Shows a view and what surrounds it; while the screen is being built, as soon as it is."""
         if self.header is None or self.footer is None or self.timebar is None or not self.is_mounted:
@@ -100,12 +125,15 @@ class HostScreen(Screen[None]):
         past = chrome.mode != "live"
         if past != self.has_class("-past"):
             self.set_class(past, "-past")
-        self.header.show(chrome)
         self.timebar.show(chrome)
         self.footer.show(self.NAME, chrome.mode, keys_of(self.NAME), self.services.config.keys)
         if view is not None:
             self.view = view
-            self.show(view)
+            try:
+                self.show(view)
+            except Exception as error:  # a fault of one screen must not take the others with it
+                chrome = replace(chrome, problem=f"{self.TITLE_TEXT} cannot be drawn: {where(error)}")
+        self.header.show(chrome)
 
     def _show_present(self) -> None:
         """Runs once the screen stands, as messages wait for that."""

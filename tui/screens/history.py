@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from sysmon.ports import History
-    from tui.app import SysmonApp
     from tui.model import View
 
 register("history", KEYS)
@@ -103,14 +102,6 @@ class HistoryScreen(HistoryActions, HostScreen):
         return model.state.get(key) if model is not None else None
 
     @property
-    def sysmon(self) -> SysmonApp:
-        """The app."""
-        from tui.app import SysmonApp
-
-        assert isinstance(self.app, SysmonApp)
-        return self.app
-
-    @property
     def shown(self) -> list[int]:
         """The numbers of the charts that are on screen."""
         return list(range(self.first, min(len(self.charts), self.first + self.grid[0] * self.grid[1])))
@@ -125,12 +116,26 @@ class HistoryScreen(HistoryActions, HostScreen):
             self.moment = self.cursor = moment
             if moment is not None:
                 self.period = self.period.holding(moment, self.services.clock.now())
+        self._find_wanted_chart()
         self._read_when_due()
         for number, panel in zip(self.shown, self.panels, strict=False):
             if number in self.data:
                 panel.set_cursor(self.cursor)
                 panel.set_view(view)
         self._show_period()
+
+    def _find_wanted_chart(self) -> None:
+        """Goes to the chart of what was chosen on another screen."""
+        if not isinstance(self.wanted, str) or not self.charts:
+            return
+        wanted, self.wanted = self.wanted, None
+        columns, rows = self.grid
+        for number, chart in enumerate(self.charts):
+            if any(metric.startswith(wanted) for metric, _ in chart.wanted):
+                if number not in self.shown:
+                    self.first = max(0, min(number - number % columns, len(self.charts) - columns * rows))
+                    self.refill()
+                return
 
     def _show_period(self) -> None:
         bounds = self.bounds if self.bounds[1] else self.period.at(self.services.clock.now())

@@ -123,6 +123,7 @@ class NetworkScreen(HostScreen):
             parts.append(f"by {column or 'interest'}" + (", reversed" if not column else ""))
         table.set_frame(subtitle="  ".join(parts), update=False)
         table.set_rows(self._shown, sort=self._sort)
+        self.find_wanted(table)
         self.query_one(ProtocolsPanel).show(view)
         self._show_one(view)
 

@@ -107,9 +107,14 @@ class OverviewScreen(HostScreen):
                 self.set_class(on, name)
 
     def on_table_row_selected(self, event: Table.RowSelected) -> None:
-        """Enter on a process opens the processes."""
+        """Enter on a process opens the processes, with the cursor on it."""
         event.stop()
-        self.app.call_later(self.app.run_action, "screen('processes')")
+        self.app.call_later(self.sysmon.open_at, "processes", event.key)
+
+    def on_view_panel_opened(self, event: ViewPanel.Opened) -> None:
+        """Enter on a panel, or a click, opens the screen that tells more, there where it tells it."""
+        event.stop()
+        self.app.call_later(self.sysmon.open_at, event.name, event.item)
 
 
 SCREEN = OverviewScreen

@@ -150,6 +150,7 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
         if not items:
             table.set_empty(what_is_missing(view, listing))
         table.set_rows(items, sort=(listing.order.column, listing.order.largest))
+        self.find_wanted(table)
         if listing.followed is not None and table.cursor_key != row_key(listing.followed.row):
             table.place_cursor(row_key(listing.followed.row))
         if self.bar.is_open:

@@ -113,6 +113,11 @@ class OrderActions:
         if above and not item.group:
             self.table.move_cursor(key=item_key(above[-1]))
 
+    def on_process_list_fold_clicked(self, event: ProcessList.FoldClicked) -> None:
+        """A click on the mark of a branch."""
+        event.stop()
+        self.action_toggle_fold()
+
     def action_toggle_fold(self) -> None:
         """Folds or unfolds."""
         item = self.table.cursor_row

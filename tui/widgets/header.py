@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sysmon.units import format_duration, format_time
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tui.theme import Look
 
 _DAY = 86_400_000
+_SKEW = 2_000
 
 
 class Header(Panel):
@@ -54,6 +57,10 @@ class Header(Panel):
         self._places = (spans_width(left), 0)
         right = clock_spans(chrome, look, narrow=width < 60)
         room = width - spans_width(left) - spans_width(right) - 2
+        for words, style in ((there(chrome), palette.dim), (skewed(chrome), palette.warning)):
+            if words and room >= len(words) + 3:
+                right = [(words, style), ("   ", palette.text), *right]
+                room -= len(words) + 3
         cost = "sysmon " + " ".join(chrome.cost) if chrome.cost else ""
         if cost and room >= len(cost) + 24:
             right = [(cost, palette.faint), ("   ", palette.text), *right]
@@ -74,6 +81,32 @@ class Header(Panel):
             self.app.call_later(self.app.run_action, "hosts")
         elif event.x >= self._places[1]:
             self.app.call_later(self.app.run_action, "time_jump")
+
+
+def skewed(chrome: Chrome) -> str:
+    """How far the host's clock is off, where it is by more than two seconds."""
+    skew = chrome.skew or 0
+    if abs(skew) <= _SKEW:
+        return ""
+    return f"its clock is {format_duration(abs(skew) // 1000, short=True)} {'ahead' if skew > 0 else 'behind'}"
+
+
+def there(chrome: Chrome) -> str:
+    """The time of day where the host is, if that is another than here."""
+    return _time_there(chrome.zone, chrome.time // 60_000) if chrome.zone and chrome.time is not None else ""
+
+
+@lru_cache(64)
+def _time_there(zone: str, minute: int) -> str:
+    from zoneinfo import ZoneInfo
+
+    here = datetime.fromtimestamp(minute * 60).astimezone()
+    try:
+        moment = datetime.fromtimestamp(minute * 60, ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):
+        # The name comes from the host; it may mean nothing here.
+        return ""
+    return f"{moment:%H:%M %Z} there" if moment.utcoffset() != here.utcoffset() else ""
 
 
 def clock_spans(chrome: Chrome, look: Look, *, narrow: bool) -> Spans:

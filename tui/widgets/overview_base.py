@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from sysmon.frame import split_key
 from sysmon.units import format_bytes
@@ -83,6 +84,17 @@ class ViewPanel(Panel):
     COLLECTORS: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "Open", show=False, id="panel.open")]
 
+    ABOUT: ClassVar[str] = ""
+    """What is chosen on that screen, unless a line of the panel says something else."""
+
+    class Opened(Message):
+        """The screen `name` is to be opened at an item of it."""
+
+        def __init__(self, name: str, item: object) -> None:
+            super().__init__()
+            self.name = name
+            self.item = item
+
     shown: Shown | None = None
 
     def show(self, shown: Shown) -> None:
@@ -115,13 +127,19 @@ class ViewPanel(Panel):
 
     def action_open(self) -> None:
         """Open the screen that tells more."""
-        self.app.call_later(self.app.run_action, f"screen('{self.OPENS}')")
+        self.post_message(self.Opened(self.OPENS, self.ABOUT))
+
+    def item_at(self, x: int, y: int) -> object:
+        """What a line of the body is about, as the screen that it opens knows it; '' for nothing of its own."""
+        return ""
 
     async def on_click(self, event: events.Click) -> None:
-        """A click on the title, or a double click anywhere, opens."""
-        if event.y == 0 or event.chain > 1:
+        """A click on the title, a double click anywhere, or a click on a line about one thing opens."""
+        body = self.body_region
+        item = self.item_at(event.x - body.x, event.y - body.y) if body.contains(event.x, event.y) else ""
+        if item or event.y == 0 or event.chain > 1:
             event.stop()
-            self.action_open()
+            self.post_message(self.Opened(self.OPENS, item or self.ABOUT))
 
     def because(self, shown: Shown, nothing: str) -> str:
         """Words for an empty panel: the collectors' own reason where they gave one."""

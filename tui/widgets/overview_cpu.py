@@ -54,6 +54,7 @@ def cpu_temperature(shown: Shown) -> float | None:
 class CpuPanel(ViewPanel):
     """Utilization over time, what it goes into, and every core."""
 
+    ABOUT: ClassVar[str] = "cpu."
     COLLECTORS: ClassVar[tuple[str, ...]] = ("cpu",)
 
     def __init__(self) -> None:
@@ -178,6 +179,7 @@ def state_line(shown: Shown, width: int, look: Look) -> Strip:
 class PressurePanel(ViewPanel):
     """How much time tasks lost waiting: some of them, and all."""
 
+    ABOUT: ClassVar[str] = "pressure."
     COLLECTORS: ClassVar[tuple[str, ...]] = ("pressure",)
 
     def __init__(self) -> None:

@@ -47,6 +47,7 @@ def total_rate(shown: Shown, metric: str) -> float | None:
 class DisksPanel(ViewPanel):
     """How full filesystems are, and what disks do."""
 
+    ABOUT: ClassVar[str] = "disk."
     COLLECTORS: ClassVar[tuple[str, ...]] = ("filesystems", "disks")
 
     def __init__(self) -> None:

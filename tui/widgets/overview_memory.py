@@ -43,6 +43,7 @@ def memory_parts(shown: Shown, look: Look) -> list[tuple[str, float, Style]]:
 class MemoryPanel(ViewPanel):
     """Memory in its parts, swap, and utilization over time."""
 
+    ABOUT: ClassVar[str] = "memory."
     COLLECTORS: ClassVar[tuple[str, ...]] = ("memory",)
 
     def __init__(self) -> None:

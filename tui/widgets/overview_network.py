@@ -58,6 +58,7 @@ class NetworkPanel(ViewPanel):
     def __init__(self) -> None:
         super().__init__("network", hotkey="3", id="network", padding=1)
         self._highs: dict[str, tuple[float, float]] = {}
+        self._places: tuple[int, int, list[str]] = (0, 0, [])
 
     def subtitle(self, shown: Shown, look: Look) -> Spans:
         """The main interface with its rates."""
@@ -78,6 +79,11 @@ class NetworkPanel(ViewPanel):
         """There may be none."""
         return "" if shown.instances("net.receive") else self.because(shown, "no network interfaces")
 
+    def item_at(self, x: int, y: int) -> object:
+        """The interface of a line."""
+        left, top, names = self._places
+        return names[y - top] if x >= left and 0 <= y - top < len(names) else ""
+
     def draw(self, shown: Shown, width: int, height: int, look: Look) -> list[Strip]:
         """The graph above, the other interfaces below it, beside it where the panel is wide and low."""
         rows = interfaces(shown)
@@ -87,6 +93,7 @@ class NetworkPanel(ViewPanel):
             side = min(52, width * 2 // 5)
             left = self._graph(shown, rows[0], width - side - 2, height, look)
             right = self._others(shown, others, folded, side, height, look)
+            self._places = (width - side, 0, self._places[2])
             right += [strip([], side, look.palette.text)] * (height - len(right))
             gap = strip([], 2, look.palette.text)
             return [type(gap).join([one, gap, two]) for one, two in zip(left, right, strict=True)]
@@ -95,7 +102,9 @@ class NetworkPanel(ViewPanel):
         if room == 1 and not others:
             room = 0 if height < 6 else 1
         lines = self._graph(shown, rows[0], width, height - room, look)
-        return lines + self._others(shown, others, folded, width, room, look)
+        below = self._others(shown, others, folded, width, room, look)
+        self._places = (0, len(lines), self._places[2])
+        return lines + below
 
     def _graph(self, shown: Shown, row: InterfaceRow, width: int, height: int, look: Look) -> list[Strip]:
         name = row.name
@@ -124,13 +133,18 @@ class NetworkPanel(ViewPanel):
     def _others(
         self, shown: Shown, rows: list[InterfaceRow], folded: list[InterfaceRow], width: int, room: int, look: Look
     ) -> list[Strip]:
+        self._places = (0, 0, [])
         if room <= 0:
             return []
         fits = len(rows) + bool(folded) <= room
         kept = rows if fits else rows[: room - 1]
-        lines = [interface_line(shown, row, width, look) for row in kept]
         if fits and len(kept) + len(folded) <= room:
-            return lines + [interface_line(shown, row, width, look) for row in folded]
+            kept = [*kept, *folded]
+            folded = []
+        lines = [interface_line(shown, row, width, look) for row in kept]
+        self._places = (0, 0, [row.name for row in kept])
+        if not folded and fits:
+            return lines
         more = len(rows) - len(kept)
         words = [f"+{more} more" if more else "", f"{len(folded)} idle: " if folded else ""]
         text = "  ".join(word for word in words if word) + ", ".join(row.name for row in folded)

@@ -125,6 +125,7 @@ class AlertsPanel(ViewPanel):
 
     def __init__(self) -> None:
         super().__init__("alerts", hotkey="0", id="alerts", padding=1)
+        self._ids: list[str] = []
 
     def subtitle(self, shown: Shown, look: Look) -> Spans:
         """How many fire."""
@@ -134,12 +135,20 @@ class AlertsPanel(ViewPanel):
         worst = "critical" if any(alert.severity == "critical" for alert in firing) else firing[0].severity
         return badge(worst, f"{len(firing)} firing", look=look)
 
+    def item_at(self, x: int, y: int) -> object:
+        """The alert or event of a line."""
+        return self._ids[y] if 0 <= y < len(self._ids) else ""
+
     def draw(self, shown: Shown, width: int, height: int, look: Look) -> list[Strip]:
         """A line each."""
         view = shown.view
-        lines = [alert_line(alert, view.time, width, look) for alert in view.alerts]
         known = {alert.event for alert in view.alerts if alert.event}
-        lines += [event_line(event, view.time, width, look) for event in view.events[:height] if event.id not in known]
+        events = [event for event in view.events[:height] if event.id not in known]
+        lines = [alert_line(alert, view.time, width, look) for alert in view.alerts]
+        lines += [event_line(event, view.time, width, look) for event in events]
+        # As the alerts' screen names its rows.
+        self._ids = [f"{alert.host}\0{alert.rule}\0{alert.key}" for alert in view.alerts]
+        self._ids += [event.id for event in events]
         if not lines:
             mark = f"{look.glyphs.severity('ok')} no alerts".strip()
             return centered([mark], width, height, look=look, style=look.palette.dim)

@@ -25,6 +25,7 @@ _COLD: Final = 20.0
 class SensorsPanel(ViewPanel):
     """Temperatures, fans, batteries, power."""
 
+    ABOUT: ClassVar[str] = "temperature"
     COLLECTORS: ClassVar[tuple[str, ...]] = ("sensors",)
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ def sensor_line(shown: Shown, metric: str, name: str, width: int, label: int, lo
 class GpuPanel(ViewPanel):
     """Load, memory, heat and power of every GPU."""
 
+    ABOUT: ClassVar[str] = "gpu."
     COLLECTORS: ClassVar[tuple[str, ...]] = ("gpu",)
 
     def __init__(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+import traceback
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -10,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.renderables.frame import Hint, HintPlace, hint_label, rule, sides
-from tui.renderables.text import Spans, blank
+from tui.renderables.text import Spans, blank, strip
 from tui.theme import DEFAULT_LOOK, Look, look_of
 
 if TYPE_CHECKING:
@@ -184,7 +187,11 @@ class Panel(Widget, can_focus=True):
         padding = self._padding
         room = max(0, width - 2 * padding)
         lines: list[Strip] = []
-        for line in self.render_body(room, height)[:height]:
+        try:
+            body = self.render_body(room, height)
+        except Exception as error:  # a fault of one panel must not take the program with it
+            body = _failure(error, room, height, self.look)
+        for line in body[:height]:
             exact = line if line.cell_length == room else line.adjust_cell_length(room, fill)
             if padding:
                 side = [Segment(" " * min(padding, width), fill)]
@@ -233,6 +240,19 @@ class Panel(Widget, can_focus=True):
                 event.stop()
                 await self.run_action(place.hint.action)
                 return
+
+
+def where(error: Exception) -> str:
+    """What went wrong in our own code, and in which line: enough to report it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({PurePath(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _failure(error: Exception, width: int, height: int, look: Look) -> list[Strip]:
+    words = [*textwrap.wrap(where(error), max(8, width)), "a fault of sysmon; the other panels go on"]
+    style = look.palette.warning
+    return [strip([(line, style)], width, style, ellipsis=look.glyphs.ellipsis) for line in words][:height]
 
 
 def _as_spans(label: str | Spans, look: Look) -> Spans:

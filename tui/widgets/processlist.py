@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from rich.style import Style
+    from textual import events
     from textual.strip import Strip
 
     from tui.theme import Look
@@ -86,6 +87,26 @@ class ProcessList(Table[Item]):
         super()._to(index)
         if self._touched:
             self.post_message(self.Moved())
+
+    class FoldClicked(Message):
+        """The mark of a branch or group was clicked; the cursor is on its line."""
+
+    async def on_click(self, event: events.Click) -> None:
+        """A click on the mark of a branch folds it; else the table's own handler, which comes next, deals with it."""
+        body = self.body_region
+        x, y = event.x - body.x, event.y - body.y
+        index = self._view.top + y - self._header
+        if 0 <= x < body.width and self._header <= y < body.height and index < len(self.rows):
+            item = self.rows[index]
+            command = next((each for each in self._placed if each.column.key == "command"), None)
+            if item.fold and command is not None:
+                at = x - command.start - 1
+                # The mark, and the cell at each side of it: it is a small thing to hit.
+                if abs(at - len(item.prefix.rstrip()) + 1) <= 1 and at >= 0:
+                    event.stop()
+                    event.prevent_default()
+                    self._to(index)
+                    self.post_message(self.FoldClicked())
 
     def on_resize(self) -> None:
         """Tell."""

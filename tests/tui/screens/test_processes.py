@@ -176,6 +176,24 @@ async def test_the_tree_folds_and_unfolds() -> None:
         assert on.pids[0] == 30
 
 
+async def test_a_click_on_the_mark_of_a_branch_folds_it() -> None:
+    async with stage() as on:
+        await on.press("t")
+        line = next(y for y, line in enumerate(on.text.split("\n")) if "nginx: master" in line)
+        column = on.text.split("\n")[line].index("▾", 50)
+        await on.pilot.click(offset=(column, line))
+        await on.pilot.pause()
+        assert on.pids == [1, 30, 10, 20]
+        line = next(y for y, line in enumerate(on.text.split("\n")) if "nginx  +2" in line)
+        await on.pilot.click(offset=(column, line))
+        await on.pilot.pause()
+        assert 11 in on.pids
+        # Beside it a click is a click: it moves the cursor and folds nothing.
+        await on.pilot.click(offset=(column + 6, line))
+        await on.pilot.pause()
+        assert 11 in on.pids
+
+
 async def test_groups_cycle_and_unfold() -> None:
     async with stage() as on:
         await on.press("o")

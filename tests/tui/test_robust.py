@@ -1,0 +1,240 @@
+"""What the app does when a screen fails, how one screen leads to another, and what a first start says."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from sysmon.frame import InterfaceRow
+from sysmon.records import AlertState, HostInfo, Status
+from tests.tui.scripted import START, Script, ScriptedHistory, make_app, rig
+from tests.tui.support import show, text_of, until
+from tui import app as tui_app
+from tui.chrome import Chrome
+from tui.model import Window
+from tui.screens.history import HistoryScreen
+from tui.screens.network import NetworkScreen
+from tui.screens.overview import OverviewScreen
+from tui.screens.processes import ProcessesScreen
+from tui.widgets.header import skewed, there
+from tui.widgets.overview_memory import MemoryPanel
+from tui.widgets.overview_network import NetworkPanel
+from tui.widgets.overview_processes import AlertsPanel, TopProcesses
+from tui.widgets.table import Table
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_panel_that_fails_says_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("memory.total")
+
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 4)
+        monkeypatch.setattr(MemoryPanel, "draw", fail)
+        given.push(4)
+        await until(pilot, lambda: "KeyError: 'memory.total'" in "\n".join(text_of(app)))
+        text = "\n".join(text_of(app))
+        assert "test_robust.py:" in text
+        assert "postgres" in text
+        assert "user" in text
+        monkeypatch.undo()
+        given.push(5)
+        await until(pilot, lambda: "KeyError" not in "\n".join(text_of(app)))
+
+
+async def test_a_screen_that_fails_is_told_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 4)
+        monkeypatch.setattr(OverviewScreen, "show", fail)
+        given.push(4)
+        await until(pilot, lambda: "Overview cannot be drawn: ValueError: no such thing" in text_of(app)[1])
+        await pilot.press("4")
+        given.push(5)
+        await until(pilot, lambda: "postgres" in "\n".join(text_of(app)))
+        assert "cannot be drawn" not in text_of(app)[1]
+
+
+async def test_enter_on_a_process_opens_it_where_processes_are() -> None:
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 5)
+        top = app.screen.query_one(TopProcesses)
+        top.focus()
+        await pilot.press("down", "down", "enter")
+        chosen = top.cursor_row
+        assert chosen is not None
+        await until(pilot, lambda: isinstance(app.screen, ProcessesScreen))
+        given.push(5)
+        table = app.screen.query_one(Table)
+        await until(pilot, lambda: table.cursor_key == (chosen.pid, chosen.started))
+
+
+async def test_a_click_on_an_interface_opens_it() -> None:
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 5)
+        panel = app.screen.query_one(NetworkPanel)
+        lines = [line.text for line in panel.render_lines(panel.size.region)]
+        row = next(y for y, line in enumerate(lines) if "docker0" in line)
+        await pilot.click(NetworkPanel, offset=(6, row))
+        await until(pilot, lambda: isinstance(app.screen, NetworkScreen))
+        given.push(5)
+        table = app.screen.query_one("#interfaces", Table)
+        await until(pilot, lambda: table.cursor_key == "docker0")
+
+
+async def test_a_click_on_an_alert_opens_it() -> None:
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 5)
+        for name in ("a", "b"):
+            given.source.push(
+                AlertState(host=given.script.host, rule=name, key="load.1", status="firing", since=START * 1000)
+            )
+        given.push(5)
+        panel = app.screen.query_one(AlertsPanel)
+        await until(pilot, lambda: len(panel._ids) == 2)
+        await pilot.click(AlertsPanel, offset=(4, 2))
+        given.push(6)
+        await until(pilot, lambda: app.host_screen is not None and app.host_screen.NAME == "alerts")
+        given.push(7)
+        table = app.screen.query_one("#list", Table)
+        await until(pilot, lambda: table.cursor_key == f"{given.script.host}\0b\0load.1")
+
+
+async def test_enter_on_a_panel_opens_its_chart() -> None:
+    script = Script()
+    given = rig(script, history=ScriptedHistory(script, range(60)))
+    app = make_app(given.services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, given, 61)
+        app.screen.query_one("#disks").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, HistoryScreen) and bool(app.screen.charts))
+        screen = app.screen
+        assert isinstance(screen, HistoryScreen)
+        given.push(62)
+        await until(pilot, lambda: any(screen.charts[number].title.startswith("Disk") for number in screen.shown))
+
+
+async def test_what_was_committed_late_leaves_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tui_app, "AGAIN_AFTER", 0.2)
+    script = Script()
+    history = ScriptedHistory(script, range(298))
+    given = rig(script, history=history)
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        for second in (300, 301):
+            given.push(second)
+        await until(pilot, lambda: script.host in app.model.hosts)
+        window = app.model.hosts[script.host].window
+        await until(pilot, lambda: len(window.recorded("memory.utilization", 500)) > 250)
+        assert window.points("memory.utilization", 5)[1:3] == [None, None]
+        history.seconds = sorted({*history.seconds, 298, 299})
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if None not in window.points("memory.utilization", 5):
+                break
+        assert None not in window.points("memory.utilization", 5)
+
+
+def test_only_gaps_are_filled_in_afterwards() -> None:
+    window = Window()
+    window.append(10, {"a": 1.0})
+    window.append(12, {"a": 3.0})
+    window.prefill("a", [(9, 0.5), (10, 99.0), (11, 2.0), (12, 99.0)])
+    assert window.points("a", 4) == [0.5, 1.0, 2.0, 3.0]
+
+
+async def test_a_first_start_says_what_there_is_once() -> None:
+    script = Script()
+    given = rig(script, history=ScriptedHistory(script, []))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 3)
+        await until(pilot, lambda: "? shows all keys" in text_of(app)[1])
+        app.say("")
+        app.forget_track()
+        given.push(4)
+        await until(pilot, lambda: app._track_worker is None and app._track_read is not None)
+        assert "? shows all keys" not in text_of(app)[1]
+
+
+async def test_later_starts_say_nothing() -> None:
+    script = Script()
+    given = rig(script, history=ScriptedHistory(script, range(60)))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 62)
+        await until(pilot, lambda: app.track is not None)
+        assert "shows all keys" not in text_of(app)[1]
+
+
+# -- other clocks
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [
+        (None, ""),
+        (0, ""),
+        (2000, ""),
+        (-2000, ""),
+        (2400, "its clock is 2s ahead"),
+        (-7_200_000, "its clock is 2h behind"),
+    ],
+)
+def test_a_clock_that_is_off_is_told(skew: int | None, words: str) -> None:
+    assert skewed(Chrome(skew=skew)) == words
+
+
+def test_the_time_at_the_host_is_told_where_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        noon = 1_795_348_800_000
+        assert there(Chrome(time=noon, zone="UTC")) == ""
+        assert there(Chrome(time=noon, zone="Asia/Tokyo")) == "21:00 JST there"
+        assert there(Chrome(time=noon, zone="No/Such")) == ""
+        assert there(Chrome(time=noon, zone="../../etc/passwd")) == ""
+        assert there(Chrome(time=None, zone="Asia/Tokyo")) == ""
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+async def test_the_header_has_both() -> None:
+    class Far(Script):
+        @property
+        def info(self) -> HostInfo:
+            return msgspec.structs.replace(super().info, timezone="Pacific/Kiritimati", target="http://far:8200")
+
+    given = rig(Far())
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 3)
+        given.source.push(Status(host=given.script.host, state="live", skew=65_000))
+        given.push(4)
+        await until(pilot, lambda: "its clock is 1m ahead" in text_of(app)[0])
+        assert "+14 there" in text_of(app)[0]
+
+
+def test_rows_of_interfaces_are_known_by_their_line() -> None:
+    panel = NetworkPanel()
+    panel._places = (0, 5, [InterfaceRow(name="eth1").name, "wg0"])
+    assert [panel.item_at(3, y) for y in (4, 5, 6, 7)] == ["", "eth1", "wg0", ""]
