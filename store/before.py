@@ -21,23 +21,37 @@ _ROWS = 5000
 """Rows of the tail looked through."""
 
 
+def settled(access: Access, name: str, piece: Piece) -> tuple[Piece | None, Before | None]:
+    """Returns a piece without a first row that only repeats what an earlier one holds, and the read before it."""
+    found = before(access, name, piece)
+    if found is None or found.read < piece.reads[0]:
+        return piece, found
+    if len(piece.reads) == 1:
+        return None, found
+    columns = {key: column[1:] for key, column in piece.columns.items()}
+    return piece._replace(repeated=False, ats=piece.ats[1:], reads=piece.reads[1:], columns=columns), found
+
+
 def before(access: Access, name: str, piece: Piece) -> Before | None:
-    """Returns the last read of a collector before a piece, in the same boot."""
+    """Returns the last read of a collector before a piece, in the same boot; where its first row repeats a read, that
+    read.
+    """
+    until = piece.reads[0] + piece.repeated
     number = access.collector(name)
     boot = {each.number for each in access.runs(piece.run.host) if each.boot == piece.run.boot}
     best: Before | None = None
     if number is not None:
-        best = _in_run(access, number, piece)
+        best = _in_run(access, number, piece, until)
         if best is None or len(boot) > 1:
-            best = _sealed(access, number, piece, boot, best)
+            best = _sealed(access, number, piece, boot, until, best)
     for other in (each.number for each in access.runs_waiting(piece.run.host) if each.number in boot):
         base = other << RUN_SHIFT
         below = base | piece.first if other == piece.run.number else base + (1 << RUN_SHIFT)
-        best = _in_tail(access, base, below, name, piece.reads[0], best)
+        best = _in_tail(access, base, below, name, until, best)
     return best
 
 
-def _in_run(access: Access, collector: int, piece: Piece) -> Before | None:
+def _in_run(access: Access, collector: int, piece: Piece, until: int) -> Before | None:
     """Looks where the run's frame before the piece is, among what is sealed."""
     host, run = piece.run.host, piece.run.number
     statement = "SELECT block, summary FROM chunk WHERE host = ? AND collector = 0 AND "
@@ -57,7 +71,7 @@ def _in_run(access: Access, collector: int, piece: Piece) -> Before | None:
     ).fetchone()
     if head is None or row is None:
         return None
-    return last_read(head, decode_group(row[1], access.layout(row[0]), head.monotonics), piece.reads[0])
+    return last_read(head, decode_group(row[1], access.layout(row[0]), head.monotonics), until)
 
 
 def _holding(rows: list[tuple[int, bytes]], seq: int) -> tuple[int, int] | None:
@@ -74,11 +88,13 @@ def _holding(rows: list[tuple[int, bytes]], seq: int) -> tuple[int, int] | None:
     return block, last
 
 
-def _sealed(access: Access, collector: int, piece: Piece, boot: set[int], best: Before | None) -> Before | None:
+def _sealed(
+    access: Access, collector: int, piece: Piece, boot: set[int], until: int, best: Before | None
+) -> Before | None:
     """Looks through the sealed blocks of all runs of the boot, from the piece backward, then after it: where the clock
     was set back, what came before lies later.
     """
-    host, read = piece.run.host, piece.reads[0]
+    host = piece.run.host
     for where in ("<= ?", "> ?"):
         for block, run, layout, data in access.connection.execute(
             f"SELECT block, run, layout, data FROM chunk WHERE host = ? AND collector = ? AND block {where}"
@@ -88,9 +104,9 @@ def _sealed(access: Access, collector: int, piece: Piece, boot: set[int], best: 
             if best is not None and block < best.at // BLOCK:
                 break
             head = access.head(host, block, run) if run in boot else None
-            if head is None or head.monotonics[0] >= read or (best is not None and head.monotonics[-1] <= best.read):
+            if head is None or head.monotonics[0] >= until or (best is not None and head.monotonics[-1] <= best.read):
                 continue
-            last = last_read(head, decode_group(data, access.layout(layout), head.monotonics), read)
+            last = last_read(head, decode_group(data, access.layout(layout), head.monotonics), until)
             if last is not None and (best is None or last.read > best.read):
                 best = last
         if best is not None:
@@ -98,7 +114,7 @@ def _sealed(access: Access, collector: int, piece: Piece, boot: set[int], best: 
     return best
 
 
-def _in_tail(access: Access, base: int, below: int, name: str, read: int, best: Before | None) -> Before | None:
+def _in_tail(access: Access, base: int, below: int, name: str, until: int, best: Before | None) -> Before | None:
     """Looks through a run's rows of the tail, from id `below` backward."""
     access.learn_layouts()
     for at, body in access.connection.execute(
@@ -110,6 +126,6 @@ def _in_tail(access: Access, base: int, below: int, name: str, read: int, best: 
         for layout, when, values in row.groups:
             keys, owner = access.layouts[layout]
             moment = row.monotonic if when is None else when
-            if owner == name and moment < read and (best is None or moment > best.read):
+            if owner == name and moment < until and (best is None or moment > best.read):
                 best = Before(at, moment, dict(zip(keys, values, strict=True)))
     return best

@@ -71,9 +71,8 @@ class Engine:
 
     def take_frame(self, frame: Frame, received: int, late: bool) -> None:
         """Puts one frame into the tail, unless it is held already or too old to be placed."""
-        if not (0 <= frame.monotonic < _LATEST and -_LATEST < frame.time < _LATEST) or not all(
-            0 <= read < _LATEST for read in frame.reads.values()
-        ):
+        clocks = (frame.monotonic, *frame.reads.values(), *frame.intervals.values())
+        if not (-_LATEST < frame.time < _LATEST and all(0 <= clock < _LATEST for clock in clocks)):
             raise StoreError(f"frame {frame.seq} of run {frame.run} of host {frame.host}: its times cannot be true")
         run = self.registry.run(frame, received)
         held = run.host.held.get(frame.run)

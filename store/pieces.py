@@ -37,13 +37,20 @@ class Before(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Columns of one collector. `reads` has the tick's boot clock where the collector named none; `first` is the seq of
-    the first row's frame.
+    """Columns of one collector.
+
+    Attributes:
+        first, last: seqs of the first and last frame that it was taken from.
+        repeated: whether its first row may repeat what an earlier block holds, as full frames do.
+        ats: times of the rows' frames.
+        reads: of the boot clock; the tick's where the collector named none.
     """
 
     run: Run
     block: int
     first: int
+    last: int
+    repeated: bool
     ats: list[int]
     reads: list[int]
     columns: dict[str, list[Number | None]]
@@ -80,19 +87,27 @@ def pieces_of(
         return []
     ats = [head.ats[row] for row in rows]
     cuts = _cuts(head, rows, ats, moments)
-    if not cuts:
-        return [Piece(run, block, head.seqs[rows[0]], ats, moments, columns)]
-    return [
-        Piece(
-            run,
-            block,
-            head.seqs[rows[low]],
-            ats[low:high],
-            moments[low:high],
-            {key: column[low:high] for key, column in columns.items()},
+    found = []
+    for low, high in pairwise([0, *cuts, len(rows)]):
+        begin, end = rows[low], rows[high - 1]
+        # A stretch begins and ends with frames in which this collector may not have read.
+        while begin and head.seqs[begin - 1] == head.seqs[begin] - 1 and (not low or begin - 1 > rows[low - 1]):
+            begin -= 1
+        while end + 1 < len(head.seqs) and head.seqs[end + 1] == head.seqs[end] + 1 and high == len(rows):
+            end += 1
+        found.append(
+            Piece(
+                run,
+                block,
+                head.seqs[begin],
+                head.seqs[end],
+                head.fulls[rows[low]] and moments[low] < monotonics[rows[low]],
+                ats[low:high] if cuts else ats,
+                moments[low:high] if cuts else moments,
+                {key: column[low:high] for key, column in columns.items()} if cuts else columns,
+            )
         )
-        for low, high in pairwise([0, *cuts, len(rows)])
-    ]
+    return found
 
 
 def pieces_of_group(run: Run, block: int, whole: Block, group: Group) -> list[Piece]:

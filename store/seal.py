@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from store.account import usage_of
-from store.before import before
+from store.before import settled
 from store.blocks import Block, encode_group, encode_head
 from store.pages import Page, encode_page
 from store.pieces import pieces_of_group
@@ -53,7 +53,10 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             yield
         found: RolledUp = {}
         for piece in pieces_of_group(access.run(run), block, whole, group):
-            earlier = before(access, name, piece)
+            fresh, earlier = settled(access, name, piece)
+            if fresh is None:
+                continue
+            piece = fresh
             part = yield from roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, earlier, MINUTE)
             add_cells(found, part)
             yield

@@ -10,9 +10,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from store.before import before
+from store.before import settled
 from store.pages import Page
-from store.pieces import Before, stepped
+from store.pieces import Before
 from store.rollup import derived_samples, gauge_samples
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.steps import Steps, step_for
@@ -199,20 +199,19 @@ def _raw(
     first = next(iter(steps.values()))
     formula = metric.formula if metric is not None else None
     keys = sorted({key for each in wanted for key in (*each.over, *each.per)})
-    last: dict[int, tuple[int, Before]] = {}
+    last: dict[int, tuple[Before | None, int]] = {}
     for piece in access.pieces(host, name, keys, first.start, first.end, places):
         check()
+        earlier, seq = last.get(piece.run.number, (None, 0))
+        if piece.repeated or (formula is not None and (earlier is None or piece.first != seq + 1)):
+            fresh, earlier = settled(access, name, piece)
+            if fresh is None:
+                continue
+            piece = fresh
         if formula is None:
             for each in wanted:
                 steps[each.key].add_samples(gauge_samples(piece.ats, piece.columns[each.key]))
             continue
-        block, earlier = last.get(piece.run.number, (piece.block, None))
-        if (
-            earlier is None
-            or piece.block != block + 1
-            or stepped(earlier.at, earlier.read, piece.ats[0], piece.reads[0])
-        ):
-            earlier = before(access, name, piece)
         for each in wanted:
             start = None
             if earlier is not None:
@@ -230,4 +229,4 @@ def _raw(
                 )
             )
         values = {key: column[-1] for key, column in piece.columns.items() if column[-1] is not None}
-        last[piece.run.number] = (piece.block, Before(piece.ats[-1], piece.reads[-1], values))
+        last[piece.run.number] = (Before(piece.ats[-1], piece.reads[-1], values), piece.last)

@@ -166,6 +166,25 @@ async def test_short_steps_fall_back_to_minutes_where_readings_are_gone(tmp_path
 
 
 @pytest.mark.anyio
+async def test_what_a_full_frame_repeats_is_no_read(tmp_path: Path) -> None:
+    path, clock, world = tmp_path / "history.db", ManualClock(START), World()
+    world.slow = {"network": 60, "filesystems": 240, "memory": 30}
+    frames = world.frames(4000)
+    keys = ("memory.used", "memory.utilization", "net.receive_rate:eth0", "net.receive:eth0")
+    end = START + 4_000_000
+    async with recording(path, clock) as recorder, reading(path) as history:
+        await put(recorder, clock, frames)
+        await recorder.flush()
+        for _ in range(2):
+            for points in (4000, 1000, 60):
+                await check(path, frames, START, end, points, keys)
+            usage = await history.usage(HOST, START, end, "day", ["net.receive:eth0"])
+            received = [frame.readings["net.receive:eth0"] for frame in frames if "net.receive:eth0" in frame.readings]
+            assert sum(each.bytes for each in usage) == received[-1] - received[0]
+            await seal_all(recorder, clock)
+
+
+@pytest.mark.anyio
 async def test_instances_are_chosen_by_pattern(tmp_path: Path) -> None:
     path, clock, world = tmp_path / "history.db", ManualClock(START), World()
     world.interfaces = ["eth0", "eth1", "lo"]

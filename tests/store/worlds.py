@@ -60,7 +60,7 @@ class World:
     """One host whose frames are drawn from a seed, tick by tick.
 
     `start`: time of its first tick; `boot`, `run`: their names. `spacing`: seconds between ticks. `interfaces` may be
-    changed while it runs.
+    changed while it runs. `slow`: collectors that read every so many ticks only, in between full frames.
     """
 
     def __init__(self, seed: int = 1, *, host: str = HOST, start: int = START, boot: str = "boot-1", run: str = "aa"):
@@ -76,12 +76,15 @@ class World:
         self.counters: dict[str, Number] = {}
         self.used = 8 * 2**30
         self.catalogue = CATALOGUE
+        self.slow: dict[str, int] = {}
+        self._said: dict[str, tuple[int, dict[str, Number]]] = {}
 
     def reboot(self, boot: str, after: float) -> None:
         """Starts a new boot `after` seconds after the last tick, with new counters and a new run."""
         self.time += int(after * 1000)
         self.monotonic = 20 * 10**9
         self.counters.clear()
+        self._said.clear()
         self.boot, self.run, self.seq = boot, f"run-of-{boot}", 0
 
     def skip(self, ticks: int) -> None:
@@ -99,7 +102,13 @@ class World:
         reads: dict[str, int] = {}
         faults: list[Fault] = []
         for name, values in self._values().items():
-            if full or number % int(INTERVALS[name]) == 0:
+            if self.slow and name in self.slow and number % self.slow[name] != 7:
+                # As the runner does: a full frame repeats what was read before it.
+                if full and name in self._said:
+                    reads[name], said = self._said[name]
+                    readings.update(said)
+            elif full or number % int(INTERVALS[name]) == 0:
+                self._said[name] = (self.monotonic, values)
                 if name == "sensors" and not full and draw.random() < 0.1:
                     faults.append(Fault("sensors", "timeout", "the sensor did not answer"))
                     continue
