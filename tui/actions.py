@@ -58,6 +58,13 @@ class ScreenActions(_Base):
 
         self.push_screen(HostsScreen(rows, self.host_id), chosen)
 
+    def action_command_palette(self) -> None:
+        """Finds a command by its name."""
+        from textual.command import CommandPalette
+
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder="type what is to be done, Esc closes", id="--command-palette"))
+
     def action_help(self) -> None:
         """Shows all keys."""
         from tui.screens.help import HelpScreen

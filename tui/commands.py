@@ -22,8 +22,8 @@ _HIDDEN = frozenset({"palette", "next_panel", "previous_panel", "leave"})
 class SysmonCommands(Provider):
     """What can be done now."""
 
-    def _commands(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-        """(name, help, what runs) of each command."""
+    def _commands(self) -> Iterator[tuple[str, str | None, Callable[[], Any]]]:
+        """(name, help where the name does not say it, what runs) of each command."""
         app: SysmonApp = self.app  # type: ignore[assignment]
         settings = app.services.config.keys
         screen = app.host_screen
@@ -33,12 +33,14 @@ class SysmonCommands(Provider):
                 continue
             keys = " ".join(label(each) for each in present_keys(key, settings))
             namespace = app if key.scope == "app" else screen
-            name = f"open {key.label}" if key.action.startswith("screen(") else key.help
-            yield f"{name}  ({keys})", key.help, partial(app.run_action_soon, key.action, namespace)
+            name = key.help
+            if key.action.startswith("screen("):
+                name = key.label if name.lower() == key.label.lower() else f"{key.label}: {name}"
+            yield f"{name}  ({keys})", None, partial(app.run_action_soon, key.action, namespace)
         for host in app.model.hosts.values():
             yield f"host {host.info.label}", f"show {host.info.target}", partial(app.show_host, host.info.id)
         for theme in THEME_NAMES:
-            yield f"theme {theme.removeprefix('sysmon-')}", "change the colours", partial(app.choose_theme, theme)
+            yield f"theme {theme.removeprefix('sysmon-')}", None, partial(app.choose_theme, theme)
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""

@@ -141,6 +141,7 @@ def install(app: App[Any], *, theme: str | None = None, glyphs: Glyphs = UNICODE
         app.register_theme(each)
     app.__dict__["_sysmon_glyphs"] = glyphs
     app.__dict__["_sysmon_depth"] = depth
+    app.set_class(glyphs.ascii, "-ascii")
     if theme is None:
         fitting = {"16": ANSI_NAME, "none": MONO_NAME}
         theme = fitting.get(depth or detect_depth(app), THEME_NAMES[0])
@@ -150,6 +151,7 @@ def install(app: App[Any], *, theme: str | None = None, glyphs: Glyphs = UNICODE
 def set_glyphs(app: App[Any], glyphs: Glyphs) -> None:
     """Change the characters that an app's widgets draw with, and redraw them."""
     app.__dict__["_sysmon_glyphs"] = glyphs
+    app.set_class(glyphs.ascii, "-ascii")
     app.refresh_css(animate=False)
 
 

@@ -15,6 +15,8 @@ from tui.renderables.text import Spans, fit, spans_width, strip
 from tui.widgets.overview_base import Shown, ViewPanel, degrees, level_style, ratio_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.style import Style
     from textual.strip import Strip
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 TICKS: Final = ((0, "now"), (60, "1m"), (120, "2m"), (180, "3m"), (300, "5m"), (420, "7m"), (600, "10m"), (840, "14m"))
 """Labels of the time axis, in seconds before now."""
+
+
+def ticks(shown: Shown) -> Sequence[tuple[int, str]]:
+    """The labels; away from the present the right edge is not now."""
+    return TICKS if shown.view.live else ((0, "then"), *TICKS[1:])
+
 
 _CPU_SENSORS: Final = ("k10temp", "coretemp", "zenpower", "cpu", "package", "x86_pkg", "soc")
 _PRESSURES: Final = (("cpu", "CPU"), ("memory", "memory"), ("io", "I/O"), ("irq", "IRQ"))
@@ -107,7 +115,7 @@ class CpuPanel(ViewPanel):
         if room >= 3:
             lines = with_corners(lines, look=look, top_left="100%")
         if axis:
-            lines.append(time_axis(width, TICKS, look=look))
+            lines.append(time_axis(width, ticks(shown), look=look))
         if under:
             lines.append(state_line(shown, width, look))
         if under > 1:

@@ -10,7 +10,7 @@ from tui.renderables.lines import value_spans
 from tui.renderables.meter import bar_room, meter, meter_line, parts_meter
 from tui.renderables.text import Spans, spans_width, strip
 from tui.widgets.overview_base import Shown, ViewPanel, level_style
-from tui.widgets.overview_cpu import TICKS
+from tui.widgets.overview_cpu import ticks
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -79,7 +79,7 @@ class MemoryPanel(ViewPanel):
         if room - axis >= 3:
             picture = with_corners(picture, look=look, top_left="100%")
         if axis:
-            picture.append(time_axis(width, TICKS, look=look))
+            picture.append(time_axis(width, ticks(shown), look=look))
         return [*picture, *lines]
 
     def _meters(self, shown: Shown, width: int, look: Look) -> list[Strip]:

@@ -11,7 +11,7 @@ from tui.renderables.scale import nice_ceiling
 from tui.renderables.spark import sparkline
 from tui.renderables.text import Spans, fit, fit_spans, spans_width, strip
 from tui.widgets.overview_base import Shown, ViewPanel, rate_spans, short_rate
-from tui.widgets.overview_cpu import TICKS
+from tui.widgets.overview_cpu import ticks
 
 if TYPE_CHECKING:
     from textual.strip import Strip
@@ -117,7 +117,8 @@ class NetworkPanel(ViewPanel):
         palette = look.palette
         lines = mirror_graph(
             received, sent, width, height, high_upper=high, high_lower=low, hue_upper=palette.hue("receive"),
-            hue_lower=palette.hue("transmit"), look=look, ticks=TICKS if height >= 6 else (), phase=shown.taken & 1,
+            hue_lower=palette.hue("transmit"), look=look, ticks=ticks(shown) if height >= 6 else (),
+            phase=shown.taken & 1,
         )  # fmt: skip
         trouble = troubles(shown, name)
         lines = with_corners(
