@@ -136,19 +136,19 @@ class Access:
                 made.groups[name] = unseal_group(decode_group(data, keys, head.monotonics))
         return made
 
-    def tail_block(self, run: int, block: int) -> Block:
-        """Returns the frames of a block that wait in the tail."""
+    def tail_block(self, run: int, block: int, only: Collection[str] | None = None) -> Block:
+        """Returns the frames of a block that wait in the tail, with the groups of all collectors or of those named."""
         self.learn_layouts()
         base = run << RUN_SHIFT
         rows = self.connection.execute(
             "SELECT id, at, body FROM tail WHERE id BETWEEN ? AND ? AND at >= ? AND at < ? ORDER BY id",
             (base, base + SEQ_MASK, block * BLOCK, (block + 1) * BLOCK),
         )
-        return block_of_tail(rows, self.layouts, SEQ_MASK)
+        return block_of_tail(rows, self.layouts, SEQ_MASK, only)
 
     def block(self, host: int, run: int, block: int, only: Collection[str] | None = None) -> Block:
         """Returns a block with all its frames, sealed or not."""
-        waiting = self.tail_block(run, block)
+        waiting = self.tail_block(run, block, only)
         sealed = self.sealed_block(host, block, run, only)
         if sealed is None:
             return waiting

@@ -8,7 +8,7 @@ from store.blocks import decode_group
 from store.pieces import Before, last_read
 from store.schema import BLOCK, RUN_SHIFT
 from store.summaries import decode_ranges
-from store.tail import decode_row
+from store.tail import decode_part
 
 if TYPE_CHECKING:
     from store.access import Access
@@ -117,15 +117,15 @@ def _sealed(
 def _in_tail(access: Access, base: int, below: int, name: str, until: int, best: Before | None) -> Before | None:
     """Looks through a run's rows of the tail, from id `below` backward."""
     access.learn_layouts()
+    layouts = {number for number, (_, owner) in access.layouts.items() if owner == name}
     for at, body in access.connection.execute(
         f"SELECT at, body FROM tail WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT {_ROWS}", (base, below)
     ):
-        row = decode_row(body)
+        row = decode_part(body, layouts)
         if best is not None and row.monotonic <= best.read:
             break
         for layout, when, values in row.groups:
-            keys, owner = access.layouts[layout]
             moment = row.monotonic if when is None else when
-            if owner == name and moment < until and (best is None or moment > best.read):
-                best = Before(at, moment, dict(zip(keys, values, strict=True)))
+            if moment < until and (best is None or moment > best.read):
+                best = Before(at, moment, dict(zip(access.layouts[layout][0], values, strict=True)))
     return best

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from store.codec import compress, decode_column, decompress, encode_column, read_varint, write_varint
-from store.tail import Extras, TailRow, decode_row
+from store.tail import Extras, TailRow, decode_part, decode_row
 from sysmon.errors import Corrupt
 from sysmon.frame import Frame, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
 _AT_ONCE = 64
 """Columns encoded in one step."""
@@ -183,12 +183,22 @@ class SealedGroup(NamedTuple):
 
 
 def block_of_tail(
-    rows: Iterable[tuple[int, int, bytes]], layouts: Mapping[int, tuple[tuple[str, ...], str]], mask: int
+    rows: Iterable[tuple[int, int, bytes]],
+    layouts: Mapping[int, tuple[tuple[str, ...], str]],
+    mask: int,
+    only: Collection[str] | None = None,
 ) -> Block:
-    """Builds a block from tail rows (id, at, body), ordered by id; `mask` gives the seq of an id."""
+    """Builds a block from tail rows (id, at, body), ordered by id; `mask` gives the seq of an id. `only`: with the
+    groups of these collectors, and without extras.
+    """
     made = Block()
+    if only is None:
+        for number, at, body in rows:
+            made.append(number & mask, at, decode_row(body), layouts)
+        return made
+    wanted = {number for number, (_, name) in layouts.items() if name in only}
     for number, at, body in rows:
-        made.append(number & mask, at, decode_row(body), layouts)
+        made.append(number & mask, at, decode_part(body, wanted), layouts)
     return made
 
 

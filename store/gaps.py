@@ -13,6 +13,9 @@ from sysmon.records import Span
 if TYPE_CHECKING:
     from store.access import Access
 
+_LONG = 7 * 86_400_000
+"""Milliseconds of a range from which on holes of less than a quarter of an hour do not matter."""
+
 
 def gaps(access: Access, host: int, start: int, end: int) -> list[Span]:
     """Returns the stretches from `start` to `end` without data, the edges included."""
@@ -64,28 +67,35 @@ def _slack(spacing: float) -> int:
 
 
 def _rolled(access: Access, host: int, start: int, end: int, until: int) -> list[tuple[int, int, int]]:
-    """Returns what the rollups hold of the time before the readings begin."""
+    """Returns what the rollups hold of the time before the readings begin: over many days quarters, else minutes, and
+    each where the other is missing.
+    """
     found: list[tuple[int, int, int]] = []
-    edge = until
-    for tier, length in ((MINUTE, MINUTE_PAGE), (QUARTER, QUARTER_PAGE)):
-        if edge <= start:
+    tiers = [(MINUTE, MINUTE_PAGE), (QUARTER, QUARTER_PAGE)]
+    if end - start > _LONG:
+        tiers.reverse()
+    known: set[int] = set()
+    for tier, length in tiers:
+        if until <= start:
             break
         # The collector with the most pages reads the most often.
         best = access.connection.execute(
             "SELECT collector, count(*) FROM rollup WHERE host = ? AND tier = ? AND page BETWEEN ? AND ?"
             " GROUP BY collector ORDER BY 2 DESC, 1 LIMIT 1",
-            (host, tier, start // length, edge // length),
+            (host, tier, start // length, until // length),
         ).fetchone()
         if best is None:
             continue
-        oldest = edge
-        for (data,) in access.connection.execute(
-            "SELECT data FROM rollup WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?",
-            (host, best[0], tier, start // length, edge // length),
+        fresh: set[int] = set()
+        for page, data in access.connection.execute(
+            "SELECT page, data FROM rollup WHERE host = ? AND collector = ? AND tier = ? AND page BETWEEN ? AND ?",
+            (host, best[0], tier, start // length, until // length),
         ):
-            for number in Page(data).times:
-                if number * tier < edge:
-                    found.append((number * tier, (number + 1) * tier, tier))
-                    oldest = min(oldest, number * tier)
-        edge = oldest
+            if page * length // QUARTER_PAGE in known:
+                continue
+            fresh.add(page * length // QUARTER_PAGE)
+            found += [
+                (number * tier, (number + 1) * tier, tier) for number in Page(data).times if number * tier < until
+            ]
+        known |= fresh
     return found

@@ -6,6 +6,7 @@ was moved: what came before such a stretch is not the row above it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from store.blocks import Block, Group, SealedGroup
     from sysmon.frame import Number
-
-STEPPED = 5_000
-"""Milliseconds by which wall clock and boot clock part between two reads where the former was moved."""
 
 
 class Run(NamedTuple):
@@ -56,11 +54,6 @@ class Piece(NamedTuple):
     columns: dict[str, list[Number | None]]
 
 
-def stepped(at: int, read: int, later_at: int, later_read: int) -> bool:
-    """Whether the wall clock was moved between two reads of one boot."""
-    return abs((later_read - read) // 1_000_000 - (later_at - at)) > STEPPED
-
-
 def pieces_of(
     run: Run,
     block: int,
@@ -86,7 +79,7 @@ def pieces_of(
     if not rows:
         return []
     ats = [head.ats[row] for row in rows]
-    cuts = _cuts(head, rows, ats, moments)
+    cuts = _cuts(head, rows)
     found = []
     for low, high in pairwise([0, *cuts, len(rows)]):
         begin, end = rows[low], rows[high - 1]
@@ -150,20 +143,11 @@ def _fresh(reads: Sequence[int]) -> list[int] | None:
     return kept
 
 
-def _cuts(head: Block, rows: Sequence[int], ats: Sequence[int], reads: Sequence[int]) -> list[int]:
-    """Returns the positions of rows that do not follow the one before."""
+def _cuts(head: Block, rows: Sequence[int]) -> list[int]:
+    """Returns the positions of rows that do not follow the one before, as frames between them are not in this block."""
     seqs = head.seqs
-    whole = seqs[-1] - seqs[0] + 1 == len(seqs)
-    if whole and not stepped(ats[0], reads[0], ats[-1], reads[-1]):
+    if seqs[-1] - seqs[0] + 1 == len(seqs):
         return []
-    # Frames between two rows of a slow collector are there, and do not count as missing.
-    stretch, stretches = 0, [0] * len(seqs)
-    for position in range(1, len(seqs)):
-        stretch += seqs[position] != seqs[position - 1] + 1
-        stretches[position] = stretch
-    return [
-        index
-        for index in range(1, len(rows))
-        if stretches[rows[index]] != stretches[rows[index - 1]]
-        or stepped(ats[index - 1], reads[index - 1], ats[index], reads[index])
-    ]
+    holes = [row for row in range(1, len(seqs)) if seqs[row] != seqs[row - 1] + 1]
+    cuts = {bisect_left(rows, hole) for hole in holes}
+    return sorted(cuts - {0, len(rows)})

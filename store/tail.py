@@ -16,7 +16,7 @@ from sysmon.errors import Corrupt
 from sysmon.frame import Fault, Frame, Number, split_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sysmon.catalogue import Catalogue
 
@@ -52,8 +52,19 @@ class _SpelledRow(msgspec.Struct, array_like=True):
     extras: Extras | None = None
 
 
+class _Unread(msgspec.Struct, array_like=True):
+    """A row whose groups are still packed: those of one collector are a small part of it."""
+
+    time: int
+    monotonic: int
+    full: bool
+    groups: list[tuple[int, int | None, msgspec.Raw]]
+
+
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(TailRow).decode
+_DECODE_PART = msgspec.msgpack.Decoder(_Unread).decode
+_DECODE_VALUES = msgspec.msgpack.Decoder(list[Number]).decode
 _ENCODE_JSON = msgspec.json.Encoder().encode
 _DECODE_JSON = msgspec.json.Decoder(_SpelledRow).decode
 
@@ -142,6 +153,24 @@ def decode_row(body: bytes) -> TailRow:
         return TailRow(row.time, row.monotonic, row.full, groups, row.extras)
     except msgspec.MsgspecError as error:
         raise Corrupt(f"a row of the tail does not decode: {error}") from error
+
+
+def decode_part(body: bytes, layouts: Collection[int]) -> TailRow:
+    """Undoes `encode_row` for the groups of some layouts, and without extras.
+
+    Raises:
+        Corrupt: it is not such a body.
+    """
+    if body[:1] == b"[":
+        row = decode_row(body)
+        groups = [group for group in row.groups if group[0] in layouts]
+        return TailRow(row.time, row.monotonic, row.full, groups)
+    try:
+        part = _DECODE_PART(body)
+        groups = [(layout, read, _DECODE_VALUES(values)) for layout, read, values in part.groups if layout in layouts]
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"a row of the tail does not decode: {error}") from error
+    return TailRow(part.time, part.monotonic, part.full, groups)
 
 
 def build_frame(
