@@ -14,7 +14,7 @@ from sysmon.errors import SysmonError
 from sysmon.frame import Frame
 from tui import feed, textual_private, theme
 from tui.actions import STEPS, ScreenActions
-from tui.chrome import Chrome, own_cost
+from tui.chrome import Chrome, lost_contact, own_cost
 from tui.commands import SysmonCommands
 from tui.glyphs import UNICODE, Glyphs
 from tui.keys import KEYS, bindings, keymap, tabs
@@ -194,6 +194,10 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         state, age = host.liveness(clock.boottime())
         info = host.info
         now = view.time if view is not None and self.cursor.live else clock.now()
+        wrong = tuple(view.wrong) if view is not None else ()
+        lost = lost_contact(info.label, state, age, view.time if view is not None else None)
+        if lost is not None and self.cursor.mode != "past":
+            wrong = (lost, *wrong)
         return Chrome(
             label=info.label,
             system=(info.os, info.kernel),
@@ -207,7 +211,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             cost=self._own_cost(view),
             zone=info.timezone if info.target != "local" else "",
             skew=host.status.skew,
-            wrong=tuple(view.wrong) if view is not None else (),
+            wrong=wrong,
             problem=self.problem or self.services.problem(),
             note=self.note,
             hosts=len(self.model.hosts),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from sysmon.units import format_bytes, format_duration
+from sysmon.units import format_bytes, format_duration, format_time
+from sysmon.wrong import Finding
 
 if TYPE_CHECKING:
     from sysmon.records import Liveness, Span
-    from sysmon.wrong import Finding
     from tui.glyphs import Severity
     from tui.model import View
 
@@ -97,6 +97,27 @@ class Chrome:
             word, severity = STATES[self.state]
             age = self.age if self.state != "live" else None
         return (f"{word} {format_duration(age, short=True)}" if age is not None and age >= 1 else word), severity
+
+
+def lost_contact(label: str, state: Liveness, age: float | None, time: int | None) -> Finding | None:
+    """Says that a host is not heard, which comes before what was wrong when it last was; None where it is.
+
+    Args:
+        label: the host's name.
+        state, age: how fresh it is; seconds since its last frame, None before the first.
+        time: the moment shown, Unix milliseconds.
+    """
+    if state not in ("stale", "offline"):
+        return None
+    since = "" if age is None or age < 1 else f" for {_seconds(age)}"
+    shown = "" if time is None else f"; this is {format_time(time, date=False)}"
+    if state == "offline":
+        return Finding("critical", f"no contact with {label}{since}{shown}")
+    return Finding("warning", f"nothing heard from {label}{since}{shown}")
+
+
+def _seconds(age: float) -> str:
+    return f"{age:.0f} s" if age < 60 else format_duration(age)
 
 
 def own_cost(view: View | None, bytes_per_second: float | None, seconds: int = 1) -> tuple[str, ...]:

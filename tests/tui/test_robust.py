@@ -8,17 +8,20 @@ import msgspec
 import pytest
 
 from sysmon.frame import InterfaceRow
-from sysmon.records import AlertState, HostInfo, Status
+from sysmon.records import AlertState, HostInfo, Liveness, Status
+from sysmon.wrong import Finding
 from tests.tui.scripted import START, Script, ScriptedHistory, make_app, rig
 from tests.tui.support import show, text_of, until
 from tui import app as tui_app
 from tui.chrome import Chrome
+from tui.glyphs import UNICODE
 from tui.model import Window
 from tui.screens.history import HistoryScreen
 from tui.screens.network import NetworkScreen
 from tui.screens.overview import OverviewScreen
 from tui.screens.processes import ProcessesScreen
-from tui.widgets.header import skewed, there
+from tui.theme import DEFAULT_LOOK
+from tui.widgets.header import skewed, there, wrong_line
 from tui.widgets.overview_memory import MemoryPanel
 from tui.widgets.overview_network import NetworkPanel
 from tui.widgets.overview_processes import AlertsPanel, TopProcesses
@@ -165,12 +168,12 @@ async def test_a_first_start_says_what_there_is_once() -> None:
     app = make_app(given.services)
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot, given, 3)
-        await until(pilot, lambda: "? shows all keys" in text_of(app)[1])
+        await until(pilot, lambda: "press ? for all keys" in text_of(app)[1])
         app.say("")
         app.forget_track()
         given.push(4)
         await until(pilot, lambda: app._track_worker is None and app._track_read is not None)
-        assert "? shows all keys" not in text_of(app)[1]
+        assert "for all keys" not in text_of(app)[1]
 
 
 async def test_later_starts_say_nothing() -> None:
@@ -180,7 +183,7 @@ async def test_later_starts_say_nothing() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot, given, 62)
         await until(pilot, lambda: app.track is not None)
-        assert "shows all keys" not in text_of(app)[1]
+        assert "for all keys" not in text_of(app)[1]
 
 
 # -- other clocks
@@ -199,6 +202,43 @@ async def test_later_starts_say_nothing() -> None:
 )
 def test_a_clock_that_is_off_is_told(skew: int | None, words: str) -> None:
     assert skewed(Chrome(skew=skew)) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "mark", "words"),
+    [("offline", "critical", "no contact with scripted for 32 s; this is"), ("stale", "warning", "nothing heard from")],
+)
+async def test_a_host_that_is_not_heard_is_what_is_wrong(state: Liveness, mark: str, words: str) -> None:
+    given = rig(Script(mounts=1))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 4)
+        assert "nothing is wrong" in text_of(app)[1]
+        given.source.push(Status(host=given.script.host, state=state, message="the connection is lost"))
+        await given.clock.advance(32)
+        app.refresh_view()
+        words = words.replace("scripted", given.script.info.label)
+        await until(pilot, lambda: words in text_of(app)[1])
+        assert "nothing is wrong" not in text_of(app)[1]
+        assert UNICODE.severity(mark) in text_of(app)[1]  # type: ignore[arg-type]
+        given.source.push(Status(host=given.script.host, state="live"))
+        given.push(60)
+        await until(pilot, lambda: "nothing is wrong" in text_of(app)[1])
+
+
+def test_what_is_wrong_keeps_its_room() -> None:
+    wrong = (Finding("critical", "memory 98 % used"), Finding("warning", "/srv is 93 % full"))
+    look = DEFAULT_LOOK
+    problem = "the disk with the history is full; nothing is recorded until there is room again"
+    for width in (80, 120):
+        text = wrong_line(Chrome(time=1, wrong=wrong, problem=problem), width, look).text
+        assert "memory 98 % used" in text
+        assert "/srv is 93 % full" in text
+        assert "the disk with the" in text, "a failing record stays in sight"
+        assert len(text) == width
+    text = wrong_line(Chrome(time=1, wrong=wrong, message="a frame is overdue"), 48, look).text
+    assert "overdue" not in text, "the source's words take what is left"
+    assert "/srv is 93 % full" in text
 
 
 def test_the_time_at_the_host_is_told_where_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:

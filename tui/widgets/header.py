@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sysmon.units import format_duration, format_time
 from tui.chrome import Chrome
 from tui.renderables.lines import badge, status_line
-from tui.renderables.text import Spans, beside, spans_width, strip
+from tui.renderables.text import Spans, beside, shorten, spans_width, strip, width_of
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _DAY = 86_400_000
 _SKEW = 2_000
+_FEW = 8
+"""Cells that words need to say anything."""
 
 
 class Header(Panel):
@@ -127,20 +129,32 @@ def clock_spans(chrome: Chrome, look: Look, *, narrow: bool) -> Spans:
 
 
 def wrong_line(chrome: Chrome, width: int, look: Look, *, right: str = "") -> Strip:
-    """What is wrong; beside it what just happened in time travel, or what is wrong with recording."""
+    """What is wrong; in the room that it leaves what just happened, and what is wrong with recording.
+
+    Where the room is short, recording that fails, or why there is no contact, keeps a third of the line, and what just
+    happened half of it; other words of the source keep none.
+    """
     palette = look.palette
-    side = chrome.note or chrome.problem or chrome.message
-    tone: Severity = "info" if chrome.note else "warning"
-    tail: Spans = []
-    if side:
-        room = max(0, width * 2 // 3 if chrome.wrong else width - 20)
-        text = side if len(side) <= room else side[: max(0, room - 1)] + look.glyphs.ellipsis
-        tail = [("  ", palette.text), *badge(tone, text, look=look), (" ", palette.text)]
     calm = "nothing is wrong" if chrome.time is not None else f"collecting{look.glyphs.ellipsis}"
-    room = width - spans_width(tail)
     worst = chrome.wrong[0].severity if chrome.wrong else "ok"
     messages = [finding.text for finding in chrome.wrong]
-    line = status_line(worst, messages, room, look=look, right=right, calm=calm)
+    full = sum([width_of(text) + 5 for text in messages or [calm]]) + (width_of(right) + 1 if right else 0)
+    tone: Severity
+    if chrome.note:
+        side, tone, least = chrome.note, "info", width // 2
+    elif chrome.problem:
+        side, tone, least = chrome.problem, "warning", width // 3
+    else:
+        side, tone, least = chrome.message, "info", width // 3 if chrome.state == "offline" else 0
+    # The gap, the mark and the edge take five cells.
+    room = max(width - full, least) - 5
+    tail: Spans = []
+    if side and room >= _FEW:
+        text = shorten(side, room, ellipsis=look.glyphs.ellipsis)
+        tail = [("  ", palette.text), *badge(tone, text, look=look), (" ", palette.text)]
+        if tone == "info" and not chrome.note:
+            tail = [(words, palette.dim) for words, _ in tail]
+    line = status_line(worst, messages, width - spans_width(tail), look=look, right=right, calm=calm)
     if not tail:
         return line
     spans: Spans = [(text, style or palette.text) for text, style, _ in line]
