@@ -24,7 +24,7 @@ class Prompt(ModalScreen[str | None]):
         title: what is asked.
         parse: what the text means, in words for the line below; raises `SysmonError` or `ValueError` where it means
             nothing.
-        hint: examples, shown while nothing is typed.
+        hint: examples, shown below the input while nothing is typed.
         value: what stands there at first.
     """
 
@@ -44,7 +44,7 @@ class Prompt(ModalScreen[str | None]):
         """A box with title, input and the line that says what it means."""
         with Vertical(id="box", classes="dialog"):
             yield Static(self._title, classes="title", markup=False)
-            yield Input(self._value, placeholder=self._hint, id="input")
+            yield Input(self._value, id="input")
             yield Static(self._hint, id="meaning", classes="dim", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
