@@ -8,6 +8,7 @@ from sysmon.units import format_time
 from tui.processlisting import ago
 
 if TYPE_CHECKING:
+    from sysmon.frame import Fault
     from tui.model import View
     from tui.processcolumns import Facts
     from tui.processlisting import Listing
@@ -37,7 +38,7 @@ def subtitle(view: View, listing: Listing, facts: Facts, look: Look) -> Spans:
         )
     if listing.held is not None:
         parts.append([("order held", palette.dim)])
-    faults = [fault for fault in view.state.faults if fault.collector == "processes"]
+    faults = [fault for fault in view.state.faults if fault.collector == "processes" and not _is_usual(fault)]
     if faults and listing.rows and not moment:
         parts.append([(f"{glyphs.severity_warning} {faults[0].message}", palette.warning)])
     if facts.whole:
@@ -52,6 +53,11 @@ def subtitle(view: View, listing: Listing, facts: Facts, look: Look) -> Spans:
             spans.append((f" {glyphs.separator} ", palette.faint))
         spans += part
     return spans
+
+
+def _is_usual(fault: Fault) -> bool:
+    """Whether every ordinary user has it: the I/O of others' processes; their details and `sysmon doctor` tell it."""
+    return fault.kind == "denied" and fault.message.startswith("I/O of")
 
 
 def what_is_missing(view: View, listing: Listing) -> str:

@@ -409,6 +409,10 @@ async def test_nothing_yet_and_faults_are_said() -> None:
         await on.tick(HOUSEHOLD)
         assert "processes of other users are hidden" in on.text
         assert "nginx" in on.text
+        on.script.faults = (Fault("processes", "denied", "I/O of some processes may not be read"),)
+        await on.tick(HOUSEHOLD)
+        assert "nginx" in on.text
+        assert "may not be read" not in on.text, "so it is for every ordinary user, for ever"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (40, 12), (200, 50), (300, 80), (20, 5)])
