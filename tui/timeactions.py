@@ -287,7 +287,7 @@ class TimeActions(_Base):
         now = self.services.clock.now()
         if not self._greeted and not self.note and (track is None or now - track.start < FIRST_START_MS):
             keys = {key.id: label(present_keys(key, self.services.config.keys)[0]) for key in KEYS}
-            words = f"{keys['help']} shows all keys; {keys['back']} goes back in time, {keys['quit']} quits"
+            words = f"press {keys['help']} for all keys; {keys['back']} goes back in time, {keys['quit']} quits"
             self.say(words, seconds=GREETING_SECONDS, update=False)
         self._greeted = True
 
