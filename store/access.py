@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from store.blocks import Block, SealedGroup, block_of_tail, decode_group, decode_head, unseal_group
+from store.blocks import Block, SealedGroup, block_of_tail, decode_clocks, decode_group, decode_head, unseal_group
 from store.pieces import Piece, Run, pieces_of
 from store.schema import BLOCK, RUN_SHIFT
 
@@ -104,7 +104,7 @@ class Access:
         return found
 
     def head(self, host: int, block: int, run: int) -> Block | None:
-        """Returns what belongs to the frames of a sealed block, or None; not to be changed."""
+        """Returns the seqs and clocks of the frames of a sealed block, or None; not to be changed."""
         row = self.connection.execute(
             "SELECT id, data FROM chunk WHERE host = ? AND collector = 0 AND block = ? AND run = ?", (host, block, run)
         ).fetchone()
@@ -112,19 +112,19 @@ class Access:
             return None
         known = self._heads.get(row[0])
         if known is None:
-            known = self._heads[row[0]] = decode_head(row[1])
+            known = self._heads[row[0]] = decode_clocks(row[1])
             if len(self._heads) > _HEADS:
                 self._heads.popitem(last=False)
         return known
 
     def sealed_block(self, host: int, block: int, run: int, only: Collection[str] | None = None) -> Block | None:
         """Returns a sealed block as rows, with the groups of all collectors or of those named, or None."""
-        head = self.head(host, block, run)
-        if head is None:
+        row = self.connection.execute(
+            "SELECT data FROM chunk WHERE host = ? AND collector = 0 AND block = ? AND run = ?", (host, block, run)
+        ).fetchone()
+        if row is None:
             return None
-        made = Block()
-        for name in ("seqs", "ats", "times", "monotonics", "fulls", "extras"):
-            setattr(made, name, list(getattr(head, name)))
+        made = decode_head(row[0])
         self.learn_layouts()
         for layout, data in self.connection.execute(
             "SELECT c.layout, c.data FROM collector AS k JOIN chunk AS c"
@@ -133,7 +133,7 @@ class Access:
         ):
             keys, name = self.layouts[layout]
             if only is None or name in only:
-                made.groups[name] = unseal_group(decode_group(data, keys, head.monotonics))
+                made.groups[name] = unseal_group(decode_group(data, keys, made.monotonics))
         return made
 
     def tail_block(self, run: int, block: int, only: Collection[str] | None = None) -> Block:

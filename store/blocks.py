@@ -226,12 +226,25 @@ def decode_head(blob: bytes) -> Block:
     """
     data = decompress(blob)
     count, offsets = _parts(data)
-    made = Block()
-    columns = [decode_column(data, offsets[part], count) for part in range(6)]
-    made.seqs, made.ats, made.times, made.monotonics = columns[:4]  # type: ignore[assignment]
-    made.fulls = [bool(full) for full in columns[4]]
+    made = _clocks(data, count, offsets)
+    made.times = decode_column(data, offsets[2], count)  # type: ignore[assignment]
     distinct = [None, *_EXTRAS.decode(data[offsets[6] :])]
-    made.extras = [distinct[int(index or 0)] for index in columns[5]]
+    made.extras = [distinct[int(index or 0)] for index in decode_column(data, offsets[5], count)]
+    return made
+
+
+def decode_clocks(blob: bytes) -> Block:
+    """Undoes `encode_head` as far as columns need it: seqs, times in the history, boot clock, which frames are full."""
+    data = decompress(blob)
+    return _clocks(data, *_parts(data))
+
+
+def _clocks(data: bytes, count: int, offsets: list[int]) -> Block:
+    made = Block()
+    made.seqs, made.ats, made.monotonics = (  # type: ignore[assignment]
+        decode_column(data, offsets[part], count) for part in (0, 1, 3)
+    )
+    made.fulls = [bool(full) for full in decode_column(data, offsets[4], count)]
     return made
 
 
@@ -262,7 +275,10 @@ def decode_group(blob: bytes, keys: tuple[str, ...], monotonics: Sequence[int]) 
     count, offsets = _parts(data)
     rows: list[int] = decode_column(data, offsets[0], count)  # type: ignore[assignment]
     distances = decode_column(data, offsets[1], count)
-    reads = [
+    if not any(distances) and None not in distances:
+        # All were asked for at their frame's tick.
+        return SealedGroup(keys, data, offsets, rows, [monotonics[row] for row in rows])
+    reads: list[int | None] = [
         None if distance is None else int(distance) + monotonics[row]
         for row, distance in zip(rows, distances, strict=True)
     ]

@@ -7,7 +7,8 @@ was moved: what came before such a stretch is not the row above it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import lt
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def pieces_of(
         columns: series -> values, one each row.
     """
     monotonics = head.monotonics
-    moments = [monotonics[row] if read is None else read for row, read in zip(rows, reads, strict=True)]
+    moments: list[int] = list(reads)  # type: ignore[arg-type]
+    if None in reads:
+        moments = [monotonics[row] if read is None else read for row, read in zip(rows, reads, strict=True)]
     kept = _fresh(moments)
     if kept is not None:
         rows = [rows[position] for position in kept]
@@ -78,7 +81,8 @@ def pieces_of(
         columns = {key: [column[position] for position in kept] for key, column in columns.items()}
     if not rows:
         return []
-    ats = [head.ats[row] for row in rows]
+    # As many rows as frames: every frame has one.
+    ats = head.ats if len(rows) == len(head.ats) else [head.ats[row] for row in rows]
     cuts = _cuts(head, rows)
     found = []
     for low, high in pairwise([0, *cuts, len(rows)]):
@@ -132,7 +136,7 @@ def _fresh(reads: Sequence[int]) -> list[int] | None:
 
     A full frame repeats what slow collectors read before it.
     """
-    if all(later > earlier for earlier, later in pairwise(reads)):
+    if all(map(lt, reads, islice(reads, 1, None))):
         return None
     kept: list[int] = []
     newest = -1

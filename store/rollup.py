@@ -54,7 +54,7 @@ def gauge_samples(ats: Sequence[int], column: Sequence[Number | None]) -> Sample
         values = [value for value in column if value is not None]
     else:
         values = column  # type: ignore[assignment]
-    return Samples(_gauge_kind(values), ats, values, values, None)
+    return Samples(GAUGE, ats, values, values, None)
 
 
 def derived_samples(
@@ -98,7 +98,7 @@ def sane(column: Sequence[Number | None]) -> Sequence[Number | None]:
 
 
 def _gauge_kind(values: Sequence[Number]) -> int:
-    if all(isinstance(value, int) for value in values):
+    if set(map(type, values)) <= {int, bool}:
         return GAUGE
     decimals = decimals_of([float(value) for value in values])
     return FLOAT if decimals is None else GAUGE + decimals
@@ -176,7 +176,7 @@ def roll_group(
         metric = catalogue.of_key(key)
         if metric is not None and metric.kind == "gauge" and metric.rollup:
             samples = gauge_samples(ats, column)
-            found[key] = (samples.kind, cells_of(samples, step))
+            found[key] = (_gauge_kind(samples.values), cells_of(samples, step))
             if len(found) % _AT_ONCE == 0:
                 yield
     yield

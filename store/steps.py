@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from store.rollup import sketch_of_cell
 from store.schema import MINUTE, QUARTER
-from store.sketch import Sketch, exact_quantile, merged, quantile, sketch_of
+from store.sketch import bucket_of, exact_quantile, merged, quantile, sketch_of, value_of
 from sysmon.records import Point, Stats
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _ROUNDING = 1.3e-4
 class Step:
     """What is known of one step of one series."""
 
-    __slots__ = ("greatest", "last", "last_at", "least", "size", "sketches", "sum", "values", "weight")
+    __slots__ = ("cells", "greatest", "last", "last_at", "least", "size", "sum", "values", "weight")
 
     def __init__(self) -> None:
         self.size = 0
@@ -37,7 +37,7 @@ class Step:
         self.last: Number = 0
         self.last_at = -1
         self.values: list[Number] = []
-        self.sketches: list[Sketch] = []
+        self.cells: list[Cell] = []
 
     def add_samples(
         self, at: int, values: Sequence[Number], tops: Sequence[Number], bottoms: Sequence[Number] | None
@@ -59,7 +59,7 @@ class Step:
         self.weight += cell.weight
         self.least = min(self.least, cell.least)
         self.greatest = max(self.greatest, cell.greatest)
-        self.sketches.append(sketch_of_cell(cell))
+        self.cells.append(cell)
         if at >= self.last_at:
             self.last, self.last_at = cell.last, at
 
@@ -71,7 +71,7 @@ class Step:
         self.least = min(self.least, other.least)
         self.greatest = max(self.greatest, other.greatest)
         self.values.extend(other.values)
-        self.sketches.extend(other.sketches)
+        self.cells.extend(other.cells)
         if other.last_at >= self.last_at:
             self.last, self.last_at = other.last, other.last_at
 
@@ -85,9 +85,13 @@ class Step:
     @property
     def p95(self) -> float:
         """The value at rank ceil(0.95 n): exact from reads, within 2 % from sketches."""
-        if not self.sketches:
+        if not self.cells:
             return float(exact_quantile(self.values, 0.95))
-        parts = [*self.sketches, sketch_of(self.values)] if self.values else self.sketches
+        bucket = bucket_of(self.least)
+        if bucket == bucket_of(self.greatest):
+            return min(max(value_of(bucket), float(self.least)), float(self.greatest))
+        cells = [sketch_of_cell(cell) for cell in self.cells]
+        parts = [*cells, sketch_of(self.values)] if self.values else cells
         return quantile(merged(parts), 0.95, self.least, self.greatest)
 
 
