@@ -33,6 +33,9 @@ Key = tuple[str, str, str]
 RESTORE_GAP = 120.0
 """Seconds without evaluation after which a pending alert starts anew."""
 
+RETELL = 5.0
+"""The least seconds between two tellings of one alert whose status stays and whose message changes."""
+
 
 class Outcome(NamedTuple):
     """What one evaluation changed."""
@@ -44,12 +47,23 @@ class Outcome(NamedTuple):
 class _Track:
     """One alert in being, with the boot-clock times (ns) that its state stands for."""
 
-    __slots__ = ("clear_since", "since", "state")
+    __slots__ = ("clear_since", "since", "state", "told", "told_at")
 
-    def __init__(self, state: AlertState, since: int) -> None:
+    def __init__(self, state: AlertState, since: int, boot: int) -> None:
         self.state = state
         self.since = since
         self.clear_since: int | None = None
+        self.tell(boot)
+
+    def tell(self, boot: int) -> AlertState:
+        """Returns the state for the readers, and remembers what they have seen and when."""
+        self.told = (self.state.message, self.state.severity)
+        self.told_at = boot
+        return self.state
+
+    def outdated(self, boot: int) -> bool:
+        """Whether the readers' copy shows something else, and was told long enough ago."""
+        return self.told != (self.state.message, self.state.severity) and boot - self.told_at >= RETELL * 1e9
 
 
 class Engine:
@@ -83,7 +97,7 @@ class Engine:
             elif state.status in ("firing", "acknowledged") or (state.status == "pending" and recent):
                 elapsed = max(0, now - state.started) if recent else 0
                 since = boot - elapsed * 1_000_000
-                self._tracks[(state.host, state.rule, state.key)] = _Track(state, since)
+                self._tracks[(state.host, state.rule, state.key)] = _Track(state, since, boot)
         return events
 
     @property
@@ -106,13 +120,14 @@ class Engine:
             track.state, status="acknowledged", acknowledged_by=who, since=self.clock.now()
         )
         event = self._event(track.state, "alert.acknowledged", f"{track.state.message}: seen by {who}")
-        return Outcome([event], [track.state])
+        return Outcome([event], [track.tell(self.clock.boottime())])
 
     def evaluate(self, info: HostInfo, state: State) -> Outcome:
         """Holds one host's present state against the rules.
 
         Returns:
-            The events to record and the alert states that changed (a resolved one carries status `resolved`).
+            The events to record and the alert states that changed (a resolved one carries status `resolved`; one
+            whose status stays comes again when its message is another, at most every `RETELL` seconds).
         """
         outcome = Outcome([], [])
         self._labels[info.id] = (info.name, info.hostname, info.id)
@@ -189,30 +204,32 @@ class Engine:
                 track.clear_since = boot
             if boot - track.clear_since >= rule.keep * 1e9:
                 self._resolve(outcome, where, f"now {self._value(rule, value)}", value)
+            else:
+                track.state = msgspec.structs.replace(track.state, value=value, message=self._message(rule, key, value))
+                if track.outdated(boot):
+                    outcome.states.append(track.tell(boot))
             return
+        threshold = rule.above if rule.above is not None else rule.below
+        message = self._message(rule, key, value)
         if track is None:
-            track = self._tracks[where] = _Track(
-                AlertState(
-                    host=host,
-                    rule=rule.name,
-                    key=key,
-                    status="pending",
-                    severity=rule.severity,
-                    since=now,
-                    started=now,
-                    threshold=rule.above if rule.above is not None else rule.below,
-                ),
-                boot,
+            started = AlertState(
+                host=host,
+                rule=rule.name,
+                key=key,
+                status="pending",
+                severity=rule.severity,
+                since=now,
+                started=now,
+                value=value,
+                threshold=threshold,
+                message=message,
             )
+            track = self._tracks[where] = _Track(started, boot, boot)
             if rule.hold > 0:
-                outcome.states.append(track.state)
+                outcome.states.append(track.tell(boot))
         track.clear_since = None
         track.state = msgspec.structs.replace(
-            track.state,
-            value=value,
-            severity=rule.severity,
-            threshold=rule.above if rule.above is not None else rule.below,
-            message=self._message(rule, key, value),
+            track.state, value=value, severity=rule.severity, threshold=threshold, message=message
         )
         if track.state.status == "pending" and boot - track.since >= rule.hold * 1e9:
             event = self._event(
@@ -223,7 +240,9 @@ class Engine:
             )
             track.state = msgspec.structs.replace(track.state, status="firing", since=now, event=event.id)
             outcome.events.append(event)
-            outcome.states.append(track.state)
+            outcome.states.append(track.tell(boot))
+        elif track.outdated(boot):
+            outcome.states.append(track.tell(boot))
 
     def _resolve(self, outcome: Outcome, where: Key, why: str, value: float | None = None) -> None:
         track = self._tracks.pop(where)
@@ -247,8 +266,10 @@ class Engine:
         if value is None:
             return f"{self._name(key)} has no data"
         word, level = ("above", rule.above) if rule.above is not None else ("below", rule.below)
-        lasting = f" for {format_duration(rule.hold)}" if rule.hold else ""
-        return f"{self._name(key)} is {self._value(rule, value)}, {word} {self._value(rule, level)}{lasting}"
+        beyond = level is not None and (value > level if rule.above is not None else value < level)
+        lasting = f" for {format_duration(rule.hold)}" if rule.hold and beyond else ""
+        no_longer = "" if beyond else "no longer "
+        return f"{self._name(key)} is {self._value(rule, value)}, {no_longer}{word} {self._value(rule, level)}{lasting}"
 
     def _event(self, state: AlertState, kind: str, message: str, evidence: list[str] | None = None) -> Event:
         status: AlertStatus = state.status

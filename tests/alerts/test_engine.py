@@ -238,3 +238,49 @@ async def test_an_acknowledged_alert_stays_until_it_resolves() -> None:
     await bench.feed(1, fs_root=0.95)
     assert bench.statuses == {"fs.utilization:/": "acknowledged"}
     assert kinds(await bench.feed(1, fs_root=0.5)) == ["alert.resolved"]
+
+
+@pytest.mark.anyio
+async def test_a_pending_alert_says_its_value_from_the_start() -> None:
+    bench = Bench(FULL)
+    [state] = (await bench.feed(fs_root=0.95)).states
+    assert (state.status, state.value, state.threshold) == ("pending", 0.95, 0.9)
+    assert state.message == "fs.utilization of / is 95.0 %, above 90.0 % for 1m 00s"
+
+
+@pytest.mark.anyio
+async def test_what_still_fires_is_told_anew_at_most_every_five_seconds() -> None:
+    bench = Bench(msgspec.structs.replace(FULL, hold=0.0))
+    await bench.feed(fs_root=0.95)
+    for step in range(4):
+        assert (await bench.feed(1, fs_root=0.96 + step / 100)).states == []
+    told = await bench.feed(1, fs_root=0.98)
+    assert told.events == []
+    assert [(state.status, state.value) for state in told.states] == [("firing", 0.98)]
+    assert "is 98.0 %" in told.states[0].message
+    assert (await bench.feed(1, fs_root=0.97)).states == []
+    assert (await bench.feed(10, fs_root=0.98)).states == [], "what the readers have seen is not told again"
+
+
+@pytest.mark.anyio
+async def test_what_is_pending_or_seen_is_told_anew_too() -> None:
+    bench = Bench(FULL)
+    await bench.feed(fs_root=0.95)
+    [pending] = (await bench.feed(5, fs_root=0.97)).states
+    assert (pending.status, pending.value) == ("pending", 0.97)
+    await bench.feed(60, fs_root=0.97)
+    bench.engine.acknowledge("h1", "disk-full", "fs.utilization:/", "eve")
+    assert (await bench.feed(4, fs_root=0.99)).states == []
+    [seen] = (await bench.feed(1, fs_root=0.99)).states
+    assert (seen.status, seen.value, seen.acknowledged_by) == ("acknowledged", 0.99, "eve")
+
+
+@pytest.mark.anyio
+async def test_what_is_not_resolved_yet_does_not_claim_to_be_beyond_its_threshold() -> None:
+    bench = Bench(msgspec.structs.replace(FULL, hold=0.0, keep=30.0))
+    await bench.feed(fs_root=0.95)
+    [between] = (await bench.feed(5, fs_root=0.87)).states
+    assert between.message == "fs.utilization of / is 87.0 %, no longer above 90.0 %"
+    [calm] = (await bench.feed(5, fs_root=0.5)).states
+    assert (calm.status, calm.value) == ("firing", 0.5)
+    assert calm.message == "fs.utilization of / is 50.0 %, no longer above 90.0 %"
