@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cli.contact import Contact
 from remote.backfill import Backfill
 from remote.client import AgentSource
 from remote.history import HttpHistory
 from remote.transport import Connections
 from sysmon.frame import Frame
-from sysmon.records import AlertState, Event, Gap, Hello, HostInfo
+from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ async def follow_host(
         opened: given the source before anything came.
         known: whether a host's frames come another way already; it is left out here.
     """
+    contact = Contact()
     connections = Connections()
     source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections)
     past = HttpHistory(host.target, connections=connections)
@@ -74,8 +76,11 @@ async def follow_host(
                 # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
                 continue
             kept = _without(update, known)
-            if kept is not None:
-                await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
+            if kept is None:
+                continue
+            await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
+            if isinstance(kept, Status) and (event := contact.take(kept, context.clock.now())) is not None:
+                await station.take(event)
     finally:
         if filling is not None:
             filling.cancel()

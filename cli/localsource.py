@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from alerts.engine import Engine
 from cli.local import make_runner, own_host
 from cli.neighbours import Neighbours
+from cli.ownhost import Tables
 from cli.recording import Archive, begin, open_archive
-from cli.serving import Tables
 from cli.station import Station
 from cli.witness import Witness
 from store.lock import holder
 from sysmon.errors import StoreError, SysmonError
+from sysmon.frame import SMALL_TABLES
 from sysmon.records import Hello, HostInfo
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class LocalSource:
         if self._asked is not None:
             self._asked.watch(self._tables)
         for source in self._sources.values():
-            source.ask(self._tables)
+            source.ask(SMALL_TABLES | self._tables)
 
     async def _supervise(self) -> None:
         while True:
@@ -136,7 +137,7 @@ class LocalSource:
         from remote.client import AgentSource
         from remote.history import HttpHistory
 
-        source = AgentSource(neighbour.address, clock=self._context.clock, tables=self._tables)
+        source = AgentSource(neighbour.address, clock=self._context.clock, tables=SMALL_TABLES | self._tables)
         past = HttpHistory(neighbour.address)
         served: set[str] = set()
         mine = Path(neighbour.path) == self._context.history_path and os.access(neighbour.path, os.R_OK)
@@ -233,7 +234,7 @@ class LocalSource:
 
             def opened(source: AgentSource, name: str = host.name) -> None:
                 self._sources[f"host {name}"] = source
-                source.ask(self._tables)
+                source.ask(SMALL_TABLES | self._tables)
 
             def heard(hello: Hello, past: HttpHistory) -> None:
                 for info in hello.hosts:

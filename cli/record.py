@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import argparse
 
     from cli.context import Context
+    from cli.ownhost import Contacts
     from cli.recording import Archive
-    from cli.serving import Contacts, Follow
+    from cli.serving import Follow
     from cli.station import Station
     from sysmon.config import HostSettings
 

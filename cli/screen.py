@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.once import leave_hung_threads
+from sysmon.frame import SMALL_TABLES
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +120,13 @@ class _Remotes:
 
         self._connections = Connections()
         self._sources = [
-            AgentSource(each.address, name=each.name, clock=context.clock, connections=self._connections)
+            AgentSource(
+                each.address,
+                name=each.name,
+                clock=context.clock,
+                tables=SMALL_TABLES,
+                connections=self._connections,
+            )
             for each in resolve(context, targets)
         ]
         self._histories = {
@@ -169,7 +176,7 @@ class _Remotes:
     def watch(self, tables: set[str]) -> None:
         """Asks the targets for tables that somebody looks at."""
         for source in self._sources:
-            source.ask(tables)
+            source.ask(SMALL_TABLES | tables)
 
 
 def _actions() -> Actions:

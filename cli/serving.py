@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
 from cli.local import make_runner
+from cli.ownhost import Contacts, OwnHost, say
 from cli.recording import begin, open_archive
 from cli.station import Station
-from cli.witness import Witness
 from sysmon.errors import StoreError
 from sysmon.version import version
 
@@ -22,23 +21,11 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
-    from collectors.runner import Runner
-    from sysmon.records import Hello
 
-    Follow = Callable[[Station, Archive, "Contacts"], Coroutine[object, object, None]]
+    Follow = Callable[[Station, Archive, Contacts], Coroutine[object, object, None]]
 
 LOOK = 1.0
 """Seconds between looks at how recording goes."""
-
-FIRST_CONTACT = 3.0
-"""Seconds that a recorder waits for its hosts' greetings before it samples this machine itself."""
-
-
-def say(*lines: str) -> None:
-    """Prints lines to stderr; a closed one is no reason to stop."""
-    with contextlib.suppress(OSError):
-        for line in lines:
-            print(line, file=sys.stderr, flush=True)
 
 
 def usable(socket: Path | None) -> Path | None:
@@ -51,71 +38,6 @@ def usable(socket: Path | None) -> Path | None:
         say(f"sysmon: no Unix socket in {socket.parent}: {error.strerror}; screens find this process by its port")
         return None
     return socket
-
-
-class Tables:
-    """Has expensive tables collected while somebody asks for them."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._open: dict[str, contextlib.ExitStack] = {}
-
-    def watch(self, tables: frozenset[str] | set[str]) -> None:
-        """Takes the set of tables that is now asked for."""
-        for name in tables - self._open.keys():
-            stack = self._open[name] = contextlib.ExitStack()
-            stack.enter_context(self._runner.watch(name))
-        for name in self._open.keys() - tables:
-            self._open.pop(name).close()
-
-
-class Contacts:
-    """Knows which configured hosts have answered, and whether one of them is this very machine.
-
-    Args:
-        own: id of this host.
-        expected: how many hosts are followed.
-    """
-
-    def __init__(self, own: str, expected: int) -> None:
-        self._own = own
-        self._expected = expected
-        self._heard: set[str] = set()
-        self.itself = asyncio.Event()
-        self.all = asyncio.Event()
-
-    def heard(self, name: str, hello: Hello) -> None:
-        """Takes the greeting of the host configured as `name`."""
-        self._heard.add(name)
-        if any(info.id == self._own for info in hello.hosts):
-            self.itself.set()
-        if len(self._heard) >= self._expected or self.itself.is_set():
-            self.all.set()
-
-
-async def _collect(station: Station, runner: Runner, contacts: Contacts | None) -> None:
-    """Takes this host's own frames, unless a configured host turns out to be this machine."""
-    if contacts is None:
-        await station.run(runner)
-        return
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(contacts.all.wait(), FIRST_CONTACT)
-    own = asyncio.create_task(station.run(runner), name="own frames") if not contacts.itself.is_set() else None
-    itself = asyncio.create_task(contacts.itself.wait(), name="itself")
-    try:
-        if own is not None:
-            await asyncio.wait({own, itself}, return_when=asyncio.FIRST_COMPLETED)
-            if own.done():
-                own.result()
-                return
-        say("sysmon recorder: a configured host is this machine; its frames are recorded, and nothing is sampled twice")
-        await runner.close()
-        await asyncio.Event().wait()
-    finally:
-        for task in (own, itself):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
 
 
 async def run_service(
@@ -155,11 +77,10 @@ async def run_service(
     if archive.failure:
         say(f"sysmon: {archive.failure}")
     socket = usable(socket)
-    runner = make_runner(context, interface=interface)
-    tables = Tables(runner)
-    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=tables.watch)
-    station = Station(context.catalogue, context.clock, feed=feed, evidence=context.config.history.evidence)
-    station.witnesses[runner.identity.host] = Witness(runner)
+    station = Station(context.catalogue, context.clock, evidence=context.config.history.evidence)
+    own = OwnHost(lambda: make_runner(context, interface=interface), station)
+    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=own.tables.watch)
+    station.feed = feed
     recording = asyncio.Event()
     if archive.recorder is not None:
         await _begin(context, station, archive, recording)
@@ -169,9 +90,9 @@ async def run_service(
         name = f"[{listen}]" if listen is not None and ":" in listen else listen
         where = f"http://{name}:{bound}" if bound is not None else f"unix://{socket}"
         kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
-        say(f"sysmon {who}: serving {runner.identity.info.label} on {where}{kept}")
+        say(f"sysmon {who}: serving {own.runner.identity.info.label} on {where}{kept}")
 
-    contacts = Contacts(runner.identity.host, len(extras))
+    contacts = Contacts(own.id, len(extras))
 
     async def extra_when_recording(extra: Follow) -> None:
         await recording.wait()
@@ -184,8 +105,8 @@ async def run_service(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     jobs = [
         asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
-        asyncio.create_task(_collect(station, runner, contacts if extras else None), name="collect"),
-        asyncio.create_task(_look_after(context, who, station, archive, runner, recording, wanted=record), name="look"),
+        asyncio.create_task(own.collect(contacts if extras else None), name="collect"),
+        asyncio.create_task(_look_after(context, who, station, archive, own, recording, wanted=record), name="look"),
         *(asyncio.create_task(extra_when_recording(extra), name="host") for extra in extras),
     ]
     stopped = asyncio.create_task(stop.wait(), name="stop")
@@ -196,7 +117,7 @@ async def run_service(
                 job.result()
         return 0 if stopped in done else 1
     finally:
-        await runner.close()
+        await own.close()
         for job in (*jobs, stopped):
             job.cancel()
         await asyncio.gather(*jobs, stopped, return_exceptions=True)
@@ -215,7 +136,7 @@ async def _look_after(
     who: str,
     station: Station,
     archive: Archive,
-    runner: Runner,
+    own: OwnHost,
     recording: asyncio.Event,
     *,
     wanted: bool,
@@ -228,7 +149,7 @@ async def _look_after(
             with contextlib.suppress(StoreError):
                 begin(context, archive, who)
                 await _begin(context, station, archive, recording)
-                runner.full_next()
+                own.runner.full_next()
         say(*(f"sysmon: {notice}" for notice in archive.news()))
         problem = archive.problem() or station.problem
         if problem != told:

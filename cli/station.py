@@ -102,6 +102,8 @@ class Station:
         self.states: dict[str, State] = {}
         self.infos: dict[str, HostInfo] = {}
         self.statuses: dict[str, Status] = {}
+        self.sampled = ""
+        """Id of the host that is sampled in this process, or ''."""
         self.problem = ""
         """Why the last thing was not recorded, or ''."""
         self.witnesses: dict[str, Witness] = {}
@@ -175,6 +177,9 @@ class Station:
         else:
             if isinstance(update, Status):
                 self.statuses[update.host] = update
+                if update.host == self.sampled and update.state != "live":
+                    # Somebody else was to tell of this machine and does not: it is still here.
+                    return
             self._publish(update)
 
     async def _take_frame(self, frame: Frame, *, late: bool) -> None:
@@ -244,6 +249,10 @@ class Station:
             self.problem = f"not recorded: {error}"
         else:
             self.problem = ""
+
+    def tell(self, update: Update) -> None:
+        """Tells whoever watches of something that is neither recorded nor remembered here."""
+        self._publish(update)
 
     def _publish(self, update: Update) -> None:
         if self.feed is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from remote.target import parse_target
 from sysmon.derive import State
 from sysmon.errors import Unreachable, UsageError, nearest
-from sysmon.frame import Frame
+from sysmon.frame import SMALL_TABLES, Frame
 from sysmon.records import Hello, HostInfo, Status
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
     from remote.client import AgentSource
 
     wanted = resolve(context, targets)[0]
-    source = AgentSource(wanted.address, name=wanted.name, clock=context.clock, tables=("processes",))
+    source = AgentSource(wanted.address, name=wanted.name, clock=context.clock, tables=SMALL_TABLES | {"processes"})
     state = State(context.catalogue)
     info: HostInfo | None = None
     why = "no answer"

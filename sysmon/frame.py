@@ -168,6 +168,10 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
         return Tables(**values)
 
 
+SMALL_TABLES = frozenset({"filesystems", "interfaces", "sessions", "gpus", "disks"})
+"""Tables that are small and change seldom: every screen on a remote host asks for them, beside those it shows."""
+
+
 class Frame(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What one host knew about itself at one tick.
 

@@ -1,0 +1,145 @@
+"""This machine within an agent or a recorder: sampled here, but not while a configured host is this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from cli.witness import Witness
+from sysmon.records import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.station import Station
+    from collectors.runner import Runner
+    from sysmon.records import Hello
+
+LOOK = 1.0
+"""Seconds between looks at whether a configured host still is this machine."""
+
+FIRST_CONTACT = 3.0
+"""Seconds that a recorder waits for its hosts' greetings before it samples this machine itself."""
+
+
+def say(*lines: str) -> None:
+    """Prints lines to stderr; a closed one is no reason to stop."""
+    with contextlib.suppress(OSError):
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
+
+
+class Tables:
+    """Has expensive tables collected while somebody asks for them."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._open: dict[str, contextlib.ExitStack] = {}
+
+    def watch(self, tables: frozenset[str] | set[str]) -> None:
+        """Takes the set of tables that is now asked for."""
+        for name in tables - self._open.keys():
+            stack = self._open[name] = contextlib.ExitStack()
+            stack.enter_context(self._runner.watch(name))
+        for name in self._open.keys() - tables:
+            self._open.pop(name).close()
+
+    def move(self, runner: Runner) -> None:
+        """Asks another runner for what is asked for now."""
+        wanted = set(self._open)
+        self.watch(set())
+        self._runner = runner
+        self.watch(wanted)
+
+
+class Contacts:
+    """Knows which configured hosts have answered, and which of them are this very machine.
+
+    Args:
+        own: id of this host.
+        expected: how many hosts are followed.
+    """
+
+    def __init__(self, own: str, expected: int) -> None:
+        self._own = own
+        self._expected = expected
+        self._heard: set[str] = set()
+        self._itself: set[str] = set()
+        self.all = asyncio.Event()
+
+    def heard(self, name: str, hello: Hello) -> None:
+        """Takes the greeting of the host configured as `name`."""
+        self._heard.add(name)
+        if any(info.id == self._own for info in hello.hosts):
+            self._itself.add(name)
+        else:
+            self._itself.discard(name)
+        if len(self._heard) >= self._expected or self._itself:
+            self.all.set()
+
+    def elsewhere(self, station: Station) -> bool:
+        """Whether this machine's frames come from a configured host now."""
+        status = station.statuses.get(self._own)
+        return bool(self._itself) and (status is None or status.state != "offline")
+
+
+class OwnHost:
+    """Samples this machine for a station.
+
+    Args:
+        make: makes a runner of this machine's collectors.
+        station: takes the frames.
+    """
+
+    def __init__(self, make: Callable[[], Runner], station: Station) -> None:
+        self._make = make
+        self._station = station
+        self.runner = make()
+        self.id = self.runner.identity.host
+        self.tables = Tables(self.runner)
+        station.witnesses[self.id] = Witness(self.runner)
+
+    async def collect(self, contacts: Contacts | None) -> None:
+        """Samples for ever; where hosts are followed, only while none of them is this machine."""
+        if contacts is None:
+            self._station.sampled = self.id
+            await self._station.run(self.runner)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(contacts.all.wait(), FIRST_CONTACT)
+        while True:
+            if not contacts.elsewhere(self._station):
+                await self._sample_while(contacts)
+                say("sysmon recorder: a configured host is this machine; its frames are recorded, none sampled twice")
+            await asyncio.sleep(LOOK)
+            if not contacts.elsewhere(self._station):
+                say("sysmon recorder: that host is gone; this machine is sampled here again")
+                self._renew()
+
+    async def _sample_while(self, contacts: Contacts) -> None:
+        self._station.sampled = self.id
+        if self.id in self._station.statuses:
+            # Told, not taken: what the configured host's own status is still decides who samples.
+            self._station.tell(Status(host=self.id, state="live", target="local"))
+        own = asyncio.create_task(self._station.run(self.runner), name="own frames")
+        try:
+            while not contacts.elsewhere(self._station):
+                done, _ = await asyncio.wait({own}, timeout=LOOK)
+                if done:
+                    own.result()
+        finally:
+            self._station.sampled = ""
+            await self.runner.close()
+            own.cancel()
+            await asyncio.gather(own, return_exceptions=True)
+
+    def _renew(self) -> None:
+        self.runner = self._make()
+        self.tables.move(self.runner)
+        self._station.witnesses[self.id] = Witness(self.runner)
+
+    async def close(self) -> None:
+        """Ends sampling."""
+        await self.runner.close()
