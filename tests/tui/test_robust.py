@@ -7,8 +7,10 @@ import asyncio
 import msgspec
 import pytest
 
+from sysmon.config import ScreenSettings
 from sysmon.frame import InterfaceRow
 from sysmon.records import AlertState, HostInfo, Liveness, Status
+from sysmon.units import format_time
 from sysmon.wrong import Finding
 from tests.tui.scripted import START, Script, ScriptedHistory, make_app, rig
 from tests.tui.support import show, text_of, until
@@ -224,6 +226,22 @@ async def test_a_host_that_is_not_heard_is_what_is_wrong(state: Liveness, mark: 
         given.source.push(Status(host=given.script.host, state="live"))
         given.push(60)
         await until(pilot, lambda: "nothing is wrong" in text_of(app)[1])
+
+
+@pytest.mark.parametrize("start", ["overview", "network"])
+async def test_the_edge_of_a_graph_is_now_only_while_it_is(start: str) -> None:
+    given = rig(screen=ScreenSettings(start=start))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 4)
+        axes = [line for line in text_of(app) if UNICODE.axis_tick in line]
+        assert any("now" in line for line in axes)
+        given.source.push(Status(host=given.script.host, state="offline"))
+        await given.clock.advance(32)
+        app.refresh_view()
+        moment = format_time((START + 3) * 1000, date=False)
+        await until(pilot, lambda: any(moment + UNICODE.axis_tick in line for line in text_of(app)))
+        assert not any("now" + UNICODE.axis_tick in line for line in text_of(app))
 
 
 def test_what_is_wrong_keeps_its_room() -> None:

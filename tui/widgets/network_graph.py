@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tui.renderables.graph import mirror_graph, with_corners
 from tui.renderables.lines import centered, value_spans
 from tui.renderables.text import Spans, fit_spans, spans_width, strip
+from tui.timeticks import time_ticks
 from tui.widgets.network_rows import Interface, rate_text, round_text, speed_text, traffic_ceiling
 from tui.widgets.panel import Panel
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from tui.model import View
     from tui.palette import HueName
     from tui.theme import Look
-
-TICKS: Final = ((0, "now"), (60, "1m"), (120, "2m"), (180, "3m"), (300, "5m"), (420, "7m"), (600, "10m"), (840, "14m"))
-"""Labels of the time axis, in seconds before the moment shown."""
 
 
 class TrafficGraph(Panel):
@@ -71,7 +69,7 @@ class TrafficGraph(Panel):
         hues = look.palette.hue("receive"), look.palette.hue("transmit")
         lines = mirror_graph(
             upper, lower, width, height - figures, high_upper=highs[0], high_lower=highs[1], hue_upper=hues[0],
-            hue_lower=hues[1], look=look, ticks=TICKS, phase=(view.window.end or 0) & 1,
+            hue_lower=hues[1], look=look, ticks=time_ticks(view), phase=(view.window.end or 0) & 1,
         )  # fmt: skip
         labels = [round_text(rate_text(high, bits=self._bits)) for high in highs]
         if height - figures >= 3:

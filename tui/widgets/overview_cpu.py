@@ -12,6 +12,7 @@ from tui.renderables.lines import Pair, pairs_line, value_spans
 from tui.renderables.meter import parts_meter
 from tui.renderables.spark import sparkline
 from tui.renderables.text import Spans, fit, spans_width, strip
+from tui.timeticks import time_ticks
 from tui.widgets.overview_base import Shown, ViewPanel, degrees, level_style, ratio_text
 
 if TYPE_CHECKING:
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
 
     from tui.theme import Look
 
-TICKS: Final = ((0, "now"), (60, "1m"), (120, "2m"), (180, "3m"), (300, "5m"), (420, "7m"), (600, "10m"), (840, "14m"))
-"""Labels of the time axis, in seconds before now."""
-
 
 def ticks(shown: Shown) -> Sequence[tuple[int, str]]:
     """The labels; away from the present the right edge is not now."""
-    return TICKS if shown.view.live else ((0, "then"), *TICKS[1:])
+    return time_ticks(shown.view)
 
 
 _CPU_SENSORS: Final = ("k10temp", "coretemp", "zenpower", "cpu", "package", "x86_pkg", "soc")
