@@ -62,11 +62,21 @@ class ProcessActions:
         item = self.table.cursor_row
         if self.has_class("-details") and self._pinned is not None and not self.table.tagged:
             item = next((each for each in self.listing.items if row_key(each.row) == row_key(self._pinned)), None)
+        if item is not None and item.dim and not item.note and not self._is_meant():
+            self.say(f"{named([item.row])} does not match the filter; move to it to mean it")
+            return None
         rows = targets(item, self.table.tagged, self.listing.rows, self.listing.grouping)
         if not rows or actions is None:
             self.say("there is no process here" if item is None or not item.note else "this process has ended")
             return None
         return rows, actions
+
+    def _is_meant(self) -> bool:
+        """Whether a line that the filter leaves only for what is below it was chosen all the same."""
+        table = self.table
+        return (
+            bool(table.tagged) or table.cursor_chosen or self.listing.followed is not None or self.has_class("-details")
+        )
 
     def action_signal(self) -> None:
         """Asks for a signal and sends it; the list stands still meanwhile."""

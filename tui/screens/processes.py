@@ -13,7 +13,7 @@ from tui.processactions import Nices
 from tui.processcolumns import Facts, columns
 from tui.processheading import mode_word, subtitle, what_is_missing
 from tui.processlisting import HOLD_SECONDS, Followed, Listing
-from tui.processtree import Item, ancestors, row_key
+from tui.processtree import Item, ancestors, item_key, row_key
 from tui.screens.base import HostScreen
 from tui.screens.processact import ProcessActions
 from tui.screens.processorder import OrderActions
@@ -61,6 +61,7 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
         self.facts = Facts()
         self._nices = Nices()
         self._host = ""
+        self._asked_for: tuple[str, str] = ("", "")
         self._laid_out: tuple[object, ...] = ()
         self._asking = False
         self._pinned: ProcessRow | None = None
@@ -150,6 +151,7 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
         if not items:
             table.set_empty(what_is_missing(view, listing))
         table.set_rows(items, sort=(listing.order.column, listing.order.largest))
+        self._leave_ancestor(table)
         self.find_wanted(table)
         if listing.followed is not None and table.cursor_key != row_key(listing.followed.row):
             table.place_cursor(row_key(listing.followed.row))
@@ -157,6 +159,19 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
             self.bar.set_count(listing.shown, listing.among)
         if self.has_class("-details"):
             self._show_details(view)
+
+    def _leave_ancestor(self, table: ProcessList) -> None:
+        """Where a filter has just come or changed, moves the cursor off a line that it leaves only as an ancestor."""
+        asked = (self.listing.query.text, self.listing.mode)
+        if asked == self._asked_for:
+            return
+        self._asked_for = asked
+        table.forget_choice()
+        item = table.cursor_row
+        if item is not None and item.dim and self.listing.followed is None:
+            match = next((each for each in table.rows if not each.dim), None)
+            if match is not None:
+                table.place_cursor(item_key(match))
 
     def _lay_out(self) -> None:
         """Gives the list the columns for its width."""

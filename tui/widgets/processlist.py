@@ -62,6 +62,16 @@ class ProcessList(Table[Item]):
         self._query = ""
         self._mode = ""
         self._touched = True
+        self._chosen: Hashable = None
+
+    @property
+    def cursor_chosen(self) -> bool:
+        """Whether the user, and not the program or a new order, put the cursor on its line."""
+        return self._chosen is not None and self._chosen == self.cursor_key
+
+    def forget_choice(self) -> None:
+        """Count the cursor's line as not chosen: other lines are shown now."""
+        self._chosen = None
 
     def place_cursor(self, key: Hashable) -> bool:
         """Puts the cursor on a line, as the program and not the user does."""
@@ -86,6 +96,7 @@ class ProcessList(Table[Item]):
     def _to(self, index: int) -> None:
         super()._to(index)
         if self._touched:
+            self._chosen = self.cursor_key
             self.post_message(self.Moved())
 
     class FoldClicked(Message):

@@ -15,6 +15,7 @@ from tui.glyphs import ASCII
 from tui.keys import KEYS as APP_KEYS
 from tui.keys import label
 from tui.keys_processes import KEYS
+from tui.screens.signal import SignalDialog
 from tui.widgets.processdetails import wrapped
 from tui.widgets.processlist import ProcessList
 from tui.widgets.querybar import QueryInput, completed
@@ -293,6 +294,29 @@ async def test_a_filtered_tree_keeps_ancestors() -> None:
         assert "2 of 6" in on.text
         await on.press("left")
         assert len(on.pids) == 4
+
+
+async def test_in_a_filtered_tree_only_what_matches_or_was_moved_to_is_signalled() -> None:
+    async with stage(actions=FakeActions()) as on:
+        await on.press("t", "slash")
+        await on.write("user=www and cpu>20")
+        await on.press("enter")
+        assert on.pids == [1, 10, 11]
+        assert on.cursor == 11, "not the ancestor above it"
+        await on.press("x")
+        assert isinstance(on.app.screen, SignalDialog)
+        await on.press("escape")
+        # What matched no longer does, but stays above what does: nobody has chosen it as such.
+        await on.tick([*HOUSEHOLD[:3], process(11, 10, user="www"), process(13, 11, user="www", cpu=0.5)])
+        assert [(item.row.pid, item.dim) for item in on.items][-2:] == [(11, True), (13, False)]
+        assert on.cursor == 11
+        await on.press("x")
+        assert on.app.screen_stack[-1] is on.screen
+        assert "p11 (11) does not match the filter" in on.text
+        await on.press("down", "up")
+        assert on.cursor == 11
+        await on.press("x")
+        assert isinstance(on.app.screen, SignalDialog), "it was moved to"
 
 
 # -- follow
