@@ -21,7 +21,7 @@ from sysmon.config import (
 from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, quoted
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import ConfigError, nearest
-from sysmon.units import parse_quantity
+from sysmon.thresholds import threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -191,20 +191,27 @@ class _Reader:
         levels = {key: body[key] for key in ("above", "below", "clear") if key in body}
         values = self.options(table, {key: value for key, value in body.items() if key not in levels}, RULE)
         metric_name = values.get("metric", base.metric if base else None)
-        if metric_name is None:
-            if "metric" not in body:
-                self.problem(table, "", 'metric is missing; write metric = "fs.utilization"')
-            return None
-        metric = catalogue.get(metric_name)
-        if metric is None:
+        if metric_name is None and "metric" not in body:
+            meant = nearest(name, [rule.name for rule in DEFAULT_RULES])
+            if meant:
+                self.problem(table, "", f"'{name}' is no rule of its own without a metric; {meant}")
+                return None
+            self.problem(table, "", 'metric is missing; write metric = "fs.utilization"')
+        metric = catalogue.get(metric_name or "")
+        if metric is None and metric_name:
             hint = nearest(metric_name, [each.name for each in catalogue]) or "`sysmon doctor --metrics` lists all"
             self.problem(table, "metric", f"metric = '{metric_name}' is not known; {hint}")
-            return None
+        elif metric is not None and metric.kind == "counter":
+            rates = [each.name for each in catalogue.derived_from(metric.name)]
+            hint = f"did you mean '{rates[0]}'?" if rates else "a threshold on it would never clear; choose a rate"
+            self.problem(table, "metric", f"metric = '{metric.name}' is a counter that only grows; {hint}")
+            metric = None
         for key, value in levels.items():
             try:
                 if isinstance(value, bool) or not isinstance(value, int | float | str):
                     raise ValueError(f'{quoted(value)} is not a value; write {key} = "90 %"')
-                values[key] = parse_quantity(value, metric.unit)
+                if metric is not None:
+                    values[key] = threshold(value, metric)
             except ValueError as error:
                 self.problem(table, key, f"{key} = {error}")
         self.thresholds(table, body, values, base)

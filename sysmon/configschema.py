@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sysmon.units import parse_duration, parse_quantity
+from sysmon.units import format_value, parse_duration, parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,11 @@ class Option:
     sample: str
     help: str
     field: str = ""
+
+
+def plain_value(value: float, unit: str) -> str:
+    """Writes a value with its unit and without decimals that say nothing: `90 %`, `16 MiB`."""
+    return re.sub(r"\.0+(?= |$)", "", format_value(value, unit))
 
 
 def quoted(value: object) -> str:
@@ -61,7 +67,8 @@ def quantity(unit: str, least: float, most: float) -> Callable[[Any], float]:
             raise ValueError(f"{quoted(value)} is not a value of unit {unit}")
         number = parse_quantity(value, unit)
         if not least <= number <= most:
-            raise ValueError(f"{quoted(value)} is out of range; allowed is {least:g} to {most:g}")
+            allowed = " to ".join(plain_value(bound, unit) for bound in (least, most))
+            raise ValueError(f"{quoted(value)} is out of range; allowed is {allowed}")
         return number
 
     return check
@@ -131,6 +138,23 @@ def target(value: Any) -> str:
     raise ValueError(f'{quoted(value)} is not a target; write "http://127.0.0.1:8200" or "unix:///run/x.sock"')
 
 
+def loopback(value: Any) -> str:
+    """An address of this machine that others cannot reach."""
+    given = text(value).strip().removeprefix("[").removesuffix("]")
+    if given.lower() == "localhost":
+        return given
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        raise ValueError(f'{quoted(value)} is not an IP address; write "127.0.0.1" or "::1"') from None
+    if not address.is_loopback:
+        raise ValueError(
+            f"{quoted(value)} is refused: without a token and TLS, which this version does not have, anybody who "
+            'reaches it could read this host; write "127.0.0.1" and reach it by ssh -L'
+        )
+    return given
+
+
 COLLECTOR = {
     "enabled": Option(boolean, "true", "whether it reads at all"),
     "interval": Option(duration(1.0), '"1s"', "time between reads; each collector has its own default"),
@@ -179,7 +203,7 @@ SECTIONS = {
         "readonly": Option(boolean, "false", "no signals, no renice"),
     },
     "agent": {
-        "listen": Option(text, '"127.0.0.1"', "address that --agent serves on"),
+        "listen": Option(loopback, '"127.0.0.1"', "address that --agent serves on"),
         "port": Option(integer(1, 65535), "8200", "port that --agent serves on"),
     },
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sysmon.catalogue import Catalogue, gauge
+from sysmon.catalogue import Catalogue, Formula, counter, derived, gauge, rate
 from sysmon.config import Config, places
 from sysmon.configfile import load, parse
 from sysmon.configschema import Option, boolean
@@ -23,6 +23,10 @@ CATALOGUE = Catalogue(
         gauge("fs.utilization", "ratio", "", instance="mount"),
         gauge("temperature", "celsius", "", instance="sensor"),
         gauge("load.1", "", ""),
+        counter("net.receive", "bytes", "", instance="interface"),
+        rate("net.receive_rate", "net.receive", "bytes/s", "", instance="interface"),
+        counter("lonely", "", ""),
+        derived("tcp.retransmit_ratio", "ratio", "", Formula("delta_ratio", ("tcp.again",), ("tcp.sent",))),
         *[gauge(rule.metric, "ratio", "") for rule in DEFAULT_RULES],
     ]
 )
@@ -116,7 +120,7 @@ paused = "yes"
         "config.toml:2: 'histroy' is not a table of this file; did you mean 'history'?",
         "config.toml:6: [history] raw = 'two days' is not a duration; write \"5m\"",
         "config.toml:7: [history] 'sise' is not known here; did you mean 'size'?",
-        "config.toml:8: [history] free = '500 %' is out of range; allowed is 0 to 0.9",
+        "config.toml:8: [history] free = '500 %' is out of range; allowed is 0 % to 90 %",
         "config.toml:11: [agent] port = '99999' is out of range; allowed is 1 to 65535",
         "config.toml:14: [alerts.disk-full] for = 'x' is not a duration; write \"5m\"",
         "config.toml:17: [alerts.hot] metric = 'temprature' is not known; did you mean 'temperature'?",
@@ -133,6 +137,89 @@ paused = "yes"
 def test_the_clear_threshold_must_lie_on_the_calm_side() -> None:
     found = problems('[alerts.disk-full]\nabove = "80 %"\nclear = "90 %"')
     assert found == ["config.toml:3: [alerts.disk-full] clear = '90 %' lies above the threshold; write a lower value"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "wrong"),
+    [
+        ("fs.utilization", "above = 90", "above = '90' is 9000 %; write \"90 %\""),
+        ("fs.utilization", "above = '90'", "above = '90' is 9000 %; write \"90 %\""),
+        (
+            "fs.utilization",
+            "above = '150 %'",
+            "above = '150 %' is never reached: fs.utilization is 0 % to 100 %; write \"90 %\"",
+        ),
+        (
+            "fs.utilization",
+            "below = '-1 %'",
+            "below = '-1 %' is less than nothing, and fs.utilization never is; write 0 or more",
+        ),
+        ("tcp.retransmit_ratio", "above = 90", "above = '90' is 9000 %; write \"90 %\""),
+        ("load.1", "above = nan", "above = 'nan' is not a number"),
+    ],
+)
+def test_a_threshold_that_no_reading_passes_is_a_mistake(metric: str, given: str, wrong: str) -> None:
+    found = problems(f"[alerts.x]\nmetric = '{metric}'\n{given}")
+    assert found == [f"config.toml:3: [alerts.x] {wrong}"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "level"),
+    [
+        ("fs.utilization", "'100 %'", 1.0),
+        ("tcp.retransmit_ratio", "'150 %'", 1.5),
+        ("temperature", "-5", -5.0),
+        ("load.1", "90", 90.0),
+    ],
+)
+def test_a_threshold_that_readings_pass_is_taken(metric: str, given: str, level: float) -> None:
+    rule = good(f"[alerts.x]\nmetric = '{metric}'\nabove = {given}").rules[-1]
+    assert rule.above == level
+
+
+def test_a_rule_on_a_counter_is_led_to_its_rate() -> None:
+    text = "[alerts.x]\nmetric = 'net.receive'\nabove = 1\n[alerts.y]\nmetric = 'lonely'\nabove = 1"
+    assert problems(text) == [
+        "config.toml:2: [alerts.x] metric = 'net.receive' is a counter that only grows; "
+        "did you mean 'net.receive_rate'?",
+        "config.toml:5: [alerts.y] metric = 'lonely' is a counter that only grows; "
+        "a threshold on it would never clear; choose a rate",
+    ]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5"])
+def test_an_address_that_others_reach_is_refused(address: str) -> None:
+    [problem] = problems(f'[agent]\nlisten = "{address}"')
+    assert problem.startswith(f"config.toml:2: [agent] listen = '{address}' is refused: without a token and TLS")
+    assert problem.endswith('write "127.0.0.1" and reach it by ssh -L')
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_an_address_of_this_machine_alone_is_taken(address: str) -> None:
+    assert good(f'[agent]\nlisten = "{address}"').agent.listen == address
+
+
+def test_an_unknown_metric_hides_no_other_mistake() -> None:
+    text = "[alerts.x]\nmetric = 'temprature'\nabove = 1\nbelow = true\nfor = 'x'"
+    assert problems(text) == [
+        "config.toml:2: [alerts.x] metric = 'temprature' is not known; did you mean 'temperature'?",
+        "config.toml:4: [alerts.x] below = 'true' is not a value; write below = \"90 %\"",
+        "config.toml:4: [alerts.x] above and below are both given; keep one, or write two rules",
+        "config.toml:5: [alerts.x] for = 'x' is not a duration; write \"5m\"",
+    ]
+
+
+def test_a_default_rule_misspelt_is_named() -> None:
+    assert problems("[alerts.disk-fulll]\nenabled = false") == [
+        "config.toml:1: [alerts.disk-fulll] 'disk-fulll' is no rule of its own without a metric; "
+        "did you mean 'disk-full'?"
+    ]
+
+
+def test_bounds_of_a_size_are_said_in_words() -> None:
+    assert problems("[history]\nsize = 5") == [
+        "config.toml:2: [history] size = '5' is out of range; allowed is 16 MiB to 1 PiB"
+    ]
 
 
 def test_what_is_no_toml_is_said_with_its_place() -> None:
