@@ -34,11 +34,11 @@ def load_config(path: Path, catalogue: Catalogue, *, named: bool = False) -> Con
     return load(path, catalogue, named=named, collectors=collector_options(), actions=key_actions())
 
 
-def key_actions() -> list[str]:
-    """Returns the names that `[keys]` may bind."""
-    from tui.keys import all_keys
+def key_actions() -> dict[str, tuple[str, ...]]:
+    """Returns the names that `[keys]` may bind, with the keys they have by default."""
+    from tui.keys import all_keys, binding_id
 
-    return [key.id if key.scope == "app" else f"{key.scope}.{key.id}" for key in all_keys()]
+    return {binding_id(key): key.keys for key in all_keys()}
 
 
 def sample() -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
+    from remote.liveness import Patience
     from cli.station import Station
     from sysmon.config import HostSettings
     from sysmon.records import RunSpan, Update
@@ -38,6 +39,7 @@ async def follow_host(
     heard: Callable[[Hello, HttpHistory], None] | None = None,
     opened: Callable[[AgentSource], None] | None = None,
     known: Callable[[str], bool] = lambda host: False,
+    patience: Patience | None = None,
 ) -> None:
     """Takes a remote host's frames into a station for ever.
 
@@ -49,10 +51,13 @@ async def follow_host(
         heard: given every `Hello`, with the past of whoever said it.
         opened: given the source before anything came.
         known: whether a host's frames come another way already; it is left out here.
+        patience: how long is too long; a recorder's by default.
     """
     contact = Contact()
     connections = Connections()
-    source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections)
+    source = AgentSource(
+        host.target, name=host.name, clock=context.clock, connections=connections, patience=patience
+    )
     past = HttpHistory(host.target, connections=connections)
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None

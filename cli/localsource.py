@@ -136,8 +136,11 @@ class LocalSource:
         """Shows what a running agent or recorder of this host serves, until it leaves."""
         from remote.client import AgentSource
         from remote.history import HttpHistory
+        from remote.liveness import WATCHED
 
-        source = AgentSource(neighbour.address, clock=self._context.clock, tables=SMALL_TABLES | self._tables)
+        source = AgentSource(
+            neighbour.address, clock=self._context.clock, tables=SMALL_TABLES | self._tables, patience=WATCHED
+        )
         past = HttpHistory(neighbour.address)
         served: set[str] = set()
         mine = Path(neighbour.path) == self._context.history_path and os.access(neighbour.path, os.R_OK)
@@ -174,7 +177,8 @@ class LocalSource:
     async def _beside(self, held: LockHolder) -> None:
         """Collects without recording while another process records into the same history and serves nobody."""
         archive = self._archive = open_archive(self._context, "screen", record=False)
-        self._problem = f"the history is recorded by {held.label}; this screen only reads it"
+        # Nothing is wrong with that: it is told once, and does not stand where what is wrong does.
+        self.tell(f"the history is recorded by {held.label}; this screen only reads it")
         jobs = [asyncio.create_task(self._collect(), name="collect"), *self._follow_hosts(archive)]
         try:
             while (now := self._other()) is not None and now.pid == held.pid:
@@ -228,6 +232,7 @@ class LocalSource:
         if not hosts:
             return []
         from cli.follow import follow_host
+        from remote.liveness import WATCHED
 
         jobs = []
         for host in hosts:
@@ -249,6 +254,7 @@ class LocalSource:
                 heard=heard,
                 opened=opened,
                 known=lambda host: self._is_known(host, served),
+                patience=WATCHED,
             )
             jobs.append(asyncio.create_task(work, name=host.name))
         return jobs

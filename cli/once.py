@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import write_json
 from sysmon.answers import frame_answer
+from sysmon.errors import UsageError
 from sysmon.units import MISSING, format_bytes, format_duration, format_time, format_value
 from sysmon.wrong import findings
 
@@ -30,6 +31,9 @@ def run_once(context: Context, options: argparse.Namespace) -> int:
         info, state = asyncio.run(_remote(context, options.targets))
     else:
         info, state = asyncio.run(_local(context, options.interface))
+    if options.interface and not options.targets and not state.instances("net.receive"):
+        known = ", ".join(sorted(os.listdir("/sys/class/net"))) if os.path.isdir("/sys/class/net") else ""
+        raise UsageError(f"--interface '{options.interface}' names no interface", known and f"known are {known}")
     if options.json:
         frame = state.full()
         assert frame is not None

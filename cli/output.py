@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from tui.terminal import is_utf8
+
 _PLAIN = {
     "–": "-",
     "…": "~",
@@ -31,10 +33,12 @@ def adapt() -> None:
     """Makes stdout and stderr survive a locale that lacks some of our characters."""
     codecs.register_error("sysmon-plain", _plain)
     _fill_closed()
+    # Python makes UTF-8 of the C locale by itself; the terminal behind it still shows ASCII alone.
+    encoding = None if is_utf8(os.environ) else "ascii"
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="sysmon-plain")
+            reconfigure(encoding=encoding, errors="sysmon-plain")
 
 
 def _fill_closed() -> None:

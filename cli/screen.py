@@ -116,6 +116,7 @@ class _Remotes:
         from cli.targets import resolve
         from remote.client import AgentSource
         from remote.history import HttpHistory
+        from remote.liveness import WATCHED
         from remote.transport import Connections
 
         self._connections = Connections()
@@ -126,6 +127,7 @@ class _Remotes:
                 clock=context.clock,
                 tables=SMALL_TABLES,
                 connections=self._connections,
+                patience=WATCHED,
             )
             for each in resolve(context, targets)
         ]

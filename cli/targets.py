@@ -77,4 +77,6 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
             return info or HostInfo(id=state.frame.host, target=wanted.address), state
     finally:
         await source.close()
+    if wanted.address in why:
+        raise Unreachable(why)
     raise Unreachable(f"{wanted.address}: {why}", "is `sysmon --agent` running there?")

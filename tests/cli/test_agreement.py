@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.configuration import collector_options, load_config, sample
+from cli.configuration import collector_options, key_actions, load_config, sample
 from collectors.registry import catalogue
 from sysmon.configfile import parse
 from sysmon.defaultrules import DEFAULT_RULES
@@ -44,3 +44,10 @@ def test_the_sample_configuration_loads_as_it_is_and_uncommented(tmp_path: Path)
     assert "srv-full" in {rule.name for rule in config.rules}
     assert config.keys["quit"] == ("q", "ctrl+c")
     assert config.history.raw == 172800
+
+
+def test_the_default_keys_of_every_action_may_be_written_down(tmp_path: Path) -> None:
+    lines = [f'"{action}" = {list(keys)}' for action, keys in key_actions().items()]
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(["[keys]", *lines]))
+    assert load_config(path, catalogue()).keys == key_actions()

@@ -195,3 +195,24 @@ def test_no_command_loads_the_screen(arguments: list[str]) -> None:
         check=False,
     )
     assert "loaded []" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--once", "--interface", "nosuch0"], "--interface 'nosuch0' names no interface; known are "),
+        (["hosts", "list"], "`sysmon hosts` is not in this version"),
+        (["--agent", "--json"], "--json goes with --once"),
+    ],
+)
+def test_what_names_nothing_is_said(arguments: list[str], words: str) -> None:
+    result = sysmon(*arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_c_locale_gets_ascii_alone() -> None:
+    environment = {"LC_ALL": "C", "LANG": "", "LC_CTYPE": ""}
+    assert sysmon("--once", **environment).stdout.isascii()
+    assert sysmon("doctor", **environment).stdout.isascii()
