@@ -18,6 +18,7 @@ from sysmon.config import (
     Rule,
     ScreenSettings,
 )
+from sysmon.configkeys import clashes, key_name
 from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, quoted
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import ConfigError, nearest
@@ -39,7 +40,7 @@ def load(
     *,
     named: bool = False,
     collectors: Mapping[str, Mapping[str, Option]] | None = None,
-    actions: Iterable[str] = (),
+    actions: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Config:
     """Reads and checks a configuration file.
 
@@ -48,7 +49,7 @@ def load(
         catalogue: metrics that alert rules may name.
         named: whether the user named the file, so that it must exist.
         collectors: collector's name -> the options it takes beside `enabled` and `interval`.
-        actions: names that `[keys]` may bind.
+        actions: names that `[keys]` may bind -> their default keys.
 
     Raises:
         ConfigError: `problems` lists every mistake in the file's order.
@@ -73,7 +74,7 @@ def parse(
     *,
     source: Path | None = None,
     collectors: Mapping[str, Mapping[str, Option]] | None = None,
-    actions: Iterable[str] = (),
+    actions: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Config:
     """Checks the text of a configuration file; arguments and errors are those of `load`."""
     try:
@@ -86,7 +87,7 @@ def parse(
             message = f"{name}: {error}"
         raise ConfigError(message, "this is not TOML") from None
     reader = _Reader(name, text)
-    config = reader.config(raw, catalogue, collectors or {}, tuple(actions), source)
+    config = reader.config(raw, catalogue, collectors or {}, actions or {}, source)
     if reader.problems:
         ordered = tuple(problem for _, problem in sorted(reader.problems, key=lambda entry: entry[0]))
         count = f"{len(ordered)} mistakes" if len(ordered) > 1 else "1 mistake"
@@ -111,7 +112,7 @@ class _Reader:
         raw: dict[str, Any],
         catalogue: Catalogue,
         collectors: Mapping[str, Mapping[str, Option]],
-        actions: tuple[str, ...],
+        actions: Mapping[str, tuple[str, ...]],
         source: Path | None,
     ) -> Config:
         for key in raw:
@@ -242,22 +243,22 @@ class _Reader:
                 table, "clear", f"clear = {quoted(body['clear'])} lies below the threshold; write a higher value"
             )
 
-    def keys(self, raw: Mapping[str, Any], actions: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    def keys(self, raw: Mapping[str, Any], actions: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         made: dict[str, tuple[str, ...]] = {}
-        taken: dict[str, str] = {}
         for action, value in raw.items():
             keys = [value] if isinstance(value, str) else value
             if actions and action not in actions:
                 hint = nearest(action, actions) or "`sysmon config init --print` lists all"
                 self.problem("keys", action, f"'{action}' is not an action; {hint}")
-            elif not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+            elif not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
                 self.problem("keys", action, f'{action} = {quoted(value)} is not a key; write "x" or ["x", "f9"]')
             else:
-                for key in keys:
-                    other = taken.setdefault(key, action)
-                    if other != action:
-                        self.problem("keys", action, f"{action} = '{key}' is also given to {other}; keep one")
-                made[action] = tuple(keys)
+                try:
+                    made[action] = tuple(dict.fromkeys(key_name(key) for key in keys))
+                except ValueError as error:
+                    self.problem("keys", action, f"{action} = {error}")
+        for action, wrong in clashes(made, actions):
+            self.problem("keys", action, wrong)
         return made
 
     def named(self, kind: str, raw: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -246,14 +246,105 @@ def test_collectors_take_their_own_options() -> None:
 
 
 def test_keys_may_be_given_once() -> None:
-    assert good('[keys]\nquit = "x"\nhelp = ["h", "f1"]', actions=("quit", "help")).keys == {
+    assert good('[keys]\nquit = "x"\nhelp = ["h", "f1"]', actions={"quit": (), "help": ()}).keys == {
         "quit": ("x",),
         "help": ("h", "f1"),
     }
-    assert problems('[keys]\nqit = "x"\nquit = "x"\nhelp = ["x"]', actions=("quit", "help")) == [
+    assert problems('[keys]\nqit = "x"\nquit = "x"\nhelp = ["x"]', actions={"quit": (), "help": ()}) == [
         "config.toml:2: [keys] 'qit' is not an action; did you mean 'quit'?",
         "config.toml:4: [keys] help = 'x' is also given to quit; keep one",
     ]
+
+
+ACTIONS = {
+    "quit": ("q", "ctrl+c"),
+    "help": ("question_mark", "f1"),
+    "leave": ("escape",),
+    "freeze": ("Z",),
+    "processes.close": ("escape",),
+    "processes.tree": ("t", "f5"),
+    "alerts.kinds": ("f",),
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["ctrl+", "doubleclick", "", "ctrl+ctrl+x", "f25", "f0", "hyper+x", "ab", "\\u0007", "ctrl++x", "x,y", "none_such"],
+)
+def test_a_name_that_is_no_key_is_a_mistake(given: str) -> None:
+    [problem] = problems(f'[keys]\nfreeze = ["v", "{given}"]', actions=ACTIONS)
+    assert problem.startswith("config.toml:2: [keys] freeze = '")
+    assert " is not a key; write " in problem
+
+
+def test_an_empty_list_of_keys_is_a_mistake() -> None:
+    assert problems("[keys]\nfreeze = []", actions=ACTIONS) == [
+        'config.toml:2: [keys] freeze = \'[]\' is not a key; write "x" or ["x", "f9"]'
+    ]
+    assert problems("[keys]\nfreeze = 'shift+v'", actions=ACTIONS) == [
+        "config.toml:2: [keys] freeze = 'shift+v' is sent as 'V'; write \"V\""
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("v", "v"),
+        ("V", "V"),
+        ("+", "plus"),
+        ("ctrl++", "ctrl+plus"),
+        (",", "comma"),
+        ("-", "minus"),
+        ("@", "at"),
+        ("?", "question_mark"),
+        (" ", "space"),
+        ("é", "latin_small_letter_e_with_acute"),
+        ("left_square_bracket", "left_square_bracket"),
+        ("equals_sign", "equals_sign"),
+        ("shift+ctrl+f5", "ctrl+shift+f5"),
+        ("f24", "f24"),
+        ("less_than_sign", "less_than_sign"),
+        ("alt+pageup", "alt+pageup"),
+    ],
+)
+def test_a_key_is_taken_by_the_name_that_it_is_sent_under(given: str, key: str) -> None:
+    assert good(f'[keys]\nquit = "{given}"', actions={"quit": ("q",)}).keys == {"quit": (key,)}
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ("freeze = 'q'", "freeze = 'q' is also given to quit; choose another, or give quit another key too"),
+        (
+            "freeze = '?'",
+            "freeze = 'question_mark' is also given to help; choose another, or give help another key too",
+        ),
+        (
+            "freeze = 'f'",
+            "freeze = 'f' is also given to alerts.kinds; choose another, or give alerts.kinds another key too",
+        ),
+        ('"processes.tree" = "Z"', "processes.tree = 'Z' is also given to freeze; choose another, or give freeze "),
+        ("freeze = 'ctrl+c'", "freeze = 'ctrl+c' is what quits when nothing else does; choose another key"),
+    ],
+)
+def test_a_key_that_another_action_has_is_a_mistake(given: str, wrong: str) -> None:
+    [problem] = problems(f"[keys]\n{given}", actions=ACTIONS)
+    assert problem.startswith(f"config.toml:2: [keys] {wrong}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "freeze = 'f'\n\"alerts.kinds\" = 'v'",
+        '"alerts.kinds" = "t"',
+        '"processes.close" = ["escape", "v"]',
+        "freeze = 'q'\nquit = 'Z'",
+        'quit = ["q", "ctrl+c"]',
+        "quit = 'v'",
+    ],
+)
+def test_keys_of_actions_that_never_meet_or_have_moved_are_free(given: str) -> None:
+    assert good(f"[keys]\n{given}", actions=ACTIONS).keys
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
