@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
-    from remote.liveness import Patience
     from cli.station import Station
+    from remote.liveness import Patience
     from sysmon.config import HostSettings
     from sysmon.records import RunSpan, Update
 
@@ -55,9 +55,7 @@ async def follow_host(
     """
     contact = Contact()
     connections = Connections()
-    source = AgentSource(
-        host.target, name=host.name, clock=context.clock, connections=connections, patience=patience
-    )
+    source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections, patience=patience)
     past = HttpHistory(host.target, connections=connections)
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None

@@ -39,6 +39,10 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     tick: float = 1.0
 
 
+WATCHED = Patience(most=5.0)
+"""Of a screen: somebody is waiting before it, so it tries again sooner than a recorder does."""
+
+
 def judge(
     patience: Patience,
     *,

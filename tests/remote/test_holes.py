@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from remote.backfill import Backfill
 from remote.holes import Ranges, lost, missing, subtract
-from remote.liveness import Backoff, Patience, Skew, judge
+from remote.liveness import WATCHED, Backoff, Patience, Skew, judge
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import Unreachable
 from sysmon.frame import Frame
@@ -366,6 +366,13 @@ def test_liveness(age: float, connected: bool, refused: bool, broken: bool, expe
     )
     assert state == expected
     assert bool(words) == (state != "live")
+
+
+@pytest.mark.parametrize(("patience", "most"), [(WATCHED, 5.0), (Patience(), 30.0)])
+def test_a_screen_tries_again_sooner_than_a_recorder(patience: Patience, most: float) -> None:
+    backoff = Backoff(patience, random.Random(7))
+    delays = [backoff.next() for _ in range(200)]
+    assert 0.8 * most < max(delays) <= most
 
 
 def test_backoff_grows_with_jitter_resets_on_success_and_remembers_misbehaviour() -> None:
