@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.context import Context, pick_host, time_range
 from cli.output import write_json
+from sysmon.configschema import plain_value
 from sysmon.units import format_duration, format_time, rfc3339
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _history(context: Context, options: argparse.Namespace) -> int:
     else:
         for event in reversed(events):
             place = f"{names.get(event.host, event.host)}  " if len(hosts) > 1 else ""
-            print(f"{format_time(event.time)}  {event.severity:<8}  {event.kind:<16}  {place}{event.message}")
+            rule = f"{event.rule}: " if event.rule else ""
+            print(f"{format_time(event.time)}  {event.severity:<8}  {event.kind:<16}  {place}{rule}{event.message}")
             for line in event.evidence:
                 print(f"{'':<19}  {'':<8}  {line}")
     return 0
@@ -110,6 +112,8 @@ def _rules(context: Context, *, as_json: bool) -> int:
         word, level = ("above", rule.above) if rule.above is not None else ("below", rule.below)
         state = rule.severity if rule.enabled else "off"
         where = f"{rule.metric}:{rule.instance}" if rule.instance != "*" else rule.metric
+        metric = context.catalogue.get(rule.metric)
+        shown = "" if level is None else plain_value(level, metric.unit if metric else "")
         lasting = f" for {format_duration(rule.hold)}" if rule.hold else ""
-        print(f"{rule.name:<20}  {state:<8}  {where} {word} {level:g}{lasting}")
+        print(f"{rule.name:<20}  {state:<8}  {where} {word} {shown}{lasting}")
     return 0
