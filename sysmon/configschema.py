@@ -150,7 +150,7 @@ def loopback(value: Any) -> str:
     if not address.is_loopback:
         raise ValueError(
             f"{quoted(value)} is refused: without a token and TLS, which this version does not have, anybody who "
-            'reaches it could read this host; write "127.0.0.1" and reach it by ssh -L'
+            'reaches it could read this host; write "127.0.0.1" and reach it by `ssh -N -L 8200:127.0.0.1:8200 HOST`'
         )
     return given
 

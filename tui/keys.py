@@ -187,7 +187,7 @@ def document() -> str:
         "",
         "```toml",
         "[keys]",
-        'freeze = ["f"]',
+        'freeze = ["w"]',
         '"processes.tree" = ["t", "f5"]',
         "```",
         "",

@@ -191,7 +191,7 @@ def test_a_rule_on_a_counter_is_led_to_its_rate() -> None:
 def test_an_address_that_others_reach_is_refused(address: str) -> None:
     [problem] = problems(f'[agent]\nlisten = "{address}"')
     assert problem.startswith(f"config.toml:2: [agent] listen = '{address}' is refused: without a token and TLS")
-    assert problem.endswith('write "127.0.0.1" and reach it by ssh -L')
+    assert problem.endswith('write "127.0.0.1" and reach it by `ssh -N -L 8200:127.0.0.1:8200 HOST`')
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
