@@ -341,11 +341,8 @@ class WriterLoop:
 
     def _maintenance_failed(self, error: Exception) -> StoreError:
         self._steps = None
-        if isinstance(error, sqlite3.Error):
-            failure = store_error(error, self.path)
-        elif isinstance(error, StoreError):
-            failure = error
-        else:
+        failure = store_error(error, self.path) if isinstance(error, sqlite3.Error) else error
+        if not isinstance(failure, StoreError):
             failure = StoreError(f"{self.path}: {type(error).__name__}: {error}")
         self._roll_back()
         if isinstance(failure, Corrupt):

@@ -104,7 +104,7 @@ def look(view: View, kept: Iterable[Frame]) -> None:
 
 
 @given(st.lists(FRAMES, min_size=1, max_size=12))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_any_frames_are_sealed_answered_and_given_back(frames: list[Frame]) -> None:
     connection = connect(":memory:")
     prepare(connection)

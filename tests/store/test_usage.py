@@ -220,10 +220,10 @@ def again(frames: Sequence[Frame], run: str, shift: int = 0) -> list[Frame]:
 @pytest.mark.parametrize("late", [False, True])
 async def test_two_producers_of_one_host_count_once(tmp_path: Path, shift: int, late: bool) -> None:
     clock, path, world = ManualClock(START), tmp_path / "history.db", World()
-    frames = world.frames(3000)
+    frames = world.frames(1900)
     # The second begins later, ends later than the first, and the first has a hole that the second fills.
-    first = [*frames[:1400], *frames[1500:2600]]
-    second = again(frames[500:], "bb", shift)
+    first = [*frames[:900], *frames[1000:1600]]
+    second = again(frames[400:], "bb", shift)
     # What each read is what the kernel had counted by then, so the later of the two never tells less.
     if late:
         order = [*first, *second]
