@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -92,11 +93,15 @@ def test_the_environment_and_then_the_file_name_the_history(tmp_path: Path) -> N
 
 def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[agent]\nlisten = "192.0.2.1"\nport = 1\n')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config.write_text(f'[agent]\nlisten = "127.0.0.1"\nport = {port}\n')
+        of_the_file = sysmon("--agent", SYSMON_CONFIG=str(config))
+    assert of_the_file.returncode == 1
+    assert f"port {port} is in use" in of_the_file.stderr
     result = sysmon("--agent", "--listen", "10.9.8.7", SYSMON_CONFIG=str(config))
     assert result.returncode == 2
     assert "10.9.8.7" in result.stderr
-    assert "192.0.2.1" in sysmon("--agent", SYSMON_CONFIG=str(config)).stderr
 
 
 def test_an_interface_asked_for_is_the_only_one() -> None:
