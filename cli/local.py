@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from collectors.base import Roots
@@ -42,8 +41,3 @@ def make_runner(context: Context, *, interface: str | None = None) -> Runner:
 def own_host(context: Context) -> str:
     """Returns the id of this host."""
     return identify(Roots(), context.places.state, version()).host
-
-
-def matches(globs: tuple[str, ...], name: str) -> bool:
-    """Whether a name matches one of some globs."""
-    return any(fnmatchcase(name, glob) for glob in globs)

@@ -129,6 +129,8 @@ class OwnHost:
                 done, _ = await asyncio.wait({own}, timeout=LOOK)
                 if done:
                     own.result()
+                    # It was closed: what is left is to be cancelled.
+                    await asyncio.Event().wait()
         finally:
             self._station.sampled = ""
             await self.runner.close()
