@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.contact import Contact
+from cli.sources import open_source
 from remote.backfill import Backfill
-from remote.client import AgentSource
-from remote.history import HttpHistory
 from remote.transport import Connections
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
+    from cli.sources import RemoteSource
     from cli.station import Station
+    from remote.history import HttpHistory
     from remote.liveness import Patience
     from sysmon.config import HostSettings
     from sysmon.records import RunSpan, Update
@@ -36,8 +37,8 @@ async def follow_host(
     station: Station,
     archive: Archive | None,
     *,
-    heard: Callable[[Hello, HttpHistory], None] | None = None,
-    opened: Callable[[AgentSource], None] | None = None,
+    heard: Callable[[Hello, HttpHistory | None], None] | None = None,
+    opened: Callable[[RemoteSource], None] | None = None,
     known: Callable[[str], bool] = lambda host: False,
     patience: Patience | None = None,
 ) -> None:
@@ -55,21 +56,21 @@ async def follow_host(
     """
     contact = Contact()
     connections = Connections()
-    source = AgentSource(host.target, name=host.name, clock=context.clock, connections=connections, patience=patience)
-    past = HttpHistory(host.target, connections=connections)
+    source, past = open_source(context, host, connections=connections, patience=patience)
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None
-    if archive is not None and archive.recorder is not None and archive.history is not None:
-        backfill = make_backfill(context, past, archive, station, known)
+    recording = archive is not None and archive.recorder is not None and archive.history is not None
     if opened is not None:
         opened(source)
     try:
         async for update in source.updates():
             if isinstance(update, Hello) and heard is not None:
-                heard(update, past)
-            if backfill is not None and isinstance(update, Hello | Gap):
-                if filling is None:
+                heard(update, past())
+            if recording and isinstance(update, Hello | Gap):
+                if backfill is None and archive is not None and (there := past()) is not None:
+                    backfill = make_backfill(context, there, archive, station, known)
                     filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
+            if backfill is not None and isinstance(update, Hello | Gap):
                 backfill.wake()
                 # Once more when the frames that were just on their way have come, rather than at the next round.
                 asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
@@ -78,7 +79,7 @@ async def follow_host(
             if station.engine is not None and _is_alert(update):
                 # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
                 continue
-            kept = _without(update, known)
+            kept = _without(_labelled(update, host), known)
             if kept is None:
                 continue
             await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
@@ -89,8 +90,19 @@ async def follow_host(
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
         await source.close()
-        await past.close()
         await connections.close()
+
+
+def _labelled(update: Update, host: HostSettings) -> Update:
+    """Adds what only the configuration knows: the name, tags, whether it may be off."""
+    if isinstance(update, HostInfo) and (host.tags or host.expected_off):
+        tags = [*dict.fromkeys([*update.tags, *host.tags])]
+        return msgspec.structs.replace(update, tags=tags, expected_off=update.expected_off or host.expected_off)
+    if isinstance(update, Hello):
+        return msgspec.structs.replace(update, hosts=[_labelled(info, host) for info in update.hosts])
+    if isinstance(update, Status) and not update.host:
+        return msgspec.structs.replace(update, name=host.name)
+    return update
 
 
 def make_backfill(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.neighbours import Neighbour
+    from cli.sources import RemoteSource
     from collectors.runner import Runner
-    from remote.client import AgentSource
     from remote.history import HttpHistory
     from store.lock import LockHolder
     from sysmon.ports import History
@@ -65,7 +65,7 @@ class LocalSource:
         self._tables: set[str] = set()
         self._runner: Runner | None = None
         self._asked: Tables | None = None
-        self._sources: dict[str, AgentSource] = {}
+        self._sources: dict[str, RemoteSource] = {}
         self._archive = Archive()
         self._pasts: dict[str, History] = {}
         self._supervisor: asyncio.Task[None] | None = None
@@ -237,13 +237,13 @@ class LocalSource:
         jobs = []
         for host in hosts:
 
-            def opened(source: AgentSource, name: str = host.name) -> None:
+            def opened(source: RemoteSource, name: str = host.name) -> None:
                 self._sources[f"host {name}"] = source
                 source.ask(SMALL_TABLES | self._tables)
 
-            def heard(hello: Hello, past: HttpHistory) -> None:
+            def heard(hello: Hello, past: HttpHistory | None) -> None:
                 for info in hello.hosts:
-                    if archive.recorder is None and not self._is_known(info.id, served):
+                    if past is not None and archive.recorder is None and not self._is_known(info.id, served):
                         self._pasts[info.id] = past
 
             work = follow_host(

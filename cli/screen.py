@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from cli.context import Context
-    from remote.client import AgentSource
+    from cli.sources import Opened
     from sysmon.ports import Actions, History
     from sysmon.records import Update
     from tui.app import SysmonApp
@@ -113,34 +113,23 @@ class _Remotes:
     """Several agents or hubs as one source; nothing of theirs is stored here."""
 
     def __init__(self, context: Context, targets: list[str]) -> None:
+        from cli.sources import open_source
         from cli.targets import resolve
-        from remote.client import AgentSource
-        from remote.history import HttpHistory
         from remote.liveness import WATCHED
         from remote.transport import Connections
 
         self._connections = Connections()
-        self._sources = [
-            AgentSource(
-                each.address,
-                name=each.name,
-                clock=context.clock,
-                tables=SMALL_TABLES,
-                connections=self._connections,
-                patience=WATCHED,
-            )
+        self._opened = [
+            open_source(context, each, connections=self._connections, patience=WATCHED, tables=SMALL_TABLES)
             for each in resolve(context, targets)
         ]
-        self._histories = {
-            source: HttpHistory(str(source.target), connections=self._connections) for source in self._sources
-        }
         self._of_host: dict[str, History] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def updates(self) -> AsyncIterator[Update]:
         """Yields the updates of all targets as they come."""
         queue: asyncio.Queue[Update | Exception] = asyncio.Queue(512)
-        self._tasks = [asyncio.create_task(self._read(source, queue)) for source in self._sources]
+        self._tasks = [asyncio.create_task(self._read(opened, queue)) for opened in self._opened]
         try:
             while True:
                 update = await queue.get()
@@ -150,14 +139,15 @@ class _Remotes:
         finally:
             await self.close()
 
-    async def _read(self, source: AgentSource, queue: asyncio.Queue[Update | Exception]) -> None:
+    async def _read(self, opened: Opened, queue: asyncio.Queue[Update | Exception]) -> None:
         from sysmon.records import Hello, HostInfo
 
         try:
-            async for update in source.updates():
+            async for update in opened.source.updates():
                 infos = update.hosts if isinstance(update, Hello) else [update] if isinstance(update, HostInfo) else []
-                for info in infos:
-                    self._of_host[info.id] = self._histories[source]
+                past = opened.past() if infos else None
+                if past is not None:
+                    self._of_host |= dict.fromkeys((info.id for info in infos), past)
                 await queue.put(update)
         except Exception as error:  # a fault of ours must be seen, not wait in a task that nobody asks
             await queue.put(error)
@@ -167,8 +157,8 @@ class _Remotes:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for source in self._sources:
-            await source.close()
+        for opened in self._opened:
+            await opened.source.close()
         await self._connections.close()
 
     def history(self, host: str) -> History | None:
@@ -177,8 +167,8 @@ class _Remotes:
 
     def watch(self, tables: set[str]) -> None:
         """Asks the targets for tables that somebody looks at."""
-        for source in self._sources:
-            source.ask(SMALL_TABLES | tables)
+        for opened in self._opened:
+            opened.source.ask(SMALL_TABLES | tables)
 
 
 def _actions() -> Actions:

@@ -176,7 +176,9 @@ class Station:
             self._publish(update)
         else:
             if isinstance(update, Status):
-                self.statuses[update.host] = update
+                if update.host:
+                    self.statuses.pop(f"@{update.name}", None)
+                self.statuses[update.host or f"@{update.name}"] = update
                 if update.host == self.sampled and update.state != "live":
                     # Somebody else was to tell of this machine and does not: it is still here.
                     return

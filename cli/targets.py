@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from remote.target import parse_target
+from remote.target import host_target, parse_target
+from sysmon.config import HostSettings
 from sysmon.derive import State
 from sysmon.errors import Unreachable, UsageError, nearest
 from sysmon.frame import SMALL_TABLES, Frame
@@ -13,17 +14,11 @@ from sysmon.records import Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from cli.context import Context
+    from remote.target import Target
 
 
-class Wanted(NamedTuple):
-    """A target: its address, and the configured name ('' where it was given as an address)."""
-
-    address: str
-    name: str
-
-
-def resolve(context: Context, targets: list[str]) -> list[Wanted]:
-    """Finds the address of each target: a configured name, or an address itself.
+def resolve(context: Context, targets: list[str]) -> list[HostSettings]:
+    """Finds the settings of each target: a configured name, or an address itself, whose name is then ''.
 
     Raises:
         UsageError: neither.
@@ -32,16 +27,30 @@ def resolve(context: Context, targets: list[str]) -> list[Wanted]:
     for given in targets:
         configured = context.config.hosts.get(given)
         if configured is not None:
-            found.append(Wanted(configured.target, given))
+            found.append(configured)
         elif "://" in given:
-            parse_target(given)
-            found.append(Wanted(given, ""))
+            known = parse_target(given)
+            same = [host for host in context.config.hosts.values() if _same(host, known)]
+            # An address that is configured is met as it is configured there: with its token and its pinned key.
+            found.append(same[0] if same else HostSettings(name="", target=given))
         else:
             names = list(context.config.hosts)
             hint = nearest(given, names) or (f"known are {', '.join(names)}" if names else "")
-            hint = hint or "write http://HOST:8200, or add [hosts.NAME] to the configuration"
+            hint = hint or "write https://HOST:8200 or ssh://HOST, or `sysmon hosts add NAME TARGET`"
             raise UsageError(f"'{given}' is not a configured host", hint)
     return found
+
+
+def _same(host: HostSettings, target: Target) -> bool:
+    if host.target == "local":
+        return False
+    there = host_target(host)
+    return (there.base, there.socket, there.kind, there.port) == (
+        target.base,
+        target.socket,
+        target.kind,
+        target.port,
+    )
 
 
 async def first_state(context: Context, targets: list[str], deadline: float = 15.0) -> tuple[HostInfo, State]:
@@ -50,10 +59,12 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
     Raises:
         Unreachable: no two frames came within `deadline` seconds; says why.
     """
-    from remote.client import AgentSource
+    from cli.sources import open_source
+    from remote.transport import Connections
 
     wanted = resolve(context, targets)[0]
-    source = AgentSource(wanted.address, name=wanted.name, clock=context.clock, tables=SMALL_TABLES | {"processes"})
+    connections = Connections()
+    source, _ = open_source(context, wanted, connections=connections, tables=SMALL_TABLES | {"processes"})
     state = State(context.catalogue)
     info: HostInfo | None = None
     why = "no answer"
@@ -71,12 +82,13 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
                 elif isinstance(update, Frame):
                     state.apply(update)
                     if update.seq and state.derived() and any(row.cpu is not None for row in state.processes):
-                        return info or HostInfo(id=update.host, target=wanted.address), state
+                        return info or HostInfo(id=update.host, target=wanted.target), state
     except TimeoutError:
         if state.frame is not None:
-            return info or HostInfo(id=state.frame.host, target=wanted.address), state
+            return info or HostInfo(id=state.frame.host, target=wanted.target), state
     finally:
         await source.close()
-    if wanted.address in why:
+        await connections.close()
+    if wanted.target in why:
         raise Unreachable(why)
-    raise Unreachable(f"{wanted.address}: {why}", "is `sysmon --agent` running there?")
+    raise Unreachable(f"{wanted.target}: {why}", "is `sysmon --agent` running there?")

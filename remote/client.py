@@ -14,7 +14,7 @@ import msgspec
 from remote import clean, sse, wire
 from remote.known import KnownHost
 from remote.liveness import Backoff, Patience, Skew, judge
-from remote.target import parse_target
+from remote.target import Target, parse_target
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
 from sysmon.frame import Frame
@@ -37,7 +37,7 @@ class AgentSource:
     """Frames of a remote sysmon; implements `sysmon.ports.Source`.
 
     Args:
-        target: `http://host:8200` or `unix:///path`.
+        target: `http(s)://host:8200` or `unix:///path`, as text or taken apart.
         name: the configured name, given to the host where the server has just one.
         clock: this side's.
         tables: tables to ask for; see `ask`.
@@ -51,7 +51,7 @@ class AgentSource:
 
     def __init__(
         self,
-        target: str,
+        target: str | Target,
         *,
         name: str = "",
         clock: Clock | None = None,
@@ -60,7 +60,7 @@ class AgentSource:
         connections: Connections | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.target = parse_target(target)
+        self.target = parse_target(target) if isinstance(target, str) else target
         self.name = name
         self.patience = patience or Patience()
         self.hello: Hello | None = None

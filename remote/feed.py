@@ -139,8 +139,11 @@ class Feed:
                 if self.hosts.get(update.id) != update:
                     self.hosts[update.id] = update
                     self._broadcast(update.id, wire.encode_event(update))
-            case Status() if update.host:
-                self.statuses[update.host] = update
+            case Status() if update.host or update.name:
+                # A configured host that was never reached has a name and no id yet.
+                if update.host:
+                    self.statuses.pop(f"@{update.name}", None)
+                self.statuses[update.host or f"@{update.name}"] = update
                 self._broadcast(update.host, wire.encode_event(update))
             case AlertState():
                 key = (update.host, update.rule, update.key)

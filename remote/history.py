@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from remote import clean, wire
-from remote.target import parse_target
+from remote.target import Target, parse_target
 from sysmon import answers
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, ProtocolMismatch, UsageError
@@ -45,7 +45,7 @@ class HttpHistory:
     Methods raise `RemoteError` (no connection, no sysmon, refused) or `StoreError` (its history cannot answer).
 
     Args:
-        target: `http://host:8200` or `unix:///path`.
+        target: `http(s)://host:8200` or `unix:///path`, as text or taken apart.
         connections: shared by all of the process; its own otherwise.
         deadline: seconds an answer may take.
         clock: this side's, to bound the future.
@@ -53,13 +53,13 @@ class HttpHistory:
 
     def __init__(
         self,
-        target: str,
+        target: str | Target,
         *,
         connections: Connections | None = None,
         deadline: float = DEADLINE,
         clock: Clock | None = None,
     ) -> None:
-        self.target = parse_target(target)
+        self.target = parse_target(target) if isinstance(target, str) else target
         self._connections = connections
         self._own = connections is None
         self._deadline = deadline

@@ -21,10 +21,11 @@ from sysmon.clock import SystemClock
 from sysmon.errors import RemoteError, StoreError, SysmonError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from sysmon.clock import Clock
     from sysmon.ports import History
@@ -35,7 +36,12 @@ _log = logging.getLogger("sysmon.remote")
 
 
 def build_app(
-    feed: Feed, history: History | None = None, *, clock: Clock | None = None, names: frozenset[str] = frozenset()
+    feed: Feed,
+    history: History | None = None,
+    *,
+    clock: Clock | None = None,
+    names: frozenset[str] = frozenset(),
+    routes: Sequence[Route] = (),
 ) -> Starlette:
     """Builds the application.
 
@@ -44,9 +50,10 @@ def build_app(
         history: where the past is asked for; None where none is kept.
         clock: the server's.
         names: hostnames and addresses beside loopback by which the server may be called.
+        routes: further endpoints.
     """
     app = Starlette(
-        routes=list(Routes(feed, history, clock or SystemClock()).routes()),
+        routes=[*Routes(feed, history, clock or SystemClock()).routes(), *routes],
         middleware=[Middleware(Guard, names=names)],
         exception_handlers={
             SysmonError: _known_error,

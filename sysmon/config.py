@@ -59,11 +59,29 @@ class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[hosts.NAME]`: a host whose frames the recorder takes and the screen can show."""
+    """`[hosts.NAME]`: a host whose frames the recorder takes and the screen can show.
+
+    Attributes:
+        interval: seconds between the frames wanted of it.
+        token_file: a 0600 file with the token to show there.
+        fingerprint: `sha256:` and 64 hex digits of its public key (SPKI), pinned; or empty.
+        ca: a PEM file of certificates to verify it by, `system` for the system's; or empty.
+        cert, key: PEM files of this side's certificate, where it wants one (mutual TLS).
+        collectors: those wanted of it; empty for all.
+        paused: not connected to for now. `expected_off`: that it is away is nothing wrong.
+    """
 
     name: str
     target: str
+    interval: float = 1.0
+    token_file: str = ""
+    fingerprint: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    collectors: tuple[str, ...] = ()
     paused: bool = False
+    expected_off: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -92,10 +110,34 @@ class ScreenSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[agent]`."""
+    """`[agent]`: how `--agent` and `--record` serve.
+
+    Attributes:
+        names: hostnames and addresses, beside its own, by which it may be called.
+        cert, key: PEM files of a given certificate; its own key and certificate by default.
+        client_ca: a PEM file; only clients with a certificate from it are let in (mutual TLS).
+        require_token: whether a token is wanted on loopback too.
+    """
 
     listen: str = "127.0.0.1"
     port: int = 8200
+    names: tuple[str, ...] = ()
+    cert: str = ""
+    key: str = ""
+    client_ca: str = ""
+    require_token: bool = False
+
+
+class PushSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[push]`: the hub that an agent sends its frames to; `target` empty: none. The rest is as in `[hosts.NAME]`."""
+
+    target: str = ""
+    interval: float = 10.0
+    token_file: str = ""
+    fingerprint: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +146,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     history: HistorySettings = HistorySettings()
     screen: ScreenSettings = ScreenSettings()
     agent: AgentSettings = AgentSettings()
+    push: PushSettings = PushSettings()
     collectors: dict[str, CollectorSettings] = {}
     hosts: dict[str, HostSettings] = {}
     rules: tuple[Rule, ...] = ()

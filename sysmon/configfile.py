@@ -15,6 +15,7 @@ from sysmon.config import (
     Config,
     HistorySettings,
     HostSettings,
+    PushSettings,
     Rule,
     ScreenSettings,
 )
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Catalogue
 
-TABLES = ("history", "screen", "agent", "collectors", "alerts", "hosts", "keys")
+TABLES = ("history", "screen", "agent", "push", "collectors", "alerts", "hosts", "keys")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -124,6 +125,7 @@ class _Reader:
             history=HistorySettings(**self.options("history", tables["history"], SECTIONS["history"])),
             screen=ScreenSettings(**self.options("screen", tables["screen"], SECTIONS["screen"])),
             agent=AgentSettings(**self.options("agent", tables["agent"], SECTIONS["agent"])),
+            push=PushSettings(**self.options("push", tables["push"], SECTIONS["push"])),
             collectors=self.collectors(tables["collectors"], collectors),
             hosts=self.hosts(tables["hosts"]),
             rules=self.rules(tables["alerts"], catalogue),
@@ -173,7 +175,7 @@ class _Reader:
         for name, body in self.named("hosts", raw):
             values = self.options(f"hosts.{name}", body, HOST)
             if "target" not in body:
-                self.problem(f"hosts.{name}", "", 'target is missing; write target = "http://127.0.0.1:8200"')
+                self.problem(f"hosts.{name}", "", 'target is missing; write target = "https://HOST:8200"')
             elif "target" in values:
                 made[name] = HostSettings(name=name, **values)
         return made

@@ -131,11 +131,32 @@ def metric_name(value: Any) -> str:
 def target(value: Any) -> str:
     """Where a host's frames come from."""
     given = text(value)
-    if re.fullmatch(r"local|https?://[^/\s@?#]+/?|unix:///\S+", given):
+    if re.fullmatch(r"local|((node|netronome)\+)?https?://[^/\s@?#]+/?|unix:///\S+", given):
         return given.rstrip("/")
-    if "@" in given and given.startswith("http"):
+    if re.fullmatch(r"ssh://([A-Za-z0-9_][^/\s@:?#]*@)?[A-Za-z0-9_\[][^/\s@?#]*/?", given):
+        return given.rstrip("/")
+    if "@" in given and "http" in given:
         raise ValueError(f"{quoted(value)} holds a user or password; keep secrets out of targets")
-    raise ValueError(f'{quoted(value)} is not a target; write "http://127.0.0.1:8200" or "unix:///run/x.sock"')
+    raise ValueError(
+        f'{quoted(value)} is not a target; write "https://HOST:8200", "ssh://USER@HOST", "node+http://HOST:9100", '
+        '"netronome+http://HOST:8200" or "unix:///run/x.sock"'
+    )
+
+
+def server(value: Any) -> str:
+    """The address of a hub, or nothing."""
+    given = text(value)
+    if given and not re.fullmatch(r"https?://[^/\s@?#]+/?|unix:///\S+", given):
+        raise ValueError(f'{quoted(value)} is not a hub; write "https://HOST:8200"')
+    return given.rstrip("/")
+
+
+def fingerprint(value: Any) -> str:
+    """The SHA-256 of a public key, or nothing."""
+    given = text(value).strip().lower()
+    if given and not re.fullmatch(r"sha256:[0-9a-f]{64}", given):
+        raise ValueError(f'{quoted(value)} is not a fingerprint; write "sha256:" and 64 hex digits')
+    return given
 
 
 def loopback(value: Any) -> str:
@@ -160,9 +181,22 @@ COLLECTOR = {
     "interval": Option(duration(1.0), '"1s"', "time between reads; each collector has its own default"),
 }
 
+PEER = {
+    "token_file": Option(text, '""', "a file, mode 0600, with the token to show there"),
+    "fingerprint": Option(fingerprint, '""', "of its public key, pinned: sha256: and 64 hex digits"),
+    "ca": Option(text, '""', 'a PEM file to verify its certificate by instead; "system": the system\'s'),
+    "cert": Option(text, '""', "a PEM file: this side's certificate, where it wants one (mutual TLS)"),
+    "key": Option(text, '""', "the key of that certificate"),
+}
+"""How another server is met: shared by `[hosts.NAME]` and `[push]`."""
+
 HOST = {
-    "target": Option(target, '"http://127.0.0.1:8200"', "an agent's or hub's address"),
+    "target": Option(target, '"https://db-1:8200"', "https:// of an agent or hub, ssh://, node+http://, …"),
+    "interval": Option(duration(1.0), '"1s"', "time between the frames wanted of it"),
+    **PEER,
+    "collectors": Option(texts, "[]", "those wanted of it; empty: all"),
     "paused": Option(boolean, "false", "do not connect for now"),
+    "expected_off": Option(boolean, "false", "that it is away is nothing wrong"),
     "tags": Option(texts, "[]", "words to group hosts by"),
 }
 
@@ -205,5 +239,15 @@ SECTIONS = {
     "agent": {
         "listen": Option(loopback, '"127.0.0.1"', "address that --agent serves on"),
         "port": Option(integer(1, 65535), "8200", "port that --agent serves on"),
+        "names": Option(texts, "[]", "names and addresses, beside its own, by which it may be called"),
+        "cert": Option(text, '""', "a PEM file: the certificate to serve with; empty: one of its own"),
+        "key": Option(text, '""', "the key of that certificate"),
+        "client_ca": Option(text, '""', "a PEM file: only clients with a certificate from it are let in"),
+        "require_token": Option(boolean, "false", "want a token on loopback too"),
+    },
+    "push": {
+        "target": Option(server, '""', "the hub that --agent sends its frames to; empty: none"),
+        "interval": Option(duration(1.0), '"10s"', "time between batches"),
+        **PEER,
     },
 }

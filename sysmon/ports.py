@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
+from sysmon.records import HostInfo
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sysmon.catalogue import Metric
+    from sysmon.config import HostSettings
     from sysmon.frame import Frame, ProcessRow
     from sysmon.records import (
         AlertState,
         Event,
         Evidence,
         HistoryStatus,
-        HostInfo,
         Moment,
         RunSpan,
         SeriesAnswer,
@@ -137,6 +141,59 @@ class Recorder(Protocol):
 
     async def close(self) -> None:
         """Commits and lets go of the lock."""
+        ...
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answers at a target, as seen before anything secret was sent there.
+
+    Attributes:
+        target: as shown.
+        fingerprint: `sha256:…` of its public key, or '' where it is not met by TLS. `words`: the same for people.
+        verified: whether that is the pinned one, or a certificate authority vouches for it.
+        certificate: for people: its name and how long it is valid.
+        hosts: who it says it serves; empty where it wants a token first, which `problem` then says.
+        version: of the sysmon there, or of what else speaks.
+        seconds: that the answer took.
+        problem: what stands in the way of watching it, or ''.
+    """
+
+    target: str
+    fingerprint: str = ""
+    words: str = ""
+    verified: bool = False
+    certificate: str = ""
+    hosts: list[HostInfo] = []
+    version: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+
+
+class HostBook(Protocol):
+    """The configured hosts, kept in the configuration file. Methods raise `ConfigError` or `UsageError`."""
+
+    def hosts(self) -> list[HostSettings]:
+        """Returns them as the file has them now, in its order."""
+        ...
+
+    def add(self, settings: HostSettings) -> None:
+        """Adds one; its name must be free."""
+        ...
+
+    def edit(self, name: str, changes: Mapping[str, object]) -> HostSettings:
+        """Changes fields of one (`{"paused": True}`; `{"name": …}` renames it); returns what it now is."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Takes one out of the file; what was recorded of it stays."""
+        ...
+
+    async def probe(self, settings: HostSettings) -> Peer:
+        """Asks who answers there; nothing secret is sent before the peer is known.
+
+        Raises:
+            RemoteError: nobody answers, or not a sysmon; says why.
+        """
         ...
 
 

@@ -22,9 +22,9 @@ class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who a host is: what does not change from tick to tick.
 
     `id` is the stable id of its frames; `hostname` and `name` (the configured one) are labels. `target`: where its
-    frames come from
-    ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`: IANA name or UTC
-    offset.
+    frames come from ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`:
+    IANA name or UTC offset. `tags`: words to group hosts by. `expected_off`: that it is away is nothing wrong. `via`:
+    ids of the hubs its frames came through, the nearest to the reader last.
     """
 
     id: str
@@ -41,6 +41,9 @@ class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     container: str = ""
     timezone: str = ""
     version: str = ""
+    tags: list[str] = []
+    expected_off: bool = False
+    via: list[str] = []
 
     @property
     def label(self) -> str:
@@ -236,11 +239,15 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How fresh a host's data is. `since`: this side's boot clock (ns) of the last frame; `skew`: its clock minus
-    ours, in ms.
+    """How fresh a host's data is.
+
+    Attributes:
+        host: its id, or '' where a configured host was never reached; `name`: the configured name, or ''.
+        since: this side's boot clock (ns) of the last frame. `skew`: its clock minus ours, in ms.
     """
 
     host: str
+    name: str = ""
     state: Liveness
     message: str = ""
     since: int = 0

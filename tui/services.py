@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.config import Config
-    from sysmon.ports import Actions, History, Source
+    from sysmon.ports import Actions, History, HostBook, Source
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Services:
         watch: tells which tables somebody looks at (`{"processes"}`), so that they are collected only then.
         notices: sentences to show at the start (who records, what was set aside).
         problem: what is wrong with recording now, such as "recording paused: disk full"; '' for nothing.
+        hosts: the configured hosts, to be listed and changed; None where that cannot be.
         save_settings: writes screen settings (theme …) to the config file; raises SysmonError.
     """
 
@@ -37,4 +38,5 @@ class Services:
     watch: Callable[[set[str]], None] = lambda tables: None
     notices: list[str] = field(default_factory=list)
     problem: Callable[[], str] = lambda: ""
+    hosts: HostBook | None = None
     save_settings: Callable[[dict[str, object]], None] | None = None

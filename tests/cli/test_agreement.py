@@ -40,7 +40,7 @@ def test_the_sample_configuration_loads_as_it_is_and_uncommented(tmp_path: Path)
         is_option = bare.startswith("[") or (" = " in bare and not bare.startswith(("One", "Hosts", "Alert", "Keys")))
         lines.append(bare if is_option else line)
     config = parse("\n".join(lines), "config.toml", catalogue(), collectors=collector_options())
-    assert config.hosts["db"].target == "http://127.0.0.1:8200"
+    assert config.hosts["db"].target == "https://db-1:8200"
     assert "srv-full" in {rule.name for rule in config.rules}
     assert config.keys["quit"] == ("q", "ctrl+c")
     assert config.history.raw == 172800

@@ -282,12 +282,14 @@ async def test_sources_share_connections_and_close_leaves_nothing_behind() -> No
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("ftp://x", "write http://host:8200 or unix:///path"),
+        ("ftp://x", "write https://HOST:8200, ssh://USER@HOST"),
         ("http://", "is not a target"),
         ("http://a:99999", "is not a target"),
         ("http://user:pa55@a", "holds no user and no password"),
         ("http://a/path", "write http://a:8200"),
-        ("https://a", "https is not there yet"),
+        ("ssh://-oProxyCommand=x", "is not a target"),
+        ("ssh://ann:pa55@a", "holds no password"),
+        ("other+http://a", "is not a target"),
         ("unix://relative/path", "names no socket"),
         ("web1", "is not a target"),
     ],
@@ -305,6 +307,11 @@ def test_what_is_no_target_is_said(target: str, words: str) -> None:
         ("http://web", "http://web:8200"),
         ("http://[::1]:9", "http://[::1]:9"),
         ("http://10.0.0.1/", "http://10.0.0.1:8200"),
+        ("https://a", "https://a:8200"),
+        ("node+http://a", "http://a:9100"),
+        ("netronome+https://a", "https://a:8200"),
+        ("ssh://ann@a", "ann@a"),
+        ("ssh://[fe80::1]:2222", "fe80::1"),
     ],
 )
 def test_targets(target: str, base: str) -> None:

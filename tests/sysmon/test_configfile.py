@@ -128,8 +128,9 @@ paused = "yes"
         "config.toml:26: [alerts.both] above and below are both given; keep one, or write two rules",
         "config.toml:30: [alerts.odd] above = '5 GiB' is not a value of unit ratio; write \"90 %\"",
         "config.toml:34: [hosts.db] target = 'ftp://db' is not a target; "
-        'write "http://127.0.0.1:8200" or "unix:///run/x.sock"',
-        'config.toml:36: [hosts.web] target is missing; write target = "http://127.0.0.1:8200"',
+        'write "https://HOST:8200", "ssh://USER@HOST", "node+http://HOST:9100", "netronome+http://HOST:8200" or '
+        '"unix:///run/x.sock"',
+        'config.toml:36: [hosts.web] target is missing; write target = "https://HOST:8200"',
         "config.toml:37: [hosts.web] paused = 'yes' is neither true nor false; write true or false without quotes",
     ]
 
