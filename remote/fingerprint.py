@@ -48,7 +48,8 @@ def parse_fingerprint(text: str) -> str:
     digits = given.removeprefix("sha256:").replace(":", "")
     found = f"sha256:{digits}"
     if not _FINGERPRINT.fullmatch(found):
-        shown = ascii(text if len(text) <= 80 else text[:77] + "...")
+        shown = ascii(text[:80])
+        shown = shown if len(shown) <= 82 else shown[:78] + "...'"
         raise UsageError(
             f"{shown} is not a fingerprint: 'sha256:' and 64 hex digits",
             "`sysmon --agent` prints its own when it starts",
