@@ -8,6 +8,7 @@ import msgspec
 
 from store.access import Access
 from store.codec import compress, decompress
+from store.held import mark_late
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
 from store.summaries import decode_ranges
@@ -89,6 +90,8 @@ class Engine:
         self.connection.execute(
             "INSERT INTO tail(id, at, body) VALUES (?, ?, ?)", (run.number << RUN_SHIFT | frame.seq, at, body)
         )
+        if frame.seq < held.newest:
+            mark_late(self.connection, run.number)
         held.add(frame.seq)
         self.dirty[run.number, block] = self.clock.boottime()
         if block > self.newest.get(run.number, -1):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from store.files import store_error
+from store.held import HeldFrames
 from store.lock import holder
 from store.schema import connect, refuse_newer, version_of
 from store.views import View
@@ -66,6 +67,7 @@ class SqliteHistory:
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="history-reader")
         self._local = threading.local()
         self._views: list[View] = []
+        self._held = HeldFrames()
         self._guard = threading.Lock()
         self._closed = False
 
@@ -219,6 +221,7 @@ class SqliteHistory:
         with self._guard:
             if view in self._views:
                 self._views.remove(view)
+        self._held.forget(view.connection)
         view.connection.close()
         self._local.view = None
 
@@ -247,7 +250,7 @@ class SqliteHistory:
         except StoreError:
             connection.close()
             raise
-        view = View(connection, inode, self.path, self._catalogue, unchanging)
+        view = View(connection, inode, self.path, self._catalogue, unchanging, self._held)
         with self._guard:
             self._views.append(view)
         return view

@@ -32,6 +32,11 @@ class Held:
         index = bisect_left(self._last, seq)
         return index < len(self._last) and self._first[index] <= seq
 
+    @property
+    def newest(self) -> int:
+        """The greatest seq held, 0 for none."""
+        return self._last[-1] if self._last else 0
+
     def add(self, seq: int) -> bool:
         """Adds a seq; returns False where it was there."""
         if self._last and seq == self._last[-1] + 1:

@@ -1,4 +1,4 @@
-"""Replay: which frames are held, the frames themselves, and the state of a host at a moment."""
+"""Replay: the frames that are held, and the state of a host at a moment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from store.schema import BLOCK, RUN_SHIFT
 from store.summaries import decode_ranges
 from sysmon.derive import State
-from sysmon.records import Moment, RunSpan
+from sysmon.records import Moment
 
 if TYPE_CHECKING:
     from store.access import Access
@@ -44,38 +44,6 @@ class Replay:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._blocks: OrderedDict[tuple[int, int, int, int], Block] = OrderedDict()
-
-    def spans(self, host: int, name: str) -> list[RunSpan]:
-        """Returns the ranges of frames held of a host, oldest first."""
-        access = self._access
-        ranges: dict[int, list[tuple[int, int, int, int]]] = {}
-        for run, summary in access.connection.execute(
-            "SELECT run, summary FROM chunk WHERE host = ? AND collector = 0", (host,)
-        ):
-            ranges.setdefault(run, []).extend(decode_ranges(summary))
-        for entry in access.runs_waiting(host):
-            base = entry.number << RUN_SHIFT
-            ranges.setdefault(entry.number, []).extend(
-                (number - base, number - base, at, at)
-                for number, at in access.connection.execute(
-                    "SELECT id, at FROM tail WHERE id BETWEEN ? AND ?", (base, base + (1 << RUN_SHIFT) - 1)
-                )
-            )
-        found: list[RunSpan] = []
-        for number, held in ranges.items():
-            held.sort()
-            joined: list[list[int]] = []
-            for first, last, start, end in held:
-                if joined and first == joined[-1][1] + 1:
-                    joined[-1][1], joined[-1][3] = last, end
-                else:
-                    joined.append([first, last, start, end])
-            entry = access.run(number)
-            found += [
-                RunSpan(host=name, run=entry.run, boot=entry.boot, first=first, last=last, start=start, end=end)
-                for first, last, start, end in joined
-            ]
-        return sorted(found, key=lambda span: (span.start, span.run, span.first))
 
     def frames(self, host: int, name: str, run: str, first: int, last: int) -> list[Frame]:
         """Returns frames of a run, as recorded but for tables and cost, at most `FRAMES`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from store.access import SEQ_MASK
+from store.held import forget_marks
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.tail import decode_row
 from store.usage import MOST, accounted
@@ -95,6 +96,7 @@ def _drop_runs(engine: Engine, before: int) -> None:
     gone = [run for run in old if run.number not in held]
     if gone:
         engine.connection.executemany("DELETE FROM run WHERE id = ?", [(run.number,) for run in gone])
+        forget_marks(engine.connection, [run.number for run in gone])
         engine.registry.forget(gone)
 
 

@@ -11,6 +11,7 @@ from store import gaps, series
 from store.access import Access
 from store.account import is_followed, usage_of
 from store.engine import decode_evidence
+from store.held import HeldFrames
 from store.replay import Replay
 from store.schema import BLOCK, BUCKET
 from store.trim import timezone_of
@@ -39,15 +40,23 @@ class View:
     Attributes:
         inode: of the file it was opened on.
         unchanging: whether the file is taken for one that nobody writes to.
+        held: which frames are held, shared with other connections to the file.
         until: monotonic seconds after which an answer is given up.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, inode: int, path: Path, catalogue: Catalogue, unchanging: bool = False
+        self,
+        connection: sqlite3.Connection,
+        inode: int,
+        path: Path,
+        catalogue: Catalogue,
+        unchanging: bool = False,
+        held: HeldFrames | None = None,
     ) -> None:
         self.connection = connection
         self.inode = inode
         self.unchanging = unchanging
+        self.held = held or HeldFrames()
         self.until = float("inf")
         self._path = path
         self._catalogue = catalogue
@@ -123,13 +132,7 @@ class View:
 
     def spans(self, host: str | None) -> list[RunSpan]:
         """Returns the frames held."""
-        names = [host] if host is not None else [info.id for info in self.hosts()]
-        found = []
-        for name in names:
-            number = self._access.host(name)
-            if number is not None:
-                found += self._replay.spans(number, name)
-        return sorted(found, key=lambda span: span.start)
+        return self.held.spans(self.connection, self.inode, host)
 
     def frames(self, host: str, run: str, first: int, last: int) -> list[Frame]:
         """Returns frames as recorded."""
