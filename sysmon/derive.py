@@ -73,6 +73,7 @@ class State:
         self._keys: dict[str, set[str]] = {}
         self._plans: list[_Plan] | None = None
         self._derived: dict[str, float] | None = None
+        self._some: tuple[frozenset[str], list[_Plan], list[_Plan], list[str]] | None = None
         self._processes: dict[tuple[int, float], _Process] = {}
         self.processes: list[ProcessRow] = []
         """The processes of the last read, with their derived rates filled in."""
@@ -212,6 +213,30 @@ class State:
                     result[key] = value
             self._derived = result
         return self._derived
+
+    def some(self, metrics: frozenset[str]) -> dict[str, float]:
+        """Returns series key -> present value of these metrics alone, raw or derived: for who watches many hosts.
+
+        Asked for the same metrics again, it costs what they cost, not what the host has.
+        """
+        if self._plans is None:
+            self._plans = plan(self.catalogue, self._now)
+        known = self._some
+        if known is None or known[0] != metrics or known[1] is not self._plans:
+            chosen = [each for each in self._plans if split_key(each.key)[0] in metrics]
+            raw = [key for key in self._now if split_key(key)[0] in metrics]
+            known = self._some = (metrics, self._plans, chosen, raw)
+        old = {name for name in self.reads if self.stale(name)}
+        result: dict[str, float] = {}
+        for key, formula, over, per in known[2]:
+            if not old or self._collector.get(over[0]) not in old:
+                value = evaluate(formula, self._before, self._now, over, per)
+                if value is not None:
+                    result[key] = value
+        for key in known[3]:
+            if not old or self._collector.get(key) not in old:
+                result[key] = self._now[key].value
+        return result
 
     def copy(self) -> State:
         """Returns a state that stays as it is while this one goes on."""

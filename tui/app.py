@@ -12,6 +12,7 @@ from textual.app import App
 
 from sysmon.errors import SysmonError
 from sysmon.frame import Frame
+from sysmon.wrong import Finding
 from tui import feed, textual_private, theme
 from tui.actions import STEPS, ScreenActions
 from tui.chrome import Chrome, lost_contact, own_cost
@@ -20,11 +21,12 @@ from tui.glyphs import UNICODE, Glyphs
 from tui.keys import KEYS, bindings, keymap, tabs
 from tui.loading import screen_class, unknown_actions
 from tui.looks import choose_look
-from tui.model import WINDOW, HostModel, Model
+from tui.model import HostModel, Model
 from tui.output import CellDiffMixin
 from tui.screens.base import HostScreen
 from tui.timeactions import TimeActions
 from tui.timetravel import Cursor
+from tui.window import WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,6 +152,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         host_id = self.model.take(update, self.services.clock.boottime())
         if self.host_id is None and host_id is not None:
             self.host_id = host_id
+            self.model.look_at(host_id)
         if host_id != self.host_id:
             return
         self._fill()
@@ -198,6 +201,9 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         lost = lost_contact(info.label, state, age, view.time if view is not None else None)
         if lost is not None and self.cursor.mode != "past":
             wrong = (lost, *wrong)
+        if self.model.lost is not None and self.cursor.mode != "past":
+            # Said once, for all hosts: it is not theirs.
+            wrong = (Finding("critical", self.model.lost.message), *(each for each in wrong if each is not lost))
         return Chrome(
             label=info.label,
             system=(info.os, info.kernel),
@@ -239,7 +245,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         """Reads what the screen graphs from history, once for each host and metric."""
         host, screen = self.host, self.host_screen
         if host is not None and screen is not None and host.state.frame is not None:
-            wanted = self._filled.wanted(host.info.id, screen.GRAPHED)
+            wanted = self._filled.wanted(host, screen.GRAPHED)
             history = self.services.history(host.info.id) if wanted is not None else None
             if wanted is not None and history is not None:
                 self._fill_from(host, history, wanted, WINDOW)
@@ -279,6 +285,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         """Shows another host."""
         if host_id in self.model.hosts and host_id != self.host_id:
             self.host_id = host_id
+            self.model.look_at(host_id)
             self.cursor.thaw()
             self.cancel_reading()
             self.forget_track()

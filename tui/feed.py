@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sysmon.errors import SysmonError
-from tui.model import WINDOW, prefill
 from tui.timetravel import read_series
+from tui.window import WINDOW, prefill
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sysmon.ports import History
     from tui.chrome import Track
     from tui.model import HostModel
+    from tui.window import Window
 
 _EVENTS = 200
 
@@ -23,15 +24,18 @@ class Filled:
     """Which metrics of which hosts were asked for already."""
 
     def __init__(self) -> None:
-        self._done: dict[str, set[str]] = {}
+        self._done: dict[str, tuple[Window, set[str]]] = {}
 
-    def wanted(self, host: str, graphed: Iterable[str]) -> tuple[list[str], bool] | None:
+    def wanted(self, host: HostModel, graphed: Iterable[str]) -> tuple[list[str], bool] | None:
         """Returns the metrics not asked for yet, and whether the host is new; None where nothing is wanted.
 
-        They count as asked for from now on.
+        They count as asked for from now on, as long as the host keeps its window.
         """
-        new = host not in self._done
-        done = self._done.setdefault(host, set())
+        known = self._done.get(host.info.id)
+        new = known is None
+        if known is None or known[0] is not host.window:
+            known = self._done[host.info.id] = (host.window, set())
+        done = known[1]
         metrics = [metric for metric in graphed if metric not in done]
         done.update(metrics)
         return (metrics, new) if new or metrics else None

@@ -5,127 +5,30 @@ No Textual here. Live and past are the same `View`; only who filled it differs.
 
 from __future__ import annotations
 
-import math
-from array import array
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sysmon.derive import State
-from sysmon.frame import Frame, ProcessRow, join_key
+from sysmon.frame import Frame, ProcessRow
 from sysmon.records import AlertState, Event, Evidence, Gap, Hello, HostInfo, Liveness, Moment, Series, Status
 from sysmon.wrong import Finding, findings
+from tui.pulse import Pulse, beat
+from tui.window import Window, prefill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sysmon.catalogue import Catalogue
     from sysmon.records import Update
 
-WINDOW = 900
-"""Seconds of per-second values that a live window keeps."""
+FEW = 8
+"""Hosts up to which each has a window of its own; of more only those looked at last have one."""
 
 EVENTS = 500
 """Events kept per host for the alert pane; older ones are read from history."""
 
-
-class Window:
-    """Per-second values of series, right-aligned at `end`; gaps are None.
-
-    A value read more seldom is repeated until it goes stale, so a column is what the screen would have shown.
-    """
-
-    def __init__(self, length: int = WINDOW) -> None:
-        self.length = length
-        self.end: int | None = None
-        self._columns: dict[str, tuple[int, array[float]]] = {}
-
-    def append(self, second: int, values: dict[str, float]) -> None:
-        """Takes the values of one second; earlier or equal seconds overwrite nothing and are ignored."""
-        if self.end is not None and second <= self.end:
-            return
-        self.end = second
-        for key, value in values.items():
-            self._put(key, second, value)
-
-    def _put(self, key: str, second: int, value: float) -> None:
-        column = self._columns.get(key)
-        if column is None or second - column[0] >= self.length + len(column[1]):
-            self._columns[key] = (second, array("d", (value,)))
-            return
-        start, data = column
-        missing = second - start - len(data)
-        if missing > 0:
-            data.extend([math.nan] * missing)
-        data.append(value)
-        if len(data) >= 2 * self.length:
-            cut = len(data) - self.length
-            del data[:cut]
-            self._columns[key] = (start + cut, data)
-
-    def prefill(self, key: str, points: Iterable[tuple[int, float]]) -> None:
-        """Lays older values, (second, value) in order, before those the column holds already, and into its gaps."""
-        column = self._columns.get(key)
-        limit = column[0] if column else None
-        older: list[tuple[int, float]] = []
-        for second, value in points:
-            if column is None or second < column[0]:
-                older.append((second, value))
-            elif second - column[0] < len(column[1]) and math.isnan(column[1][second - column[0]]):
-                column[1][second - column[0]] = value
-        if not older:
-            return
-        start = older[0][0]
-        stop = limit if limit is not None else older[-1][0] + 1
-        data = array("d", [math.nan]) * (stop - start)
-        for second, value in older:
-            data[second - start] = value
-        if column:
-            data.extend(column[1])
-        if self.end is None or self.end < stop - 1:
-            self.end = stop - 1
-        self._columns[key] = (start, data)
-
-    def points(self, key: str, count: int, step: int = 1) -> list[float | None]:
-        """Returns the last `count` points of a series, each the mean over `step` seconds aligned to multiples of it."""
-        column = self._columns.get(key)
-        if column is None or self.end is None or count <= 0:
-            return [None] * max(0, count)
-        start, data = column
-        stop = self.end + 1
-        if step > 1:
-            stop += -stop % step
-        first = stop - count * step
-        result: list[float | None] = []
-        if step == 1:
-            low, high = max(0, first - start), max(0, stop - start)
-            result = [None] * max(0, min(count, start - first))
-            result += [None if value != value else value for value in data[low:high]]
-            return result + [None] * (count - len(result))
-        for left in range(first, stop, step):
-            low, high = max(0, left - start), min(len(data), left - start + step)
-            present = [value for value in data[low:high] if value == value] if low < high else []
-            result.append(sum(present) / len(present) if present else None)
-        return result
-
-    def recorded(self, key: str, count: int, step: int = 1) -> list[float | None]:
-        """Returns what `points` does, without what lies before the first value: nothing was missed there."""
-        column = self._columns.get(key)
-        if column is None or self.end is None:
-            return []
-        held = self.end // step - column[0] // step + 1
-        return self.points(key, min(count, max(0, held)), step)
-
-    def keys(self) -> list[str]:
-        """Returns the keys it holds."""
-        return list(self._columns)
-
-    def copy(self) -> Window:
-        """Returns a window that stays as it is while this one goes on."""
-        twin = Window(self.length)
-        twin.end = self.end
-        twin._columns = {key: (start, data[:]) for key, (start, data) in self._columns.items()}
-        return twin
+_SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(slots=True)
@@ -173,6 +76,9 @@ class HostModel:
         self.catalogue = catalogue
         self.state = State(catalogue)
         self.window = Window()
+        self.pulse = Pulse(info.id)
+        self.windowed = True
+        """Whether the window is filled: a megabyte per host, which hundreds of them must not have."""
         self.alerts: dict[tuple[str, str], AlertState] = {}
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.frames = 0
@@ -190,7 +96,16 @@ class HostModel:
         self.frames += 1
         if frame.tables.processes is not None:
             self._processes_time = frame.time
-        self.window.append(frame.time // 1000, self._values())
+        second = frame.time // 1000
+        self.pulse.take(second, beat(self.state))
+        if self.windowed:
+            self.window.append(second, self._values())
+
+    def keep_window(self, keep: bool) -> None:
+        """Begins a window anew, or lets go of it."""
+        if keep != self.windowed:
+            self.windowed = keep
+            self.window = Window()
 
     def _values(self) -> dict[str, float]:
         values: dict[str, float] = dict(self.state.derived())
@@ -229,6 +144,13 @@ class HostModel:
         else:
             self.alerts[where] = alert
 
+    def firing(self) -> list[AlertState]:
+        """The alerts that fire and nobody has acknowledged, worst first, then the oldest."""
+        if not self.alerts:
+            return []
+        found = [alert for alert in self.alerts.values() if alert.status == "firing"]
+        return sorted(found, key=lambda each: (_SEVERITIES[each.severity], each.started))
+
     def take_event(self, event: Event) -> None:
         """Folds in an event."""
         if all(event.id != known.id for known in self.events):
@@ -236,9 +158,8 @@ class HostModel:
 
     def view(self) -> View:
         """Returns the present."""
-        order = {"critical": 0, "warning": 1, "info": 2}
         alerts = sorted(
-            self.alerts.values(), key=lambda each: (each.status == "pending", order[each.severity], each.started)
+            self.alerts.values(), key=lambda each: (each.status == "pending", _SEVERITIES[each.severity], each.started)
         )
         return View(
             info=self.info,
@@ -260,6 +181,33 @@ class Model:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.hosts: dict[str, HostModel] = {}
+        self.unreached: dict[str, Status] = {}
+        """Configured hosts that were never reached, by their names."""
+        self.lost: Event | None = None
+        """That this side lost the network, while it has."""
+        self._recent: list[str] = []
+
+    def look_at(self, host_id: str) -> None:
+        """Tells which host is shown: it has a window, as have those shown before it."""
+        self._recent = [host_id, *(each for each in self._recent if each != host_id)][:FEW]
+        self._share_windows()
+
+    def _share_windows(self) -> None:
+        many = len(self.hosts) > FEW
+        for host_id, host in self.hosts.items():
+            host.keep_window(not many or host_id in self._recent)
+
+    def forget(self, name: str) -> None:
+        """Drops a host by its id or its configured name; it comes back when it is heard of again."""
+        self.unreached.pop(name, None)
+        for host_id in [key for key, host in self.hosts.items() if name in (key, host.info.name)]:
+            del self.hosts[host_id]
+
+    def _add(self, info: HostInfo) -> HostModel:
+        host = self.hosts[info.id] = HostModel(info, self.catalogue)
+        if len(self.hosts) > FEW:
+            self._share_windows()
+        return host
 
     def take(self, update: Update, now: int | None = None) -> str | None:
         """Folds one update in and returns the id of the host it concerns, or None.
@@ -271,24 +219,28 @@ class Model:
         if isinstance(update, Frame):
             host = self.hosts.get(update.host)
             if host is None:
-                host = self.hosts[update.host] = HostModel(HostInfo(id=update.host), self.catalogue)
+                host = self._add(HostInfo(id=update.host))
             host.take_frame(update)
             host.received = now
             return update.host
         if isinstance(update, HostInfo):
             known = self.hosts.get(update.id)
             if known is None:
-                self.hosts[update.id] = HostModel(update, self.catalogue)
+                self._add(update)
             else:
                 known.info = update
+            self.unreached.pop(update.name, None)
             return update.id
         if isinstance(update, Hello):
             self._hello(update)
             return None
+        if not update.host:
+            return self._take_homeless(update)
         host = self.hosts.get(update.host)
         if host is None:
             return None
         if isinstance(update, Status):
+            self.unreached.pop(update.name, None)
             host.status = update
         elif isinstance(update, AlertState):
             host.take_alert(update)
@@ -297,6 +249,22 @@ class Model:
         elif isinstance(update, Gap):
             pass
         return update.host
+
+    def _take_homeless(self, update: Status | AlertState | Event | Gap) -> str | None:
+        """Takes what concerns no host that has an id: a configured one never reached, or this side's network."""
+        if isinstance(update, Status) and update.name:
+            known = next((host for host in self.hosts.values() if host.info.name == update.name), None)
+            if known is None:
+                self.unreached[update.name] = update
+            else:
+                # It was reached once, before its settings changed.
+                known.status = update
+                return known.info.id
+        elif isinstance(update, Event) and update.kind == "network.lost":
+            self.lost = update
+        elif isinstance(update, Event) and update.kind == "network.back":
+            self.lost = None
+        return None
 
     def _hello(self, hello: Hello) -> None:
         self.catalogue = self.catalogue.merged(hello.metrics)
@@ -307,13 +275,6 @@ class Model:
                 model.catalogue = self.catalogue
                 model.state = State(self.catalogue)
             model.alerts = {(alert.rule, alert.key): alert for alert in hello.alerts if alert.host == info.id}
-
-
-def prefill(window: Window, series: Series) -> None:
-    """Lays a series read from history before what a window holds; a step of several seconds fills each of them."""
-    seconds = max(1, series.step // 1000)
-    spread = ((point.time // 1000 + offset, point.mean) for point in series.points for offset in range(seconds))
-    window.prefill(join_key(series.metric, series.instance), spread)
 
 
 def past_view(

@@ -14,7 +14,8 @@ from sysmon.errors import SysmonError
 from sysmon.records import SeriesQuery
 from sysmon.units import format_duration, format_time
 from tui.chrome import Mark, Track
-from tui.model import WINDOW, past_view
+from tui.model import past_view
+from tui.window import WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -6,7 +6,8 @@ import pytest
 
 from sysmon.records import AlertState, Event, Hello, HostInfo, Moment, Point, Series, Status
 from tests.tui.scripted import START, Script, catalogue, view
-from tui.model import HostModel, Model, Window, past_view, prefill
+from tui.model import FEW, HostModel, Model, past_view
+from tui.window import Window, prefill
 
 
 def test_window_keeps_gaps_as_gaps() -> None:
@@ -146,3 +147,41 @@ def test_past_view_is_derived_from_the_moment_and_its_predecessor() -> None:
     assert not past.live
     assert past.status.state == "replay"
     assert [row.pid for row in past.processes] == [row.pid for row in live.processes]
+
+
+def test_of_many_hosts_only_those_looked_at_have_a_window() -> None:
+    model = Model(catalogue())
+    scripts = [Script(host=f"{index:016x}", name=f"h{index}") for index in range(FEW + 4)]
+    model.look_at(scripts[0].host)
+    for second in range(3):
+        for script in scripts:
+            model.take(script.frame(second, tables=False))
+    assert [bool(host.window.keys()) for host in model.hosts.values()].count(True) == 1
+    assert all(host.pulse.now.cpu is not None for host in model.hosts.values())
+    model.look_at(scripts[-1].host)
+    model.take(scripts[-1].frame(3, tables=False))
+    assert model.hosts[scripts[-1].host].window.points("cpu.utilization", 1) != [None]
+    for script in scripts[1 : FEW + 2]:
+        model.look_at(script.host)
+    assert not model.hosts[scripts[0].host].window.keys()
+
+
+def test_a_host_that_was_never_reached_is_known_by_its_name_until_it_is() -> None:
+    model = Model(catalogue())
+    model.take(Status(host="", name="db", state="offline", message="refused"))
+    assert model.unreached["db"].message == "refused"
+    model.take(HostInfo(id="a" * 16, name="db"))
+    assert not model.unreached
+    model.take(Status(host="", name="db", state="offline", message="again"))
+    assert not model.unreached
+    assert model.hosts["a" * 16].status.message == "again"
+    model.forget("db")
+    assert not model.hosts
+
+
+def test_that_this_side_lost_the_network_is_kept_until_it_is_back() -> None:
+    model = Model(catalogue())
+    model.take(Event(id="1", time=1, host="", kind="network.lost", severity="critical", message="lost"))
+    assert model.lost is not None
+    model.take(Event(id="2", time=2, host="", kind="network.back", message="back"))
+    assert model.lost is None

@@ -17,7 +17,6 @@ from tests.tui.support import show, text_of, until
 from tui import app as tui_app
 from tui.chrome import Chrome
 from tui.glyphs import UNICODE
-from tui.model import Window
 from tui.screens.history import HistoryScreen
 from tui.screens.network import NetworkScreen
 from tui.screens.overview import OverviewScreen
@@ -28,6 +27,7 @@ from tui.widgets.overview_memory import MemoryPanel
 from tui.widgets.overview_network import NetworkPanel
 from tui.widgets.overview_processes import AlertsPanel, TopProcesses
 from tui.widgets.table import Table
+from tui.window import Window
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,9 @@ from tui.renderables.scale import nice_ceiling
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tui.model import View, Window
+    from tui.model import View
     from tui.widgets.network_usage import Total
+    from tui.window import Window
 
 SPARK_POINTS: Final = 60
 """Points kept for a sparkline."""
