@@ -7,6 +7,7 @@ is taken: what OpenSSL read of the same bytes cannot be another key.
 
 from __future__ import annotations
 
+import datetime
 import hmac
 import re
 from hashlib import sha256
@@ -22,6 +23,7 @@ MAX_CERTIFICATE = 64 << 10
 
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _SEQUENCE, _INTEGER, _BITS, _VERSION = 0x30, 0x02, 0x03, 0xA0
+_UTC_TIME, _TIMES = 0x17, (0x17, 0x18)
 
 
 def spki_fingerprint(certificate_der: bytes) -> str:
@@ -35,7 +37,32 @@ def spki_fingerprint(certificate_der: bytes) -> str:
     """
     if len(certificate_der) > MAX_CERTIFICATE:
         raise MalformedInput(f"a certificate of {len(certificate_der)} bytes is larger than {MAX_CERTIFICATE}")
-    return "sha256:" + sha256(_public_key(certificate_der)).hexdigest()
+    return "sha256:" + sha256(_parts(certificate_der)[1]).hexdigest()
+
+
+def validity(certificate_der: bytes) -> tuple[int, int]:
+    """Returns from when until when a certificate is valid, in Unix milliseconds.
+
+    Raises:
+        MalformedInput: not one X.509 certificate in DER.
+    """
+    if len(certificate_der) > MAX_CERTIFICATE:
+        raise MalformedInput(f"a certificate of {len(certificate_der)} bytes is larger than {MAX_CERTIFICATE}")
+    der = _parts(certificate_der)[0]
+    at, end, _ = _element(der, 0, len(der), _SEQUENCE)
+    moments = []
+    for _ in range(2):
+        kind = der[at] if at < end else 0
+        begin, after, at = _element(der, at, end, kind if kind in _TIMES else _UTC_TIME)
+        text = der[begin:after].decode("ascii", "replace")
+        if kind == _UTC_TIME:  # RFC 5280 §4.1.2.5.1: two digits of the year
+            text = ("19" if text >= "50" else "20") + text
+        try:
+            moment = datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
+        except ValueError:
+            raise MalformedInput(f"the certificate's time {text[:20]!a} is none") from None
+        moments.append(int(moment.timestamp() * 1000))
+    return moments[0], moments[1]
 
 
 def parse_fingerprint(text: str) -> str:
@@ -78,22 +105,28 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(parse_fingerprint(one), parse_fingerprint(other))
 
 
-def _public_key(der: bytes) -> bytes:
-    """Walks `Certificate { tbs { [0] version, serial, algorithm, issuer, validity, subject, key, … }, … }`."""
+def _parts(der: bytes) -> tuple[bytes, bytes]:
+    """Walks `Certificate { tbs { [0] version, serial, algorithm, issuer, validity, subject, key, … }, … }`.
+
+    Returns validity and key.
+    """
     at, end, after = _element(der, 0, len(der), _SEQUENCE)
     if after != len(der):
         raise MalformedInput("bytes follow the certificate")
     at, end, _ = _element(der, at, end, _SEQUENCE)
     if at < end and der[at] == _VERSION:
         at = _element(der, at, end, _VERSION)[2]
-    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE):
+    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE):
         at = _element(der, at, end, tag)[2]
+    times, at = at, _element(der, at, end, _SEQUENCE)[2]
+    valid = der[times:at]
+    at = _element(der, at, end, _SEQUENCE)[2]
     begin, after = at, _element(der, at, end, _SEQUENCE)[2]
     inner, inside, _ = _element(der, begin, after, _SEQUENCE)
     inner = _element(der, inner, inside, _SEQUENCE)[2]
     if _element(der, inner, inside, _BITS)[2] != inside:
         raise MalformedInput("the certificate's public key has more than two parts")
-    return der[begin:after]
+    return valid, der[begin:after]
 
 
 def _element(der: bytes, at: int, end: int, tag: int) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.fingerprint import WORD_BITS, WORD_COUNT, parse_fingerprint, same, spki_fingerprint, words
+from remote.fingerprint import WORD_BITS, WORD_COUNT, parse_fingerprint, same, spki_fingerprint, validity, words
 from remote.wordlist import WORDS
 from sysmon.errors import MalformedInput, UsageError
 
@@ -74,6 +74,16 @@ def test_an_old_certificate_without_a_version_is_read_too() -> None:
 def test_what_is_not_one_certificate_in_its_one_form_is_refused(der: bytes) -> None:
     with pytest.raises(MalformedInput):
         spki_fingerprint(der)
+
+
+def test_when_it_is_valid_is_read_before_and_after_2050() -> None:
+    start = int(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp() * 1000)
+    assert validity(DER) == (start, start + 5 * 86_400_000)
+    assert validity(certificate(KEYS[0], days=20_000)) == (start, start + 20_000 * 86_400_000)
+    with pytest.raises(MalformedInput, match="time '20261301000000Z' is none"):
+        validity(DER.replace(b"260101000000Z", b"261301000000Z"))
+    with pytest.raises(MalformedInput):
+        validity(DER[:-1])
 
 
 @given(st.integers(0, len(DER) - 1), st.integers(0, 255))
