@@ -18,10 +18,10 @@ sysmon http://127.0.0.1:8200    the screen of another, through its agent (ssh -L
 sysmon --once --json            one frame, for scripts
 sysmon --agent                  serve this host's frames
 sysmon --record                 record this host and all of [hosts.NAME] without a screen
-commands: history, export, alerts, config, doctor, completion (each has --help)"""
+commands: history, export, alerts, config, service, doctor, completion (each has --help)"""
 
 
-LATER = ("hosts", "devices", "report", "token", "service")
+LATER = ("hosts", "devices", "report", "token")
 """Commands that the design names and that are still to come: no host is meant by them."""
 
 

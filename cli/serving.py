@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
+from cli import notify
 from cli.local import make_runner
 from cli.ownhost import Contacts, OwnHost, say
 from cli.recording import begin, open_archive
@@ -91,6 +92,7 @@ async def run_service(
         where = f"http://{name}:{bound}" if bound is not None else f"unix://{socket}"
         kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
         say(f"sysmon {who}: serving {own.runner.identity.info.label} on {where}{kept}")
+        notify.tell("READY=1", f"STATUS={archive.problem() or f'serving on {where}{kept}'}")
 
     contacts = Contacts(own.id, len(extras))
 
@@ -107,6 +109,7 @@ async def run_service(
         asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
         asyncio.create_task(own.collect(contacts if extras else None), name="collect"),
         asyncio.create_task(_look_after(context, who, station, archive, own, recording, wanted=record), name="look"),
+        asyncio.create_task(notify.stay_alive(), name="signs of life"),
         *(asyncio.create_task(extra_when_recording(extra), name="host") for extra in extras),
     ]
     stopped = asyncio.create_task(stop.wait(), name="stop")
@@ -117,6 +120,7 @@ async def run_service(
                 job.result()
         return 0 if stopped in done else 1
     finally:
+        notify.tell("STOPPING=1")
         await own.close()
         for job in (*jobs, stopped):
             job.cancel()
@@ -155,3 +159,4 @@ async def _look_after(
         if problem != told:
             told = problem
             say(f"sysmon: {problem}" if problem else f"sysmon {who}: recording into {context.history_path}")
+            notify.tell(f"STATUS={problem or f'recording into {context.history_path}'}")

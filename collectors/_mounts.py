@@ -42,6 +42,9 @@ SKIPPED_POINTS = (
     "/run/credentials/*",
     "/run/user/*",
     "/run/lock",
+    "/var/lib/private",  # made by systemd around a service of a transient user, as ours is
+    "/var/cache/private",
+    "/var/log/private",
     "/run/snapd/*",
     "/run/docker/*",
     "/run/containerd/*",

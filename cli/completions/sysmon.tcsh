@@ -11,11 +11,13 @@ complete sysmon \
         'c/--theme=/(auto dark light contrast ansi)/' \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
-        'c/--/(agent ascii debug derived format help host interface json listen metrics no-history once points port print readonly record since stats theme until version)/' \
+        'c/--role=/(record agent)/' \
+        'c/--/(agent ascii debug derived format help host interface json listen metrics no-history once points port print readonly record role since stats theme until user version)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
         'n/--format/(table json csv plot)/' \
         'n/--format/(jsonl csv)/' \
-        'p/2/(history export alerts config doctor completion)/' \
-        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
+        'n/--role/(record agent)/' \
+        'p/2/(history export alerts config service doctor completion)/' \
+        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
         'p/*/()/'

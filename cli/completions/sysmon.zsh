@@ -16,8 +16,18 @@ _shtab_sysmon_commands() {
     doctor:'say what can be measured here, what not, why, and what would help'
     export:'write recorded frames as JSON lines or CSV to stdout'
     history:'print the past of a metric: min, mean, max, p95'
+    service:'run the recorder or the agent as a systemd service'
   )
   _describe 'sysmon commands' _commands
+}
+
+_shtab_sysmon_service_commands() {
+  local _commands=(
+    install:'write the unit, start it, and start it at every boot'
+    remove:'stop it and remove its unit; the history stays'
+    status:'say what is installed and how it is; status 1 when it does not run'
+  )
+  _describe 'sysmon service commands' _commands
 }
 
 _shtab_sysmon_options=(
@@ -109,6 +119,42 @@ _shtab_sysmon_history_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_history_defaults_added=0
 
+_shtab_sysmon_service_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_service_defaults_added=0
+
+_shtab_sysmon_service_install_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--role[recorder (the default) or agent]:role:(record agent)"
+  "--print[print the unit and change nothing]"
+  "--user[of your own service manager\; needs no root]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_service_install_defaults_added=0
+
+_shtab_sysmon_service_remove_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--role[only this one]:role:(record agent)"
+  "--user[of your own service manager\; needs no root]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_service_remove_defaults_added=0
+
+_shtab_sysmon_service_status_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--role[only this one]:role:(record agent)"
+  "--json[print JSON]"
+  "--user[of your own service manager\; needs no root]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_service_status_defaults_added=0
+
 
 _shtab_sysmon() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->sysmon'
@@ -134,6 +180,32 @@ _shtab_sysmon() {
         doctor) _arguments -C -s $_shtab_sysmon_doctor_options ;;
         export) _arguments -C -s $_shtab_sysmon_export_options ;;
         history) _arguments -C -s $_shtab_sysmon_history_options ;;
+        service) _shtab_sysmon_service ;;
+      esac
+  esac
+}
+
+_shtab_sysmon_service() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->service'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_sysmon_service_defaults_added )); then
+    if (( ${_shtab_sysmon_service_options[(I)${(q)one_or_more}*]} +          ${_shtab_sysmon_service_options[(I)${(q)remainder}*]} +          ${_shtab_sysmon_service_options[(I)${(q)default}]} == 0 )); then
+      _shtab_sysmon_service_options+=(': :_shtab_sysmon_service_commands' '*::: :->service')
+    fi
+    _shtab_sysmon_service_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_sysmon_service_options
+
+  case $state in
+    service)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_sysmon_service-$line[1]:"
+      case $line[1] in
+        install) _arguments -C -s $_shtab_sysmon_service_install_options ;;
+        remove) _arguments -C -s $_shtab_sysmon_service_remove_options ;;
+        status) _arguments -C -s $_shtab_sysmon_service_status_options ;;
       esac
   esac
 }

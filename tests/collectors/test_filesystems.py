@@ -120,6 +120,7 @@ def test_one_row_per_device() -> None:
         ("/dev/shm", "tmpfs", True),
         ("/run/user/1000", "tmpfs", False),
         ("/run/credentials/x.service", "ramfs", False),
+        ("/var/lib/private", "tmpfs", False),
         ("/etc/hosts", "ext4", False),
         ("/mnt/nas", "nfs4", True),
         ("/mnt/far", "fuse.sshfs", True),
