@@ -12,6 +12,8 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from remote.reduced import Pace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,11 +24,15 @@ MAX_PIECE = 256 << 10
 
 
 class ViewKey(NamedTuple):
-    """What distinguishes views: hosts (None for all), tables, and whether it is compressed."""
+    """What distinguishes views: hosts (None for all), tables, whether it is compressed, collectors (None for all),
+    and the seconds between frames of one host (0: every frame).
+    """
 
     hosts: frozenset[str] | None
     tables: frozenset[str]
     gzip: bool
+    collectors: frozenset[str] | None = None
+    interval: int = 0
 
     def wants(self, host: str) -> bool:
         """Whether events of that host belong to the view; '' is everybody's."""
@@ -114,6 +120,7 @@ class View:
     def __init__(self, key: ViewKey) -> None:
         self.key = key
         self.readers: list[Reader] = []
+        self.pace = Pace(key.interval)
         self.sent = 0
         """Bytes made for one reader so far."""
         self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9) if key.gzip else None

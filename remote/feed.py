@@ -11,10 +11,12 @@ import msgspec
 
 from remote import sse, wire
 from remote.fanout import Reader, View, ViewKey
+from remote.names import find_host
+from remote.reduced import Forms, only
 from remote.ring import Item, Ring
 from sysmon.clock import SystemClock
 from sysmon.derive import State
-from sysmon.errors import SysmonError, UsageError, nearest
+from sysmon.errors import SysmonError
 from sysmon.frame import Frame, split_key
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, RunSpan, Status
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from sysmon.records import Update
 
 _CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,18})")
+MAX_KEYS = 200_000
+"""Series keys whose collectors are remembered."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,29 +56,6 @@ class TooManyStreams(SysmonError):
     """No room for another reader."""
 
 
-class UnknownHost(UsageError):
-    """No host, or more than one, goes by that name."""
-
-
-def find_host(hosts: Iterable[HostInfo], name: str) -> str:
-    """Returns the id of a host given by id, configured name or hostname.
-
-    Raises:
-        UnknownHost: no host or several have that name; names the nearest, or all.
-    """
-    infos = list(hosts)
-    low = name.lower()
-    for label in ("id", "name", "hostname"):
-        found = sorted({info.id for info in infos if getattr(info, label).lower() == low})
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UnknownHost(f"'{name}' is the {label} of {len(found)} hosts", f"use an id: {', '.join(found[:20])}")
-    known = {info.label for info in infos}
-    hint = nearest(name, known) or (f"known: {', '.join(sorted(known)[:20])}" if known else "no host is known yet")
-    raise UnknownHost(f"'{name[:100]}' is not a host known here", hint)
-
-
 class Feed:
     """Takes what sources yield and fans it out to readers.
 
@@ -84,6 +65,7 @@ class Feed:
         version: of sysmon.
         watch: called with the tables that readers now ask for, whenever that set changes.
         limits: what readers may cost.
+        hub: id of this server as a hub, put behind the `via` of every host it serves; '' for an agent.
 
     Attributes:
         server: 16 hex digits drawn at start; the first half of every SSE id.
@@ -99,9 +81,11 @@ class Feed:
         version: str = "",
         watch: Callable[[frozenset[str]], None] | None = None,
         limits: Limits | None = None,
+        hub: str = "",
     ) -> None:
         self.catalogue = catalogue
         self.version = version
+        self.hub = hub
         self.limits = limits or Limits()
         self.server = secrets.token_hex(8)
         self.arrival = 0
@@ -116,6 +100,7 @@ class Feed:
         self._states: dict[str, State] = {}
         self._ring = Ring(self.limits.ring)
         self._views: dict[ViewKey, View] = {}
+        self._collectors: dict[str, str] = {}
         self._beat: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -136,9 +121,10 @@ class Feed:
                 for info in update.hosts:
                     self.publish(info)
             case HostInfo():
-                if self.hosts.get(update.id) != update:
-                    self.hosts[update.id] = update
-                    self._broadcast(update.id, wire.encode_event(update))
+                info = self.served(update)
+                if self.hosts.get(info.id) != info:
+                    self.hosts[info.id] = info
+                    self._broadcast(info.id, wire.encode_event(info))
             case Status() if update.host or update.name:
                 # A configured host that was never reached has a name and no id yet.
                 if update.host:
@@ -160,6 +146,7 @@ class Feed:
         new = [metric for metric in metrics if metric.name not in self.catalogue]
         if new:
             self.catalogue = self.catalogue.merged(new)
+            self._collectors.clear()
             for host, state in self._states.items():
                 fresh = self._states[host] = State(self.catalogue)
                 full = state.full()
@@ -176,31 +163,32 @@ class Feed:
         if not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
             state.apply(frame)
         if frame.seq:
-            self._number(frame.host, frame)
+            self._number(frame.host, frame, late=late)
         else:
             self._broadcast_frame(frame, "")
 
-    def _number(self, host: str, update: Update) -> None:
+    def _number(self, host: str, update: Update, *, late: bool = False) -> None:
         self.arrival += 1
         id = f"{self.server}-{self.arrival}"
         frame = update if isinstance(update, Frame) else None
         data = wire.encode_event(update, id)
-        self._ring.add(Item(self.arrival, host, data), frame)
+        self._ring.add(Item(self.arrival, host, data, frame is not None), frame)
         if frame is None:
             self._broadcast(host, data)
         else:
-            self._broadcast_frame(frame, id, data)
+            self._broadcast_frame(frame, id, data, late=late)
 
-    def _broadcast_frame(self, frame: Frame, id: str, plain: bytes | None = None) -> None:
-        present = {name for name in frame.tables.__struct_fields__ if getattr(frame.tables, name) is not None}
-        encoded: dict[frozenset[str], bytes] = {} if plain is None else {frozenset(): plain}
+    def _broadcast_frame(self, frame: Frame, id: str, plain: bytes | None = None, *, late: bool = False) -> None:
+        if not self._views:
+            return
+        forms = Forms(frame, id, plain, state=self._states[frame.host].full, collector=self.collector)
         for view in list(self._views.values()):
-            if view.key.wants(frame.host):
-                tables = view.key.tables & present
-                data = encoded.get(tables)
-                if data is None:
-                    data = encoded[tables] = wire.encode_event(frame, id, tables)
-                self._send(view, data)
+            if not view.key.wants(frame.host) or (late and view.key.interval):
+                # What lies behind a reader that wants few frames is its own to ask for, all of it or none.
+                continue
+            due = view.pace.due(frame) if frame.seq else "frame"
+            if due:
+                self._send(view, forms.get(view.key, due))
 
     def _broadcast(self, host: str, data: bytes) -> None:
         for view in list(self._views.values()):
@@ -228,6 +216,20 @@ class Feed:
         """
         return find_host(self.hosts.values(), name)
 
+    def collector(self, key: str) -> str:
+        """Returns the collector of a series key, '' where none is known."""
+        found = self._collectors.get(key)
+        if found is None:
+            if len(self._collectors) >= MAX_KEYS:
+                self._collectors.clear()
+            metric = self.catalogue.of_key(key)
+            found = self._collectors[key] = metric.collector if metric is not None else ""
+        return found
+
+    def served(self, info: HostInfo) -> HostInfo:
+        """Returns what readers are told of a host: a hub adds itself to the way that its frames take."""
+        return msgspec.structs.replace(info, via=[*info.via, self.hub]) if self.hub else info
+
     def used_metrics(self, hosts: frozenset[str] | None = None) -> list[Metric]:
         """Returns the catalogue entries that the hosts' present readings use, raw and derived."""
         raw = {
@@ -248,6 +250,7 @@ class Feed:
             schema=wire.SCHEMA,
             version=self.version,
             server=self.server,
+            hub=self.hub,
             time=self._clock.now(),
             hosts=[info for info in self.hosts.values() if hosts is None or info.id in hosts],
             metrics=self.used_metrics(hosts),
@@ -322,7 +325,8 @@ class Feed:
         for host, state in self._states.items():
             full = state.full() if key.wants(host) else None
             if full is not None:
-                parts.append(wire.encode_event(msgspec.structs.replace(full, seq=0), tables=key.tables))
+                shown = full if key.collectors is None else only(full, key.collectors, self.collector)
+                parts.append(wire.encode_event(msgspec.structs.replace(shown, seq=0), tables=key.tables))
         return b"".join([*parts, *missed])
 
     def _missed(self, key: ViewKey, last_id: str, spans: Sequence[RunSpan]) -> list[bytes]:
@@ -331,7 +335,10 @@ class Feed:
             return []
         arrival = int(cursor[2])
         items = self._ring.since(arrival, key.wants, self.limits.queue // 2)
-        if items is not None:
+        if key.interval:
+            # The state is all that such a reader wants of the frames.
+            return [item.data for item in items or () if not item.frame]
+        if items is not None and (key.collectors is None or not any(item.frame for item in items)):
             return [item.data for item in items]
         gaps = [wire.encode_event(gap) for gap in self._ring.gaps(arrival, key.wants, spans)]
         if gaps:

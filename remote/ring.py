@@ -20,11 +20,12 @@ MAX_SEGMENTS = 20_000
 
 
 class Item(NamedTuple):
-    """One event that has an arrival number, encoded without tables."""
+    """One event that has an arrival number, encoded without tables. `frame`: whether it is one."""
 
     arrival: int
     host: str
     data: bytes
+    frame: bool = False
 
 
 class _Segment:

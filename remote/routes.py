@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from remote import wire
 from remote.fanout import ViewKey
-from remote.feed import find_host
+from remote.names import find_host
 from remote.stream import StreamResponse
 from sysmon import answers
 from sysmon.derive import derive

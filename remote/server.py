@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from remote import listen as listening
 from remote import wire
-from remote.feed import Feed, TooManyStreams, UnknownHost
+from remote.feed import Feed, TooManyStreams
 from remote.guard import Guard
 from remote.listen import check_listen
+from remote.names import NotThere
 from remote.routes import Routes
 from remote.target import DEFAULT_PORT
 from sysmon.clock import SystemClock
@@ -120,7 +121,7 @@ def _error(status: int, error: str, hint: str = "", **headers: str) -> Response:
 
 async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SysmonError)
-    if isinstance(error, UnknownHost):
+    if isinstance(error, NotThere):
         return _error(404, error.message, error.hint)
     if isinstance(error, UsageError):
         return _error(400, error.message, error.hint)

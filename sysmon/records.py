@@ -226,11 +226,14 @@ class HistoryStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The first event of a stream: schema, server, its hosts, the catalogue's entries used."""
+    """The first event of a stream: schema, server, its hosts, the catalogue's entries used. `hub`: id of a recorder
+    that serves what it takes from others, or ''; hosts that came through it have that id in their `via`.
+    """
 
     schema: int
     version: str
     server: str
+    hub: str = ""
     time: int
     hosts: list[HostInfo]
     metrics: list[Metric]

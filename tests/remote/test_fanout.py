@@ -9,7 +9,8 @@ import pytest
 
 from remote import wire
 from remote.fanout import Reader, View, ViewKey
-from remote.feed import Feed, TooManyStreams, UnknownHost
+from remote.feed import Feed, TooManyStreams
+from remote.names import UnknownHost
 from remote.ring import Item, Ring
 from remote.sse import Parser, ServerEvent
 from sysmon.frame import Frame, ProcessRow, Tables
