@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from remote import clean, sse
-from sysmon.errors import MalformedInput
+from sysmon.errors import MalformedInput, ProtocolMismatch
 from sysmon.frame import Frame, Tables, clean_text
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sysmon.catalogue import Metric
     from sysmon.records import Update
 
 T = TypeVar("T")
 
 SCHEMA = 1
 """Version of the wire format; a reader refuses a greater one."""
+OLDEST = 1
+"""The oldest version that is still read."""
 TABLES: Final = frozenset(Tables.__struct_fields__)
 """Names of the tables that a reader may ask for."""
 HEARTBEAT_SECONDS = 5.0
@@ -43,11 +46,25 @@ _frame_decoder: Final = msgspec.json.Decoder(Frame)
 _EMPTY: Final = Tables()
 
 
+class LeftOut(MalformedInput):
+    """A frame that says nothing usable of its host, while the stream that brought it is sound."""
+
+    def __init__(self, host: str, message: str) -> None:
+        super().__init__(message)
+        self.host = host
+
+
+class _Version(msgspec.Struct):
+    schema: int
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     """A sign of life. `time`: the server's clock, Unix milliseconds."""
 
     time: int
 
+
+_version_decoder: Final = msgspec.json.Decoder(_Version)
 
 Incoming = Frame | HostInfo | Status | Event | AlertState | Gap | Hello | Heartbeat
 """What one stream event decodes to."""
@@ -129,16 +146,18 @@ def decode_frame(
         now: this side's Unix milliseconds, to bound the future.
 
     Raises:
+        LeftOut: its time lies too far in the future.
         MalformedInput: not a frame, of another host, or out of bounds; says where.
     """
     frame = _decoded(_frame_decoder, data, "frame")
     try:
-        frame = (cleaner or clean.Cleaner()).frame(frame, now=now)
+        if hosts is not None and clean.identifier(frame.host, "$.host") not in hosts:
+            raise MalformedInput(f"$.host: {frame.host} is not a host that this server announced")
+        return (cleaner or clean.Cleaner()).frame(frame, now=now)
+    except clean.Implausible as error:
+        raise LeftOut(frame.host, f"its frames are left out: {error.message}") from None
     except MalformedInput as error:
         raise MalformedInput(f"frame: {error.message}", error.hint) from None
-    if hosts is not None and frame.host not in hosts:
-        raise MalformedInput(f"frame: $.host: {frame.host} is not a host that this server announced")
-    return frame
 
 
 def decode_event(
@@ -151,6 +170,8 @@ def decode_event(
     """Decodes and cleans one stream event; an event of a name unknown here is None.
 
     Raises:
+        LeftOut: a frame of which only this host is concerned.
+        ProtocolMismatch: a hello of a wire format that is too new or too old.
         MalformedInput: its data is not what its name says, or out of bounds.
     """
     if event.event in ("frame", "state"):
@@ -161,6 +182,8 @@ def decode_event(
     decoder = _DECODERS.get(event.event)
     if decoder is None:
         return None
+    if event.event == "hello":
+        check_schema(event.data)
     value = _decoded(decoder, event.data, event.event)
     try:
         value = clean.record(value)
@@ -188,6 +211,25 @@ def _check(value: Any, now: int | None) -> None:
         clean.moment(value.time, "$.time", now)
 
 
+def check_schema(data: bytes) -> None:
+    """Reads the version of a hello before anything else: another format may have other members.
+
+    Raises:
+        ProtocolMismatch: it is not read here; says which side to update.
+        MalformedInput: it has none.
+    """
+    schema = _decoded(_version_decoder, data, "hello").schema
+    if schema > SCHEMA:
+        raise ProtocolMismatch(
+            f"it speaks wire format {schema}, this sysmon knows {SCHEMA}", "it is newer: update sysmon on this machine"
+        )
+    if schema < OLDEST:
+        raise ProtocolMismatch(
+            f"it speaks wire format {schema}, this sysmon reads {OLDEST} and later",
+            "it is older: update sysmon on that machine",
+        )
+
+
 def check_hello(hello: Hello) -> None:
     """Holds a cleaned hello to its bounds.
 
@@ -201,16 +243,25 @@ def check_hello(hello: Hello) -> None:
     for info in hello.hosts:
         clean.identifier(info.id, "$.hosts[].id")
     for metric in hello.metrics:
-        clean.series_key(metric.name)
-        if ":" in metric.name:
-            raise MalformedInput("$.metrics[].name holds a colon")
-        if not 0 <= metric.precision <= 15:
-            raise MalformedInput(f"$.metrics[].precision: {metric.precision} is not 0 to 15")
-        formula = metric.formula
-        if formula is not None and len(formula.over) + len(formula.per) > 64:
-            raise MalformedInput("$.metrics[].formula has more than 64 parts")
+        check_metric(metric)
     for span in hello.spans:
         check_span(span)
+
+
+def check_metric(metric: Metric) -> None:
+    """Holds a cleaned catalogue entry to its bounds.
+
+    Raises:
+        MalformedInput: its name is none, or a number is out of bounds.
+    """
+    clean.series_key(metric.name)
+    if ":" in metric.name:
+        raise MalformedInput("$.metrics[].name holds a colon")
+    if not 0 <= metric.precision <= 15:
+        raise MalformedInput(f"$.metrics[].precision: {metric.precision} is not 0 to 15")
+    formula = metric.formula
+    if formula is not None and len(formula.over) + len(formula.per) > 64:
+        raise MalformedInput("$.metrics[].formula has more than 64 parts")
 
 
 def check_span(span: Any) -> None:
