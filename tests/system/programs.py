@@ -26,10 +26,16 @@ Kept = dict[tuple[str, str, int], "Frame"]
 
 
 class Program:
-    """One `sysmon` process with its own state, runtime and configuration folders."""
+    """One `sysmon` process with its own state, runtime and configuration folders.
 
-    def __init__(self, folder: Path, *arguments: str, config: str = "", database: str = "") -> None:
+    `inside`: what is put before its command, such as that it runs in another network namespace.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, config: str = "", database: str = "", inside: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
+        self.inside = inside
         self.arguments = arguments
         self.database = Path(database) if database else folder / "history.db"
         self.log = folder / "log"
@@ -56,13 +62,13 @@ class Program:
         with self.log.open("ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sysmon", *self.arguments],
+                [*self.inside, sys.executable, "-m", "sysmon", *self.arguments],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        serving = re.compile(rb"serving .* on (?:http://\S+:(\d+)|unix)")
+        serving = re.compile(rb"serving .* on (?:https?://\S+:(\d+)|unix)")
         process = self.process
         found = wait_for(lambda: serving.search(self.log.read_bytes()[begin:]) or process.poll() is not None)
         assert found is not True, self.log.read_text()
