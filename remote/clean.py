@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from sysmon.errors import MalformedInput
-from sysmon.frame import Frame, Tables, clean_instance, clean_text, join_key, split_key
+from sysmon.frame import Fault, Frame, Tables, clean_instance, clean_text, join_key, split_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
 
-MAX_SERIES = 20_000
-"""Readings of one frame at most."""
+MAX_SERIES = 8_000
+"""Series of one host at most; a machine of 256 cores and 100 interfaces has about 5,000."""
+MAX_PEER_SERIES = 500_000
+"""Series of all hosts of one peer at most."""
 MAX_ROWS = 40_000
 """Rows of all tables of one frame at most."""
+MAX_INSTANCE = 255
+"""Bytes of an instance at most."""
+LIMITS = "limits"
+"""What faults about a peer that goes beyond these bounds are filed under, where a collector's name stands else."""
 MAX_FAULTS = 1_000
 """Faults of one frame at most."""
 MAX_COLLECTORS = 500
@@ -50,28 +56,47 @@ _INT_MIN, _INT_MAX = -(2**63), 2**64
 _LONG_TEXTS: Final = frozenset({"command", "message", "hint", "help", "source", "problem", "path"})
 
 
+class Implausible(MalformedInput):
+    """A frame that is well formed and whose time cannot be true; it is left out, those after it may be better."""
+
+
 class Cleaner:
-    """Cleans the frames of one peer; remembers which keys were found harmless, so that a usual frame costs little.
+    """Cleans and bounds the frames of one peer; remembers its series, so that a usual frame costs little.
+
+    What is too much is cut and said in a fault of `LIMITS`; what cannot be a frame is refused.
 
     Args:
-        max_series, max_rows: readings and rows of one frame at most.
+        max_series: series of one host at most, over all its frames since its last full state.
+        max_rows: rows of one frame at most.
+        max_peer_series: series of all hosts of the peer at most.
     """
 
-    def __init__(self, max_series: int = MAX_SERIES, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self, max_series: int = MAX_SERIES, max_rows: int = MAX_ROWS, max_peer_series: int = MAX_PEER_SERIES
+    ) -> None:
         self._max_series = max_series
         self._max_rows = max_rows
-        self._good: set[str] = set()
+        self._max_peer_series = max_peer_series
+        self._series: dict[str, set[str]] = {}
+        self._excess: dict[str, dict[str, str]] = {}
+        self._held = 0
         self._names: set[str] = set()
 
+    def forget(self, host: str) -> None:
+        """Forgets a host that the peer no longer has."""
+        self._held -= len(self._series.pop(host, ()))
+        self._excess.pop(host, None)
+
     def frame(self, frame: Frame, *, now: int | None = None) -> Frame:
-        """Returns the frame with its texts cleaned; the same object where nothing had to be.
+        """Returns the frame with its texts cleaned and its size bounded; the same object where nothing had to be.
 
         Args:
             frame: as decoded.
             now: this side's Unix milliseconds, to bound the future; None leaves it at the last date there is.
 
         Raises:
-            MalformedInput: an id, a number, a time or a count is out of bounds; the message names the path.
+            Implausible: its time lies too far in the future.
+            MalformedInput: an id, a number or a count is out of bounds; the message names the path.
         """
         identifier(frame.host, "$.host")
         identifier(frame.run, "$.run")
@@ -84,33 +109,68 @@ class Cleaner:
         for hub in frame.via[:65]:
             identifier(hub, "$.via")
         _count(len(frame.via), 64, "$.via")
-        _count(len(frame.readings), self._max_series, "$.readings")
         _count(len(frame.faults), MAX_FAULTS, "$.faults")
         changes: dict[str, object] = {}
-        if not frame.readings.keys() <= self._good:
-            changes["readings"] = self._readings(frame.readings)
-        for key, value in frame.readings.items():
-            if not _INT_MIN <= value < _INT_MAX and not (isinstance(value, float) and math.isfinite(value)):
-                raise MalformedInput(f"$.readings[{_shown(key)}]: {_shown(value)} is out of range")
+        excess = self._excess.get(frame.host, {})
+        if frame.full:
+            # A full state says everything anew, what was too much included.
+            excess = {}
+        readings = frame.readings
+        known = self._series.get(frame.host)
+        if known is None or not readings.keys() <= known or (frame.full and len(known) > 2 * len(readings) + 100):
+            readings = self._readings(frame, excess)
+        wrong = [key for key, value in readings.items() if not _in_range(value)]
+        if wrong:
+            excess["numbers"] = f"numbers that are out of range are left out, such as {_shown(wrong[0])}"
+            readings = {key: value for key, value in readings.items() if _in_range(value)}
+        if readings is not frame.readings:
+            changes["readings"] = readings
         self._collectors(frame)
-        if frame.faults:
+        tables = self._tables(frame.tables, excess)
+        if tables is not frame.tables:
+            changes["tables"] = tables
+        if frame.faults or excess:
             faults = [record(fault) for fault in frame.faults]
             for fault in faults:
                 self._collector(fault.collector, "$.faults[].collector")
-            changes["faults"] = faults
-        tables = self._tables(frame.tables)
-        if tables is not frame.tables:
-            changes["tables"] = tables
+            changes["faults"] = [*faults, *(Fault(LIMITS, "failed", words) for words in excess.values())]
+        if excess:
+            self._excess[frame.host] = excess
+        else:
+            self._excess.pop(frame.host, None)
         return msgspec.structs.replace(frame, **changes) if changes else frame
 
-    def _readings(self, readings: dict[str, int | float]) -> dict[str, int | float]:
+    def _readings(self, frame: Frame, excess: dict[str, str]) -> dict[str, int | float]:
+        """Returns the readings under clean keys, those of new series only as far as there is room for them."""
+        before = self._series.setdefault(frame.host, set())
+        known: set[str] = set() if frame.full else before
+        self._held -= len(before)
+        room = min(self._max_series, self._max_peer_series - self._held)
         cleaned = {}
-        for key, value in readings.items():
-            name = key if key in self._good else series_key(key)
-            cleaned[name] = value
-            if name == key and len(self._good) < 2 * self._max_series:
-                self._good.add(key)
-        return cleaned
+        # Those known before come first, so that an excess does not push out what was there.
+        keys = (
+            sorted(frame.readings, key=lambda key: key not in before) if len(frame.readings) > room else frame.readings
+        )
+        for key in keys:
+            name = key if key in before else series_key(key)
+            if name not in known:
+                if len(known) >= room:
+                    if room < self._max_series:
+                        excess["series"] = (
+                            f"the hosts of this server have more than {self._max_peer_series} series;"
+                            " the rest is left out"
+                        )
+                    else:
+                        excess["series"] = f"it has more than {self._max_series} series; the rest is left out"
+                    continue
+                known.add(name)
+                if name != key and len(split_key(key)[1].encode("utf-8", "surrogatepass")) > MAX_INSTANCE:
+                    excess["names"] = f"names of more than {MAX_INSTANCE} bytes are cut"
+            cleaned[name] = frame.readings[key]
+        self._series[frame.host] = known
+        self._held += len(known)
+        same = len(cleaned) == len(frame.readings) and cleaned.keys() == frame.readings.keys()
+        return frame.readings if same else cleaned
 
     def _collectors(self, frame: Frame) -> None:
         latest = frame.monotonic + SKIP_AHEAD
@@ -136,14 +196,16 @@ class Cleaner:
             if len(self._names) < 10 * MAX_COLLECTORS:
                 self._names.add(name)
 
-    def _tables(self, tables: Tables) -> Tables:
+    def _tables(self, tables: Tables, excess: dict[str, str]) -> Tables:
         changes = {}
-        rows = 0
+        room = self._max_rows
         for name in tables.__struct_fields__:
             table = getattr(tables, name)
             if table:
-                rows += len(table)
-                _count(rows, self._max_rows, f"$.tables.{name}")
+                if len(table) > room:
+                    excess["rows"] = f"its tables have more than {self._max_rows} rows; the rest is left out"
+                    table = table[:room]
+                room -= len(table)
                 changes[name] = [record(row, f"$.tables.{name}[]") for row in table]
         return msgspec.structs.replace(tables, **changes) if changes else tables
 
@@ -177,10 +239,13 @@ def moment(time: int, path: str, now: int | None = None) -> int:
     """Returns Unix milliseconds unchanged.
 
     Raises:
-        MalformedInput: no date has it, or it lies more than `FUTURE` ahead of `now`.
+        Implausible: it lies more than `FUTURE` ahead of `now`.
+        MalformedInput: no date has it.
     """
-    if not 0 <= time <= (MAX_TIME if now is None else min(MAX_TIME, now + FUTURE)):
-        raise MalformedInput(f"{path}: {_shown(time)} is not a time in Unix milliseconds, or lies far in the future")
+    if not 0 <= time <= MAX_TIME:
+        raise MalformedInput(f"{path}: {_shown(time)} is not a time in Unix milliseconds")
+    if now is not None and time > now + FUTURE:
+        raise Implausible(f"{path}: {_shown(time)} lies more than {FUTURE // 86_400_000} days in the future")
     return time
 
 
@@ -244,6 +309,10 @@ def _inner(value: Any, path: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise MalformedInput(f"{path}: {value} is not a number")
     return value
+
+
+def _in_range(number: int | float) -> bool:
+    return _INT_MIN <= number < _INT_MAX or (isinstance(number, float) and math.isfinite(number))
 
 
 def _count(count: int, limit: int, path: str) -> None:

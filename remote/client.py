@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remote import clean, sse, wire
-from remote.known import KnownHost
-from remote.liveness import Backoff, Patience, Skew, judge
+from remote.liveness import Backoff, Patience
+from remote.roster import Roster
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock
-from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
+from sysmon.errors import (
+    MalformedInput,
+    ProtocolMismatch,
+    RemoteError,
+    StoreError,
+    SysmonError,
+    Unauthorized,
+    Unreachable,
+)
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
@@ -29,8 +37,6 @@ if TYPE_CHECKING:
 
 QUEUE = 64
 """Updates read ahead of the consumer at most; then the socket is no longer read."""
-SKEW_STEP = 250
-"""Milliseconds by which the skew must change to be told again."""
 
 
 class AgentSource:
@@ -42,6 +48,8 @@ class AgentSource:
         clock: this side's.
         tables: tables to ask for; see `ask`.
         hosts: of a hub, the hosts wanted: ids, names or hostnames; empty for all.
+        interval: seconds between the frames wanted of each host; up to 1 for all of them.
+        collectors: those wanted; empty for all.
         connections: shared by all sources of the process; its own otherwise.
         patience: how long is too long.
 
@@ -57,6 +65,8 @@ class AgentSource:
         clock: Clock | None = None,
         tables: Iterable[str] = (),
         hosts: Iterable[str] = (),
+        interval: float = 1.0,
+        collectors: Iterable[str] = (),
         connections: Connections | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -65,8 +75,6 @@ class AgentSource:
         self.patience = patience or Patience()
         self.hello: Hello | None = None
         """The last hello: hosts, metrics, spans."""
-        self.connected = asyncio.Event()
-        """Set while the stream is open and has said hello."""
         self.cursor = ""
         """The last SSE id."""
         self._clock: Clock = clock or SystemClock()
@@ -74,19 +82,17 @@ class AgentSource:
         self._wanted = tuple(hosts)
         self._connections = connections
         self._own_connections = connections is None
-        self._hosts: dict[str, KnownHost] = {}
+        self._interval = interval
+        self._collectors = tuple(sorted(set(collectors)))
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
+        self._roster = Roster(str(self.target), name, max(1.0, interval), self.patience, self._clock, self._queue.put)
         self._cleaner = clean.Cleaner()
-        self._skew = Skew()
         self._backoff = Backoff(self.patience)
-        self._started = 0
-        self._problem = ""
-        self._refused = False
-        self._told: Status | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reopen = False
+        self._all_of_it = False
+        """Whether the server does not know how to send less than everything."""
         self._deadline: asyncio.Timeout | None = None
-        self._broken = False
         self.faults = 0
         """How often the peer sent what it should not have."""
 
@@ -97,15 +103,16 @@ class AgentSource:
 
         A frame with seq 0 is a host's state on connecting: to be shown, not to be recorded.
         """
-        self._started = self._clock.boottime()
+        roster = self._roster
+        roster.started = self._clock.boottime()
         loop = asyncio.get_running_loop()
-        yield self._tell()
-        self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(self._watch())]
+        yield roster.present()
+        self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(roster.watch())]
         try:
             while (update := await self._queue.get()) is not None:
                 yield update
-                if isinstance(update, Frame) and update.host in self._hosts:
-                    self._hosts[update.host].give(update)
+                if isinstance(update, Frame) and update.host in roster.hosts:
+                    roster.hosts[update.host].give(update)
         finally:
             await self._stop()
 
@@ -130,13 +137,18 @@ class AgentSource:
 
     def late(self, frame: Frame) -> bool:
         """Whether a frame just yielded is older than one yielded before: it fills a hole and says nothing about now."""
-        host = self._hosts.get(frame.host)
+        host = self._roster.hosts.get(frame.host)
         return host is not None and host.late(frame)
+
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set while the stream is open and has said hello."""
+        return self._roster.connected
 
     @property
     def skew(self) -> int | None:
         """The server's clock minus ours in milliseconds, or None before the first heartbeat."""
-        return self._skew.value
+        return self._roster.skew.value
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -148,33 +160,50 @@ class AgentSource:
     # The connection
 
     async def _run(self) -> None:
+        roster = self._roster
         while True:
             offence = False
             self._reopen = False
             opened = self._clock.boottime()
             try:
                 await self._read()
-                self._problem = f"{self.target} ended the stream"
+                roster.problem = f"{self.target} ended the stream"
             except _Reopen:
                 continue
             except Unreachable as error:
-                self._problem = str(error)
-                self._refused = not self.connected.is_set()
+                roster.problem = str(error)
+                roster.refused = not self.connected.is_set()
             except SysmonError as error:
-                self._problem = str(error)
+                roster.problem = str(error)
                 offence = isinstance(error, MalformedInput | ProtocolMismatch)
-                self._refused = self._broken = True
+                roster.refused = roster.broken = True
+                if self._asks_less and _is_usage(error):
+                    # It is older than this one: it sends everything, which is more than was wanted, and works.
+                    self._all_of_it = True
             except Exception as error:  # whatever a peer brings about, it is said and tried again
-                self._problem = f"{self.target}: {type(error).__name__}: {error}"
-                offence = self._refused = self._broken = True
+                roster.problem = f"{self.target}: {type(error).__name__}: {error}"
+                offence = roster.refused = roster.broken = True
             finally:
                 self.connected.clear()
             self.faults += offence
-            await self._judge_all()
+            await roster.judge_all()
             lived = (self._clock.boottime() - opened) / 1e9
             if lived >= self.patience.settled:
                 self._backoff.succeeded(lived)
             await self._clock.sleep(self._backoff.next(offence=offence))
+
+    @property
+    def _asks_less(self) -> bool:
+        return (self._interval > 1.0 or bool(self._collectors)) and not self._all_of_it
+
+    def _params(self) -> list[tuple[str, str]]:
+        params = [("tables", ",".join(sorted(self._tables)))] if self._tables else []
+        params += [("hosts", host) for host in self._wanted]
+        if self._asks_less and self._interval > 1.0:
+            params.append(("interval", f"{self._interval:g}"))
+        if self._asks_less and self._collectors:
+            params.append(("collectors", ",".join(self._collectors)))
+        return params
 
     async def _read(self) -> None:
         from remote.transport import Connections, Endpoint
@@ -182,14 +211,12 @@ class AgentSource:
         if self._connections is None:
             self._connections = Connections()
         endpoint = Endpoint(self.target, self._connections)
-        params = [("tables", ",".join(sorted(self._tables)))] if self._tables else []
-        params += [("hosts", host) for host in self._wanted]
         headers = {"last-event-id": self.cursor} if self.cursor else None
         parser = sse.Parser()
         greeted = False
         loop = asyncio.get_running_loop()
         async with endpoint.open(
-            "/v1/stream", params, accept="text/event-stream", headers=headers, head=self.patience.head
+            "/v1/stream", self._params(), accept="text/event-stream", headers=headers, head=self.patience.head
         ) as pieces:
             chunks = pieces
             until = loop.time() + self.patience.deadline
@@ -199,6 +226,7 @@ class AgentSource:
                     return
                 for event in parser.feed(piece):
                     until = loop.time() + self.patience.deadline
+                    self._roster.heard = self._clock.boottime()
                     if isinstance(event, sse.Comment):
                         continue
                     if not greeted and event.event != "hello":
@@ -231,140 +259,54 @@ class AgentSource:
 
     async def _take(self, event: sse.ServerEvent) -> None:
         now = self._clock.now()
-        update = wire.decode_event(event, cleaner=self._cleaner, hosts=self._hosts, now=now)
+        roster = self._roster
+        try:
+            update = wire.decode_event(event, cleaner=self._cleaner, hosts=roster.hosts, now=now)
+        except wire.LeftOut as error:
+            # Of this one host; what the server says of the others goes on.
+            await roster.leave_out(error.host, error.message)
+            return
+        except ProtocolMismatch as error:
+            raise ProtocolMismatch(f"{self.target}: {error.message}", error.hint) from None
         match update:
             case None:
                 return
             case wire.Heartbeat():
-                self._skew.add(update.time, now)
+                roster.skew.add(update.time, now)
             case Hello():
                 await self._take_hello(update, now)
             case Frame():
-                await self._take_frame(update)
+                if await roster.take_frame(update):
+                    self._backoff.succeeded(0.0)
             case HostInfo():
-                if len(self._hosts) >= wire.MAX_HOSTS and update.id not in self._hosts:
-                    raise MalformedInput(f"{self.target} has more than {wire.MAX_HOSTS} hosts")
-                await self._take_host(update)
+                await roster.take_host(update)
             case Status():
-                host = self._hosts.get(update.host)
-                if host is not None:
-                    host.upstream = update
-                    await self._judge(host)
+                await roster.take_status(update)
+            case Event() if not update.host:
+                # About the server itself: said here, it must say whose it is.
+                who = self.name or str(self.target)
+                await self._queue.put(msgspec.structs.replace(update, message=f"{who}: {update.message}"))
             case Event() | AlertState() | Gap():
-                if update.host in self._hosts:
+                if update.host in roster.hosts:
                     await self._queue.put(update)
 
     async def _take_hello(self, hello: Hello, now: int) -> None:
-        if hello.schema > wire.SCHEMA:
-            raise ProtocolMismatch(
-                f"{self.target} speaks wire format {hello.schema}, this sysmon knows {wire.SCHEMA}", "update this one"
-            )
-        self._skew.add(hello.time, now)
-        alone = len(hello.hosts) == 1
-        infos = [self._labelled(info, alone=alone) for info in hello.hosts]
-        self.hello = msgspec.structs.replace(hello, hosts=infos)
-        here = {info.id for info in infos}
-        self._problem = ""
-        self._refused = self._broken = False
-        self.connected.set()
+        roster = self._roster
+        roster.skew.add(hello.time, now)
+        here = {info.id: info for info in hello.hosts}
+        alone = len(here) == 1
+        names = [roster.labelled(info, alone=alone) for info in hello.hosts if here.pop(info.id, None) is not None]
+        self.hello = msgspec.structs.replace(hello, hosts=names)
+        for gone in roster.hosts.keys() - {info.id for info in names}:
+            self._cleaner.forget(gone)
+        roster.opened()
         await self._queue.put(self.hello)
-        for gone in [host for host in self._hosts.values() if host.info.id not in here]:
-            words = f"{self.target} no longer serves this host"
-            await self._say(gone, "offline", words)
-            del self._hosts[gone.info.id]
-        for host in self._hosts.values():
-            host.upstream = None
-        for info in infos:
-            await self._take_host(info)
+        await roster.greet(hello.hosts)
 
-    def _labelled(self, info: HostInfo, *, alone: bool) -> HostInfo:
-        name = self.name if alone and self.name else info.name
-        return msgspec.structs.replace(info, name=name, target=str(self.target))
 
-    async def _take_host(self, info: HostInfo) -> None:
-        info = self._labelled(info, alone=self.hello is not None and len(self.hello.hosts) == 1)
-        host = self._hosts.get(info.id)
-        if host is None:
-            host = self._hosts[info.id] = KnownHost(info, self._clock.boottime())
-        host.info = info
-        await self._queue.put(info)
-        await self._judge(host)
-
-    async def _take_frame(self, frame: Frame) -> None:
-        host = self._hosts[frame.host]
-        try:
-            if not host.accept(frame, self._clock.boottime()):
-                return
-        except MalformedInput as error:
-            raise MalformedInput(f"{self.target}: {error.message}") from None
-        self._backoff.succeeded(0.0)
-        await self._queue.put(frame)
-        await self._judge(host)
-
-    # How fresh it is
-
-    async def _watch(self) -> None:
-        while True:
-            await self._clock.sleep(self.patience.tick)
-            await self._judge_all()
-
-    async def _judge_all(self) -> None:
-        for host in list(self._hosts.values()):
-            await self._judge(host)
-        if not self._hosts:
-            status = self._tell()
-            if self._told is None or (status.state, status.message) != (self._told.state, self._told.message):
-                self._told = status
-                await self._queue.put(status)
-
-    async def _judge(self, host: KnownHost) -> None:
-        state, words = judge(
-            self.patience,
-            now=self._clock.boottime(),
-            seen=host.seen,
-            since=host.since,
-            interval=host.interval,
-            connected=self.connected.is_set(),
-            refused=self._refused,
-            broken=self._broken,
-            problem=self._problem,
-        )
-        upstream = host.upstream
-        if self.connected.is_set() and upstream is not None and upstream.state not in ("live", "connecting"):
-            # A hub knows better than we do why a host is silent.
-            state, words = upstream.state, upstream.message
-        await self._say(host, state, words)
-
-    async def _say(self, host: KnownHost, state: str, words: str) -> None:
-        skew = self._skew.value
-        told = host.told
-        if told is not None and (told.state, told.message) == (state, words):
-            shift = 0 if skew is None else abs(skew - (told.skew or 0)) if told.skew is not None else SKEW_STEP
-            if shift < SKEW_STEP:
-                return
-        host.told = Status(
-            host=host.info.id,
-            state=state,  # type: ignore[arg-type]
-            message=words,
-            since=host.seen or 0,
-            skew=skew,
-            target=str(self.target),
-        )
-        await self._queue.put(host.told)
-
-    def _tell(self) -> Status:
-        state, words = judge(
-            self.patience,
-            now=self._clock.boottime(),
-            seen=None,
-            since=self._started,
-            interval=1.0,
-            connected=self.connected.is_set(),
-            refused=self._refused,
-            broken=self._broken,
-            problem=self._problem,
-        )
-        return Status(host="", state=state, message=words, target=str(self.target))
+def _is_usage(error: SysmonError) -> bool:
+    """Whether a server refuses what was asked, rather than who asks."""
+    return isinstance(error, RemoteError) and not isinstance(error, Unauthorized | ProtocolMismatch | StoreError)
 
 
 class _Reopen(Exception):

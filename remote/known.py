@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remote.clean import LIMITS
 from remote.holes import Ranges
 from sysmon.errors import MalformedInput
 
@@ -23,23 +24,31 @@ class KnownHost:
     Args:
         info: who it is.
         since: this side's boot clock (ns) when it became known.
+        wanted: seconds between frames that the server was asked for.
 
     Attributes:
         seen: this side's boot clock (ns) of its last new frame, or None.
-        interval: seconds between its frames, as it says.
+        interval: seconds between its frames: what was asked for, or what it says where that is more.
         upstream: what the server itself says of the host's freshness. `told`: what was last said of it here.
+        limits: what of its last frame was too much, or ''.
+        problem: why its last frame was left out, or ''. `twice`: words where its server names it twice, or ''.
     """
 
-    def __init__(self, info: HostInfo, since: int) -> None:
+    def __init__(self, info: HostInfo, since: int, wanted: float = 1.0) -> None:
         self.info = info
         self.since = since
         self.seen: int | None = None
-        self.interval = 1.0
+        self.wanted = wanted
+        self.interval = wanted
+        self.limits = ""
+        self.problem = ""
+        self.twice = ""
         self.upstream: Status | None = None
         self.told: Status | None = None
         self._runs: dict[str, Ranges] = {}
         self._duplicates = 0
         self._newest: Frame | None = None
+        self._top = 0
         self._given: tuple[str, int, int] | None = None
 
     def accept(self, frame: Frame, at: int) -> bool:
@@ -52,19 +61,30 @@ class KnownHost:
         Raises:
             MalformedInput: it contradicts those before it.
         """
+        newest = self._newest
+        known = newest is not None and newest.run == frame.run and newest.boot == frame.boot
+        top = self._top if known else 0
+        if newest is not None and 0 < frame.seq <= top and frame.monotonic > newest.monotonic:
+            words = "is counted again" if frame.seq == top else f"comes after frame {top}"
+            raise MalformedInput(f"frame {frame.seq} {words}, of the same run {frame.run}: its numbers go backwards")
         if frame.seq and not self._is_new(frame):
             return False
-        newest = self._newest
-        if newest is not None and newest.run == frame.run and newest.boot == frame.boot:
+        if newest is not None and known:
             if frame.seq > newest.seq > 0 and frame.monotonic < newest.monotonic:
                 raise MalformedInput(f"frame {frame.seq} is older than frame {newest.seq} of the same run")
             if frame.monotonic >= newest.monotonic:
                 self._newest = frame
         elif not self.late(frame):
             self._newest = frame
+            top = 0
+        if self._newest is frame:
+            self._top = max(top, frame.seq)
         self.seen = at
         if frame.intervals:
-            self.interval = min(3600.0, max(0.1, min(frame.intervals.values())))
+            said = min(3600.0, max(0.1, min(frame.intervals.values())))
+            self.interval = said if self.wanted <= 1.0 else max(self.wanted, said)
+        self.limits = "; ".join(fault.message for fault in frame.faults if fault.collector == LIMITS)
+        self.problem = ""
         return True
 
     def _is_new(self, frame: Frame) -> bool:

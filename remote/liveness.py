@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sysmon.units import plain_duration
+
 if TYPE_CHECKING:
     from sysmon.records import Liveness
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
+SKEW = 300_000
+"""Milliseconds by which two clocks may differ without a word."""
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,7 @@ def judge(
     refused: bool,
     broken: bool,
     problem: str,
+    heard: int | None = None,
 ) -> tuple[Liveness, str]:
     """Returns a host's state and the words for it.
 
@@ -67,24 +72,40 @@ def judge(
         refused: whether the last attempt to connect failed at once.
         broken: whether the peer sent what it should not have.
         problem: what went wrong last, or ''.
+        heard: when the peer last gave any sign of life, heartbeats included; None: only by its frames. A broken line
+            is judged by this, so that a host read once a minute is not held to be there for minutes after it went.
     """
     if seen is None:
         if connected:
             waited = (now - since) / SECOND
-            return ("stale", "connected, but no frame has come") if waited > patience.stale else ("connecting", "")
+            limit = max(patience.stale, patience.late * interval)
+            return ("stale", "connected, but no frame has come") if waited > limit else ("connecting", "")
         return ("offline", problem) if problem else ("connecting", "")
     age = (now - seen) / SECOND
     late = patience.late * interval
     stale = max(patience.stale, 2 * late)
-    if not connected and broken:
-        return ("offline" if age > late else "late"), problem
-    if not connected and (age > max(patience.offline, stale) or (refused and age > late)):
-        return "offline", problem or "the connection is lost"
+    if not connected:
+        silence = max(0.0, age - max(0.0, interval - 1.0)) if heard is None else min(age, (now - heard) / SECOND)
+        soon = patience.late * min(interval, 1.0)
+        if silence > patience.offline or ((refused or broken) and silence > soon):
+            return "offline", problem or "the connection is lost"
+        if silence > patience.stale:
+            return "stale", problem or "the connection is lost"
+        if silence > soon or broken:
+            return "late", problem or "the connection is lost"
+        return "live", ""
     if age > stale:
-        return "stale", problem if not connected else "connected, but frames have stopped"
+        return "stale", "connected, but frames have stopped"
     if age > late:
-        return "late", problem if not connected else "a frame is overdue"
+        return "late", "a frame is overdue"
     return "live", ""
+
+
+def clock_words(skew: int | None) -> str:
+    """Says how far a clock is off, beyond `SKEW`; '' for less, or where it is not known. `skew`: milliseconds."""
+    if skew is None or abs(skew) <= SKEW:
+        return ""
+    return f"its clock is {plain_duration(abs(skew) / 1000)} {'ahead' if skew > 0 else 'behind'}"
 
 
 class Backoff:

@@ -94,6 +94,9 @@ class State:
         self._take_readings(frame, fresh)
         for name, at in frame.reads.items():
             self.reads[name] = at
+        if frame.full:
+            # A full state carries all present faults.
+            self._faults.clear()
         for name in {*frame.reads, *(fault.collector for fault in frame.faults)}:
             self._faults[name] = [fault for fault in frame.faults if fault.collector == name]
         self.tables = self.tables.merged(frame.tables)

@@ -93,6 +93,19 @@ def format_duration(seconds: float | None, *, short: bool = False) -> str:
     return f"{whole}s"
 
 
+def plain_duration(seconds: float) -> str:
+    """Says a duration as people do, in its larger unit: `41 s`, `4 min`, `3 h`, `1 day`, `12 days`."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 2 * 3600:
+        return f"{round(seconds / 60)} min"
+    if round(seconds / 3600) < 24:
+        return f"{round(seconds / 3600)} h"
+    days = round(seconds / 86400)
+    return "1 day" if days == 1 else f"{days} days"
+
+
 def format_time(milliseconds: int, zone: tzinfo | None = None, *, date: bool = True) -> str:
     """Formats Unix milliseconds as local `2026-11-21 03:12:05` (or the time alone)."""
     moment = datetime.fromtimestamp(milliseconds / 1000, zone)

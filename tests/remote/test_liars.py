@@ -51,7 +51,10 @@ GOOD = frame(1, intervals=FAST)
         (chunked(b"event: frame\ndata: {}\n\n"), "does not begin with hello"),
         (chunked(b"event: hello\ndata: {\n\n"), "hello: "),
         (chunked(b"event: hello\ndata: " + b"[" * 100_000 + b"\n\n"), "hello: "),
-        (chunked(hello(schema=2)), "speaks wire format 2, this sysmon knows 1; update this one"),
+        (
+            chunked(hello(schema=2)),
+            "it speaks wire format 2, this sysmon knows 1; it is newer: update sysmon on this machine",
+        ),
         (chunked(hello(), wire.encode_event(frame(1, host=OTHER), "x-1")), "is not a host that this server announced"),
         (chunked(hello(), b'event: frame\ndata: {"host": 5}\n\n'), "Expected `str`, got `int` - at `$.host`"),
         (

@@ -83,14 +83,11 @@ def test_any_value_in_any_member_gives_a_frame_or_malformed_input(member: str, v
         ({"run": "../../etc"}, r"\$\.run"),
         ({"boot": ""}, r"\$\.boot"),
         ({"time": -5}, r"\$\.time"),
-        ({"time": T0 + 2 * clean.FUTURE}, "far in the future"),
+        ({"time": T0 + 2 * clean.FUTURE}, "lies more than 400 days in the future"),
         ({"monotonic": -1}, r"\$\.monotonic"),
         ({"reads": {"network": 10**19}}, r"\$\.reads\[network\]"),
         ({"reads": {"net work": 5}}, "is not a collector's name"),
-        ({"readings": {"load.1": 2**70}}, r"\$\.readings\['load.1'\]"),
-        ({"readings": {"load.1": 10**400}}, "frame"),
         ({"readings": {"Load": 1}}, "does not begin with a metric's name"),
-        ({"readings": {f"m{n}": n for n in range(20_001)}}, r"\$\.readings: 20001 entries are more than 20000"),
         ({"readings": {"load.1": None}}, r"\$\.readings"),
         ({"readings": {"load.1": "1"}}, r"\$\.readings"),
         ({"cost": {"cpu": -1}}, r"\$\.cost"),
@@ -99,7 +96,6 @@ def test_any_value_in_any_member_gives_a_frame_or_malformed_input(member: str, v
         ({"faults": [{"collector": "x", "kind": "failed", "message": ""}] * 1001}, "1001 entries"),
         ({"via": ["x"] * 65}, r"\$\.via"),
         ({"tables": {"processes": [{"pid": 2**70}]}}, r"\$\.tables\.processes\[\]\.pid"),
-        ({"tables": {"sessions": [{"user": "x"}] * 40_001}}, "40001 entries are more than 40000"),
     ],
 )
 def test_hostile_frames_are_refused_with_their_path(changes: dict[str, Any], words: str) -> None:
