@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from remote import look, trouble
+from remote.bearer import authorization
+from remote.pin import bare_context, context_of
 from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreError, Unauthorized, Unreachable
 from sysmon.frame import clean_text
 
@@ -69,23 +72,30 @@ class Inflater:
 
 
 class Connections:
-    """The HTTP connections of all agents of this process: one client, and one more per Unix socket."""
+    """The HTTP connections of all agents of this process: one client for plain HTTP, one per Unix socket, and one per
+    way in which a server is known.
+    """
 
     def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, ssl.SSLContext | None], httpx.AsyncClient] = {}
 
     def client(self, target: Target) -> httpx.AsyncClient:
-        """Returns the client that reaches a target."""
-        found = self._clients.get(target.socket)
+        """Returns the client that reaches a target.
+
+        Raises:
+            Untrusted: nothing says how to know the server.
+        """
+        known = context_of(target) if target.secure else None
+        found = self._clients.get((target.socket, known))
         if found is None:
-            # Plain HTTP needs no certificates: an empty context spares the 26 ms of loading them, and trusts nobody.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            # Plain HTTP needs no certificates: a bare context spares the 26 ms of loading them, and trusts nobody.
+            context = bare_context() if known is None else known
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=10.0)
             transport = httpx.AsyncHTTPTransport(
                 verify=context, limits=limits, uds=target.socket or None, trust_env=False
             )
             jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-            found = self._clients[target.socket] = httpx.AsyncClient(
+            found = self._clients[target.socket, known] = httpx.AsyncClient(
                 transport=transport,
                 cookies=jar,
                 follow_redirects=False,
@@ -116,6 +126,7 @@ class Endpoint:
 
         Raises:
             Unreachable: no connection, or no complete answer within `deadline` seconds.
+            Untrusted: it is not known to be who it should be; nothing was sent.
             ProtocolMismatch: it is no sysmon. Unauthorized, RemoteError, StoreError: what the server said.
             MalformedInput: the answer is too large or not gzip.
         """
@@ -145,25 +156,27 @@ class Endpoint:
         """Opens an answer, whose bytes come decompressed in pieces of at most `PIECE`; errors are those of `get`."""
         client = self._connections.client(self.target)
         url = self.target.base + path
-        request = client.build_request("GET", url, params=list(params), headers={"accept": accept, **(headers or {})})
+        given = {"accept": accept, **authorization(self.target), **(headers or {})}
+        request = client.build_request("GET", url, params=list(params), headers=given)
         try:
             async with asyncio.timeout(head):
                 response = await client.send(request, stream=True)
         except TimeoutError:
             raise Unreachable(f"{self.target} did not answer within {head:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _mapped(self.target, error) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            # An alert that comes behind the handshake reaches us as it is.
+            raise await _unanswered(self.target, error) from None
         try:
             if response.status_code != 200:
                 raise await _refusal(self.target, response)
-            given = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if given != accept:
-                shown = clean_text(given, 60) or "nothing"
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != accept:
+                shown = clean_text(kind, 60) or "nothing"
                 raise ProtocolMismatch(f"{self.target} answers {shown} where {accept} is due", "is that a sysmon?")
             yield self._pieces(response)
         finally:
             # A peer that trickles its rest must not hold up the closing.
-            with contextlib.suppress(TimeoutError, httpx.HTTPError):
+            with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
                 async with asyncio.timeout(1.0):
                     await response.aclose()
 
@@ -181,8 +194,8 @@ class Endpoint:
                 else:
                     for piece in inflater.pieces(chunk):
                         yield piece
-        except httpx.HTTPError as error:
-            raise _mapped(self.target, error) from error
+        except (httpx.HTTPError, ssl.SSLError) as error:
+            raise _mapped(self.target, error) from None
 
 
 async def _refusal(target: Target, response: httpx.Response) -> RemoteError | StoreError:
@@ -192,7 +205,7 @@ async def _refusal(target: Target, response: httpx.Response) -> RemoteError | St
         shown = clean_text(where.netloc or where.path, 80)
         return ProtocolMismatch(f"{target} redirects to '{shown}', which is not followed", "name that address itself")
     body = b""
-    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
         async with asyncio.timeout(2.0):
             async for chunk in response.aiter_raw():
                 body += chunk
@@ -200,12 +213,30 @@ async def _refusal(target: Target, response: httpx.Response) -> RemoteError | St
                     break
     said, hint = _said(body)
     if status in (401, 403):
-        return Unauthorized(f"{target}: {said or 'access is refused'}", hint)
+        return _forbidden(target, status, said, hint)
     if not said:
+        if status == 400 and not target.secure and b"HTTPS" in body:
+            # What nginx, Go and others say on a port of theirs that speaks TLS.
+            return trouble.speaks_tls(target)
         return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
     if status in (503, 504):
         return StoreError(f"{target}: {said}", hint)
     return RemoteError(f"{target}: {said}", hint)
+
+
+def _forbidden(target: Target, status: int, said: str, hint: str) -> Unauthorized:
+    shown = target.credentials.token_file
+    if status == 401 and not shown:
+        return Unauthorized(
+            f"{target}: {said or 'a token is wanted'}",
+            "`sysmon token new NAME` there makes one; put it into a 0600 file and name that with --token-file",
+        )
+    if status == 401:
+        why = f": {said}" if said else ""
+        return Unauthorized(
+            f"{target} refuses the token of {shown}{why}", "it is wrong, revoked or expired; `sysmon token list` there"
+        )
+    return Unauthorized(f"{target}: {said or 'access is refused'}", hint)
 
 
 def _said(body: bytes) -> tuple[str, str]:
@@ -216,29 +247,30 @@ def _said(body: bytes) -> tuple[str, str]:
     return clean_text(told.get("error", ""), 300), clean_text(told.get("hint", ""), 300)
 
 
+async def _unanswered(target: Target, error: Exception) -> RemoteError | MalformedInput:
+    """Says why no answer began. Where it was silence or noise, looks again: whether TLS is spoken where plain HTTP was
+    meant, or what a server of TLS says when it is not interrupted by a request.
+    """
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and not target.socket:
+        if target.secure and (said := await look.objection(target)) is not None:
+            return said
+        if not target.secure and await look.speaks_tls(target):
+            return trouble.speaks_tls(target)
+    return _mapped(target, error)
+
+
 def _mapped(target: Target, error: Exception) -> RemoteError | MalformedInput:
-    if isinstance(error, httpx.ConnectError):
-        return Unreachable(f"{target}: {_reason(error)}", "is sysmon --agent running there?")
+    if isinstance(error, httpx.ConnectTimeout):
+        return trouble.timed_out(target, CONNECT_SECONDS)
     if isinstance(error, httpx.TimeoutException):
         return Unreachable(f"{target} did not answer in time")
     if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError | httpx.InvalidURL):
         if "peer closed" in str(error) or "disconnected" in str(error):
             return Unreachable(f"{target} broke the connection off")
         return MalformedInput(f"{target} does not speak HTTP: {clean_text(str(error), 200)}")
+    found = trouble.told(target, error)
+    if found is not None:
+        return found
+    if isinstance(error, httpx.ConnectError) and target.secure and not str(error):
+        return Unreachable(f"{target} broke the TLS handshake off", "is that a sysmon?")
     return Unreachable(f"{target}: {clean_text(str(error), 200) or type(error).__name__}")
-
-
-def _reason(error: BaseException) -> str:
-    seen: list[BaseException] = [error]
-    for each in seen:
-        if isinstance(each, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(each, FileNotFoundError):
-            return "no such socket"
-        if isinstance(each, PermissionError):
-            return "no right to connect"
-        inner = [*each.exceptions] if isinstance(each, BaseExceptionGroup) else []
-        seen += [
-            next_ for next_ in (each.__cause__, each.__context__, *inner) if next_ is not None and next_ not in seen
-        ]
-    return clean_text(str(error), 200) or "no connection"

@@ -16,6 +16,7 @@
     │   └── StorageFull       the disk, or the file's budget
     └── RemoteError           a peer
         ├── Unauthorized      token missing or refused
+        ├── Untrusted         not who it should be, or nothing says who that is
         ├── ProtocolMismatch  not a sysmon, or another version of its wire format
         └── Unreachable       no connection
 
@@ -117,6 +118,10 @@ class RemoteError(SysmonError):
 
 class Unauthorized(RemoteError):
     """The peer wants a token, or refuses the one given."""
+
+
+class Untrusted(RemoteError):
+    """The peer is not known to be who it should be: nothing was sent to it."""
 
 
 class ProtocolMismatch(RemoteError):
