@@ -12,10 +12,13 @@ from starlette.responses import Response
 
 from remote import listen as listening
 from remote import wire
+from remote.access import Access
 from remote.feed import Feed, TooManyStreams
+from remote.gate import Gate
 from remote.guard import Guard
 from remote.listen import check_listen
 from remote.names import NotThere
+from remote.permits import RouteTable
 from remote.routes import Routes
 from remote.target import DEFAULT_PORT
 from sysmon.clock import SystemClock
@@ -43,6 +46,7 @@ def build_app(
     clock: Clock | None = None,
     names: frozenset[str] = frozenset(),
     routes: Sequence[Route] = (),
+    access: Access | None = None,
 ) -> Starlette:
     """Builds the application.
 
@@ -51,11 +55,20 @@ def build_app(
         history: where the past is asked for; None where none is kept.
         clock: the server's.
         names: hostnames and addresses beside loopback by which the server may be called.
-        routes: further endpoints.
+        routes: further endpoints; one that takes POST must stand in `remote.permits.WRITES`.
+        access: who is let in; without it this machine's own programs, to read.
+
+    Raises:
+        ValueError: a route changes something and is not allowed to.
     """
+    access = access or Access(clock=clock)
+    table = RouteTable([*Routes(feed, history, clock or SystemClock()).routes(), *routes])
     app = Starlette(
-        routes=[*Routes(feed, history, clock or SystemClock()).routes(), *routes],
-        middleware=[Middleware(Guard, names=names)],
+        routes=table.routes,
+        middleware=[
+            Middleware(Guard, names=names, body=table.body),
+            Middleware(Gate, access=access, routes=table),
+        ],
         exception_handlers={
             SysmonError: _known_error,
             TimeoutError: _timeout,
@@ -64,6 +77,8 @@ def build_app(
         },
     )
     app.state.feed = feed
+    app.state.access = access
+    app.state.table = table
     return app
 
 
