@@ -226,6 +226,11 @@ class Feed:
             found = self._collectors[key] = metric.collector if metric is not None else ""
         return found
 
+    def known_collectors(self) -> set[str]:
+        """Returns the names of collectors that the catalogue or some host speaks of."""
+        known = {metric.collector for metric in self.catalogue if metric.collector}
+        return known.union(*(state.reads for state in self._states.values()))
+
     def served(self, info: HostInfo) -> HostInfo:
         """Returns what readers are told of a host: a hub adds itself to the way that its frames take."""
         return msgspec.structs.replace(info, via=[*info.via, self.hub]) if self.hub else info

@@ -212,8 +212,10 @@ async def test_range_gives_frames_as_lines() -> None:
         assert headers["content-type"] == "application/x-ndjson"
         got = [wire.decode_frame(line) for line in body.splitlines()]
         assert got == frames[49:649]
-        _, none, _ = await get(server.port, f"/v1/range?host=web&run={'0' * 16}&first=1&last=5")
-        assert none == b""
+        status, none, _ = await get(server.port, f"/v1/range?host=web&run={RUN}&first=900&last=905")
+        assert (status, none) == (200, b"")
+        status, error, _ = await get(server.port, f"/v1/range?host=web&run={RUN[:-1]}0&first=1&last=5")
+        assert (status, error["hint"]) == (404, f"did you mean '{RUN}'?")
 
 
 async def test_ranges_are_throttled_and_answer_in_time() -> None:
