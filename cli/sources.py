@@ -89,8 +89,28 @@ def open_source(
         from remote.history import HttpHistory
 
         source = AgentSource(
-            target, name=host.name, clock=context.clock, tables=tables, connections=connections, patience=patience
+            target,
+            name=host.name,
+            clock=context.clock,
+            tables=tables,
+            interval=host.interval,
+            collectors=host.collectors,
+            connections=connections,
+            patience=patience,
         )
         past = HttpHistory(target, connections=connections, clock=context.clock)
         return Opened(source, lambda: past)
+    if target.kind == "node":
+        from remote.nodeexporter import NodeExporterSource
+
+        exporter = NodeExporterSource(
+            target,
+            catalogue=context.catalogue,
+            name=host.name,
+            interval=host.interval,
+            clock=context.clock,
+            connections=connections,
+            patience=patience,
+        )
+        return Opened(exporter, lambda: None)
     raise UsageError(f"'{target}': {target.kind} is not there yet")
