@@ -33,7 +33,7 @@ class Query:
                 hint = nearest(name, allowed) or (
                     f"known: {', '.join(sorted(allowed))}" if allowed else "it takes none"
                 )
-                raise UsageError(f"'{name[:50]}={value[:50]}': {request.url.path} has no such parameter", hint)
+                raise UsageError(f"'{name[:50]}={value[:50]}' is not a parameter of {request.url.path}", hint)
             if name not in many and len(self._values.getlist(name)) > 1:
                 raise UsageError(f"'{name}' is given more than once")
 

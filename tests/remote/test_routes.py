@@ -98,7 +98,7 @@ async def test_devices_are_the_interfaces_with_their_rates_and_totals() -> None:
     [
         ("/v1/history?host=web&metric=nosuch.metric", 404, "'nosuch.metric' is not a metric known here", "lists"),
         ("/v1/history?host=web&metric=load.2", 404, "'load.2' is not a metric known here", "did you mean 'load.1'?"),
-        ("/v1/history?host=web&metric=load.1&step=5", 400, "'step=5': /v1/history has no such parameter", "known:"),
+        ("/v1/history?host=web&metric=load.1&step=5", 400, "'step=5' is not a parameter of /v1/history", "known:"),
         ("/v1/frame?step=1", 400, "'step=1' goes with 'time' only", "add time"),
         ("/v1/frame?time=1", 400, "time '1' is not a moment", "write RFC 3339"),
         ("/v1/moment?time=3h&step=2", 400, "step '2' is not a whole number from -1 to 1", ""),
