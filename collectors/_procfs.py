@@ -16,11 +16,11 @@ from collectors.base import malformed
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 """Ticks per second of the times in /proc/PID/stat."""
 
-PAGE_SIZE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-"""Bytes of a page, the unit of resident memory in /proc/PID/stat."""
-
 KERNEL_THREAD = 0x00200000
 """PF_KTHREAD of include/linux/sched.h, in the flags of /proc/PID/stat."""
+
+LARGEST_PAGE = 1 << 18
+"""Bytes of the largest page that Linux can be built with; resident memory in /proc/PID/stat is in pages."""
 
 STAT_LIMIT = 2048
 _LARGEST = 1 << 63
@@ -76,7 +76,7 @@ def parse_stat(data: bytes, path: str = "/proc/PID/stat") -> Stat:
         max(0, threads),
         max(0, began),
         min(max(0, virtual), _LARGEST),
-        min(max(0, resident), _LARGEST // PAGE_SIZE),
+        min(max(0, resident), _LARGEST // LARGEST_PAGE),
     )
 
 

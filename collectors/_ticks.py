@@ -61,6 +61,18 @@ class Ticks:
             await self._sleep((target - now) / 1000)
         return stepped
 
+    def take(self, stamp: int, number: int, step: int) -> None:
+        """Takes a tick that another sets.
+
+        Args:
+            stamp: Unix milliseconds.
+            number: seconds after the first; never less than before.
+            step: seconds between two ticks; what is beyond was missed.
+        """
+        if self.stamp:
+            self.missed += max(0, number - self.number - step)
+        self.stamp, self.number = stamp, max(number, self.number)
+
     def stop(self) -> None:
         """Ends `next` at once, now and from now on."""
         self._stopped = True

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PROC_LIMIT = 16 << 20
 """Bytes read of one kernel file at most."""
 
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+"""Bytes of a page of this machine."""
+
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -35,10 +38,12 @@ class Roots:
         base: '/' of the host looked at; `proc`, `sys`, `etc`, `run` lie below it.
         live: whether it is this machine's own kernel, so that system calls (statvfs, sockets, NVML) may be made as
             well.
+        page_size: bytes of a page of the host looked at.
     """
 
     base: Path = Path("/")
     live: bool = True
+    page_size: int = PAGE_SIZE
 
     @property
     def proc(self) -> Path:
@@ -59,6 +64,11 @@ class Roots:
     def run(self) -> Path:
         """Run-time state of the host."""
         return self.base / "run"
+
+    @property
+    def sizes(self) -> Path:
+        """In a captured tree: what statvfs told of each mount; see `collectors.filesystems.parse_sizes`."""
+        return self.base / "statvfs"
 
 
 @dataclass(slots=True)

@@ -21,10 +21,10 @@ from collectors._mounts import (
     wanted,
 )
 from collectors._sysfs import entries, text
-from collectors.base import Collector, Reading, Roots, read_text
+from collectors.base import Collector, Reading, Roots, malformed, read_text
 from collectors.disks import patterns, whole_disk
 from sysmon.catalogue import Formula, derived, gauge
-from sysmon.errors import CollectorError
+from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import Fault, FilesystemRow, Number, Tables, clean_instance, clean_text
 
 if TYPE_CHECKING:
@@ -96,14 +96,36 @@ class FilesystemsCollector(Collector):
         Raises:
             CollectorError: the table of mounts is not there.
         """
+        self._refresh()
+        reading = Reading(tables=Tables(filesystems=self._plan.rows), faults=list(self._plan.faults))
+        sizes = self._ask(reading) if self.roots.live else self._captured(reading)
+        left_out = beneath_overlays(sizes)
+        for instance, (_, size) in sizes.items():
+            values = values_of(instance, size) if instance not in left_out else {}
+            if not values:
+                left_out.add(instance)
+            reading.values.update(values)
+        if left_out:
+            reading.tables.filesystems = [row for row in self._plan.rows if row.mount not in left_out]
+        return reading
+
+    def points(self) -> list[str]:
+        """Returns the mount points shown whose size can be asked for without waiting on another machine.
+
+        Raises:
+            CollectorError: the table of mounts is not there.
+        """
+        self._refresh()
+        return [mount.point for _, mount, probe in self._plan.shown if not probe]
+
+    def _refresh(self) -> None:
         content = read_text(self._path)
         if content != self._content:
             self._plan = self._look(content)
             self._content = content
-        reading = Reading(tables=Tables(filesystems=self._plan.rows), faults=list(self._plan.faults))
-        if not self.roots.live:
-            reading.faults.append(Fault(self.name, "unsupported", "only a running kernel tells sizes"))
-            return reading
+
+    def _ask(self, reading: Reading) -> dict[str, tuple[Mount, Size]]:
+        """Asks this machine's kernel; what does not answer is a fault."""
         probed = [mount.point for _, mount, probe in self._plan.shown if probe]
         answers = self.prober.ask(probed) if probed else {}
         sizes: dict[str, tuple[Mount, Size]] = {}
@@ -117,15 +139,29 @@ class FilesystemsCollector(Collector):
                 sizes[instance] = mount, answer
             else:
                 reading.faults.append(self._complaint(mount, answer))
-        left_out = beneath_overlays(sizes)
-        for instance, (_, size) in sizes.items():
-            values = values_of(instance, size) if instance not in left_out else {}
-            if not values:
-                left_out.add(instance)
-            reading.values.update(values)
-        if left_out:
-            reading.tables.filesystems = [row for row in self._plan.rows if row.mount not in left_out]
-        return reading
+        return sizes
+
+    def _captured(self, reading: Reading) -> dict[str, tuple[Mount, Size]]:
+        """Takes the sizes that were captured with the tree; what is missing there is a fault."""
+        try:
+            told = parse_sizes(read_text(self.roots.sizes), str(self.roots.sizes))
+        except CollectorError:
+            reading.faults.append(Fault(self.name, "unsupported", "only a running kernel tells sizes"))
+            return {}
+        except MalformedInput as error:
+            reading.faults.append(self.fault(error))
+            return {}
+        sizes: dict[str, tuple[Mount, Size]] = {}
+        for instance, mount, probe in self._plan.shown:
+            if (size := told.get(mount.point)) is not None:
+                sizes[instance] = mount, size
+            elif probe:
+                words = f"{clean_text(mount.point, 255)} ({mount.type}) is not asked from afar: it could hang"
+                reading.faults.append(Fault(self.name, "unsupported", words))
+            else:
+                words = f"{clean_text(mount.point, 255)} ({mount.type}): its size was not told"
+                reading.faults.append(Fault(self.name, "no_data", words))
+        return sizes
 
     def _look(self, content: str) -> _Plan:
         mounts, problems = parse_mountinfo(content, str(self._path))
@@ -196,6 +232,27 @@ class FilesystemsCollector(Collector):
             )
         kind: FaultKind = "denied" if isinstance(answer, PermissionError) else "failed"
         return Fault(self.name, kind, f"{point} ({mount.type}): {answer.strerror or answer}")
+
+
+def parse_sizes(content: str, path: str = "statvfs") -> dict[str, Size]:
+    """Parses captured sizes: a line of fragment, blocks, free, available, inodes, free inodes and mount point each.
+
+    Raises:
+        MalformedInput: a line is of another form.
+    """
+    found = {}
+    for index, line in enumerate(content.split("\n"), 1):
+        fields = line.split(" ", 6)
+        if fields == [""]:
+            continue
+        try:
+            numbers = [int(field) for field in fields[:6]]
+            if len(fields) != 7 or not fields[6].startswith("/") or not all(abs(each) < 1 << 64 for each in numbers):
+                raise ValueError
+        except ValueError:
+            raise malformed(path, index, line, "a filesystem's size") from None
+        found[fields[6]] = Size._make(numbers)
+    return found
 
 
 def beneath_overlays(sizes: Mapping[str, tuple[Mount, Size]]) -> set[str]:

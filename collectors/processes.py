@@ -16,7 +16,6 @@ from collectors._owners import parse_cgroup
 from collectors._processoptions import OPTIONS, commands
 from collectors._procfs import (
     CLOCK_TICKS,
-    PAGE_SIZE,
     ProcessFiles,
     Stat,
     affordable_descriptors,
@@ -95,6 +94,7 @@ class Processes(Collector):
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
         super().__init__(roots, options)
         self._commands = commands(self.options)
+        self._page_size = roots.page_size
         self._with_io = bool(self.options.get("io", True))
         keep = self.options.get("keep_open")
         self._keep = keep if isinstance(keep, int) and keep >= 0 else affordable_descriptors()
@@ -229,7 +229,7 @@ class Processes(Collector):
             command=process.command,
             state=stat.state,
             cpu_time=stat.cpu_ticks / CLOCK_TICKS,
-            memory=stat.resident * PAGE_SIZE,
+            memory=stat.resident * self._page_size,
             virtual=stat.virtual,
             threads=stat.threads,
             nice=stat.nice,

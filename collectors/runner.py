@@ -14,6 +14,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from collectors._rounding import Rounding
 from collectors._slots import Slot, Worker
 from collectors._ticks import Ticks
 from sysmon.clock import SystemClock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from collectors._slots import Outcome
-    from collectors.base import Collector, Reading
+    from collectors.base import Collector
     from collectors.identity import Identity
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
@@ -46,9 +47,6 @@ PATIENCE = 1.0
 CLOCK_EVENT = 2000
 """Milliseconds from which a step of the wall clock is told as an event."""
 
-_LARGEST = 1 << 63
-"""What a reading stays below, so that every format can hold it."""
-
 
 class Runner:
     """The source of this host's frames. It is used by one loop: either `updates`, once, or `once`."""
@@ -65,6 +63,7 @@ class Runner:
         evidence: float = EVIDENCE_INTERVAL,
         grace: float = GRACE,
         run: str | None = None,
+        inline: bool = False,
     ) -> None:
         """Makes a runner; nothing is read yet.
 
@@ -78,6 +77,7 @@ class Runner:
             evidence: seconds between reads of expensive collectors that nobody watches.
             grace: seconds that a frame waits for what may block.
             run: 16 hex digits; drawn at random by default.
+            inline: whether also what may block is read on the loop: files of a captured tree do not.
         """
         self.catalogue = catalogue
         self.identity = identity
@@ -85,6 +85,7 @@ class Runner:
         self._clock = clock or SystemClock()
         self._ticks = Ticks(self._clock)
         self._grace = grace
+        self._inline = inline
         self._given_faults = [*identity.faults, *faults]
         self._slots: dict[str, Slot] = {}
         for collector in collectors:
@@ -99,7 +100,7 @@ class Runner:
         self._awaited: set[str] = set()
         self._all_here: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places: dict[str, int] = {}
+        self._rounding = Rounding(catalogue)
         self._closing = False
 
     async def updates(self) -> AsyncIterator[Update]:
@@ -194,6 +195,28 @@ class Runner:
         """Collector -> seconds between its reads now."""
         return {name: slot.interval for name, slot in self._slots.items()} | {"runner": float(FULL_TICKS)}
 
+    def due(self, number: int) -> list[str]:
+        """Returns the collectors that `step` would read at a tick."""
+        return [slot.name for slot in self._slots.values() if slot.due <= number and not slot.busy]
+
+    async def step(self, stamp: int, number: int, every: int = 1) -> Frame | None:
+        """Takes one sample at a tick that another sets, of a host whose clock this runner was given.
+
+        Args:
+            stamp: the tick, Unix milliseconds.
+            number: seconds after the first tick; from 0, never less than before.
+            every: seconds between two ticks.
+
+        Returns:
+            The frame; None where nothing was due.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._ticks.take(stamp, number, every)
+        return await self._tick(max(self._grace, PATIENCE), everything=True)
+
+    def _off_loop(self, slot: Slot) -> bool:
+        return slot.collector.blocking and not self._inline
+
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ticks.align()
@@ -215,12 +238,12 @@ class Runner:
                 if not slot.late and asked - slot.asked >= slot.deadline:
                     slot.expire(asked, number)
                     self._fresh[slot.name] = slot
-            elif slot.collector.blocking and slot.due <= number:
+            elif slot.due <= number and self._off_loop(slot):
                 if everything or slot.cost <= grace:
                     awaited.add(slot.name)
                 self._start(slot, asked)
         for slot in self._slots.values():
-            if slot.due <= number and not slot.collector.blocking:
+            if slot.due <= number and not self._off_loop(slot):
                 self._read(slot, asked)
         cost = time.perf_counter() - began
         if awaited and grace > 0:
@@ -299,43 +322,8 @@ class Runner:
         elif isinstance(outcome, BaseException):
             raise outcome
         else:
-            self._settle(slot.name, outcome)
+            self._rounding.settle(slot.name, outcome)
             slot.succeeded(outcome, self._ticks.number)
-
-    def _settle(self, name: str, reading: Reading) -> None:
-        """Rounds gauges to their metric's precision, and takes out what is no finite number."""
-        places = self._places
-        bad: list[str] = []
-        values = reading.values
-        for key, value in values.items():
-            kind = type(value)
-            if kind is int and -_LARGEST < value < _LARGEST:
-                continue
-            if kind is not float or not -_LARGEST < value < _LARGEST:
-                bad.append(key)
-                continue
-            decimals = places.get(key)
-            if decimals is None:
-                decimals = self._places_of(key)
-            if decimals > 0:
-                values[key] = round(value, decimals)
-            else:
-                number = round(value, -decimals)
-                values[key] = int(number) if number == int(number) else number
-        for key in bad:
-            message = f"the collector gave {values.pop(key)!r} for {key}, which is not a finite number"
-            reading.faults.append(Fault(name, "failed", message))
-
-    def _places_of(self, key: str) -> int:
-        """Returns the decimals that `Catalogue.rounded` keeps; negated where it makes integers of whole values."""
-        if len(self._places) > 50_000:
-            self._places.clear()
-        metric = self.catalogue.of_key(key)
-        if metric is None:
-            return 6
-        decimals = metric.precision if metric.kind == "gauge" else max(metric.precision, 6)
-        self._places[key] = decimals = -decimals if metric.precision == 0 else decimals
-        return decimals
 
     def _frame(self, asked: int, *, full: bool) -> Frame | None:
         """Builds the frame of what is fresh, or of all that is valid; None where there is nothing."""

@@ -24,9 +24,10 @@ from collectors._mounts import (
     wanted,
 )
 from collectors.base import Roots
-from collectors.filesystems import FilesystemsCollector, values_of
+from collectors.filesystems import FilesystemsCollector, parse_sizes, values_of
 from sysmon.catalogue import Catalogue
 from sysmon.derive import derive
+from sysmon.errors import MalformedInput
 from sysmon.frame import FilesystemRow, Frame
 
 SHOWN = {"include": (), "exclude": (), "skipped_types": SKIPPED_TYPES}
@@ -269,3 +270,33 @@ def test_a_stopped_child_costs_one_patience_and_others_go_on(tmp_path: Path) -> 
         assert isinstance(again[str(tmp_path)], Size)
     finally:
         prober.close()
+
+
+def test_captured_sizes_stand_for_statvfs(tmp_path: Path) -> None:
+    base = tmp_path / "tree"
+    (base / "proc/self").mkdir(parents=True)
+    (base / "proc/self/mountinfo").write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        "2 1 8:2 / /my\\040data rw - ext4 /dev/sda2 rw\n"
+        "3 1 0:40 / /net rw - nfs4 server:/x rw\n"
+    )
+    collector = FilesystemsCollector(Roots(base=base, live=False))
+    assert collector.points() == ["/", "/my data"]
+    (base / "statvfs").write_text("4096 1000 600 500 100 40 /\n")
+    read = collector.read()
+    assert read.values == values_of("/", Size(4096, 1000, 600, 500, 100, 40))
+    assert {(fault.kind, fault.message.partition(" (")[0]) for fault in read.faults} == {
+        ("no_data", "/my data"),
+        ("unsupported", "/net"),
+    }
+    (base / "statvfs").write_text("4096 1000 600 500 100 40 /\n1024 10 5 4 0 0 /my data\n")
+    assert collector.read().values["fs.size:/my data"] == 10240
+
+
+@given(st.text(max_size=80))
+def test_no_text_breaks_captured_sizes(text: str) -> None:
+    try:
+        found = parse_sizes(text)
+    except MalformedInput:
+        return
+    assert all(point.startswith("/") for point in found)

@@ -417,7 +417,7 @@ def test_gauges_are_rounded_as_the_catalogue_says(numbers: list[float]) -> None:
     given_values = dict(read.values)
     collector = fake("a", lambda: read, metrics)
     runner = Runner([collector], Catalogue(collector.metrics), IDENTITY)
-    runner._settle("a", read)
+    runner._rounding.settle("a", read)
     wanted = {key: Catalogue(collector.metrics).rounded(key, number) for key, number in given_values.items()}
     assert read.values == wanted
     assert {key: type(number) for key, number in read.values.items()} == {
@@ -544,3 +544,26 @@ print("done")
     root = Path(__file__).parent.parent.parent
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, cwd=root)
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.anyio
+async def test_ticks_that_another_sets() -> None:
+    clock = ManualClock(boottime=5 * SECOND)
+    often, seldom, blocking = Counting("a"), Counting("b"), Counting("c")
+    collectors = [fake("a", often), fake("b", seldom, interval=5.0), fake("c", blocking, blocking=True)]
+    metrics = [*METRICS, *(metric for each in collectors for metric in each.metrics)]
+    runner = Runner(collectors, Catalogue(metrics), IDENTITY, clock, inline=True)
+    assert runner.due(0) == ["a", "b", "c"]
+    first = await runner.step(60_000, 0)
+    assert first is not None
+    assert (first.seq, first.time, first.monotonic, first.full) == (1, 60_000, 5 * SECOND, True)
+    assert first.readings["c.value"] == 1
+    assert not any(thread.name == "sysmon-c" for thread in threading.enumerate())
+    clock._boottime = 6 * SECOND + 17
+    second = await runner.step(61_000, 1)
+    assert second is not None
+    assert (second.seq, second.time, second.monotonic) == (2, 61_000, 6 * SECOND + 17)
+    assert runner.due(2) == ["a", "c"] and seldom.calls == 1
+    late = await runner.step(70_000, 10)
+    assert late is not None and late.seq == 3 and seldom.calls == 2
+    assert late.readings["sysmon.ticks.missed"] == 8
