@@ -563,7 +563,7 @@ async def test_ticks_that_another_sets() -> None:
     second = await runner.step(61_000, 1)
     assert second is not None
     assert (second.seq, second.time, second.monotonic) == (2, 61_000, 6 * SECOND + 17)
-    assert runner.due(2) == ["a", "c"] and seldom.calls == 1
+    assert runner.due(2) == ["a", "c"] and runner.due(6) == ["a", "b", "c"]
     late = await runner.step(70_000, 10)
-    assert late is not None and late.seq == 3 and seldom.calls == 2
+    assert late is not None and late.seq == 3 and (often.calls, seldom.calls) == (3, 3)
     assert late.readings["sysmon.ticks.missed"] == 8
