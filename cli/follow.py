@@ -60,35 +60,47 @@ async def follow_host(
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None
     recording = archive is not None and archive.recorder is not None and archive.history is not None
+    paths = station.paths
+
+    def elsewhere(each: str) -> bool:
+        return known(each) or (paths is not None and paths.taken(each) != host.name)
+
     if opened is not None:
         opened(source)
     try:
-        async for update in source.updates():
-            if isinstance(update, Hello) and heard is not None:
-                heard(update, past())
-            if recording and isinstance(update, Hello | Gap):
-                if backfill is None and archive is not None and (there := past()) is not None:
-                    backfill = make_backfill(context, there, archive, station, known)
-                    filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
-            if backfill is not None and isinstance(update, Hello | Gap):
-                backfill.wake()
-                # Once more when the frames that were just on their way have come, rather than at the next round.
-                asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
-            if filling is not None and filling.done():
-                filling.result()
-            if station.engine is not None and _is_alert(update):
-                # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
-                continue
-            kept = _without(_labelled(update, host), known)
-            if kept is None:
-                continue
-            await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
-            if isinstance(kept, Status) and (event := contact.take(kept, context.clock.now())) is not None:
-                await station.take(event)
+        async for said in source.updates():
+            labelled = _labelled(said, host)
+            for update in [labelled] if paths is None else paths.admit(host.name, labelled):
+                if isinstance(update, Hello) and heard is not None:
+                    heard(update, past())
+                if recording and isinstance(update, Hello | Gap):
+                    if backfill is None and archive is not None and (there := past()) is not None:
+                        backfill = make_backfill(context, there, archive, station, elsewhere)
+                        filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
+                        if paths is not None:
+                            paths.on_change(host.name, backfill.wake)
+                if backfill is not None and isinstance(update, Hello | Gap):
+                    backfill.wake()
+                    # Once more when the frames that were just on their way have come, rather than at the next round.
+                    asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
+                if filling is not None and filling.done():
+                    filling.result()
+                if station.engine is not None and _is_alert(update):
+                    # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
+                    continue
+                kept = _without(update, known)
+                if kept is None:
+                    continue
+                await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
+                if isinstance(kept, Status) and (event := contact.take(kept, context.clock.now())) is not None:
+                    await station.take(event)
     finally:
         if filling is not None:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
+        if paths is not None:
+            for update in paths.leave(host.name):
+                await station.take(update)
         await source.close()
         await connections.close()
 

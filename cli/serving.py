@@ -11,6 +11,7 @@ from alerts.engine import Engine
 from cli import notify
 from cli.local import make_runner
 from cli.ownhost import Contacts, OwnHost, say
+from cli.paths import Paths, hub_id
 from cli.recording import begin, open_archive
 from cli.station import Station
 from sysmon.errors import StoreError
@@ -58,7 +59,7 @@ async def run_service(
     Args:
         context: paths, catalogue, configuration.
         who: agent or recorder.
-        listen: address served on, or None for the Unix socket alone.
+        listen: addresses served on, as `--listen` takes them, or None for the Unix socket alone.
         port: TCP port.
         socket: path of the Unix socket, or None.
         interface: a glob over network interfaces, or None.
@@ -70,9 +71,11 @@ async def run_service(
         The exit status.
     """
     # Here and not above: the screen takes `Tables` from this file, and serves nothing.
+    from cli.entrance import entrance
     from remote.feed import Feed
     from remote.server import build_app, serve
 
+    way_in = entrance(context, listen)
     archive = open_archive(context, who, record=record, strict=strict)
     say(*(f"sysmon: {notice}" for notice in archive.news()))
     if archive.failure:
@@ -80,18 +83,20 @@ async def run_service(
     socket = usable(socket)
     station = Station(context.catalogue, context.clock, evidence=context.config.history.evidence)
     own = OwnHost(lambda: make_runner(context, interface=interface), station)
-    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=own.tables.watch)
+    hub = hub_id(own.id, context.history_path) if who == "recorder" else ""
+    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=own.tables.watch, hub=hub)
     station.feed = feed
+    station.paths = Paths(hub, own.id) if hub else None
     recording = asyncio.Event()
     if archive.recorder is not None:
         await _begin(context, station, archive, recording)
-    app = build_app(feed, archive.history, clock=context.clock)
+    app = build_app(feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access)
 
     def started(bound: int | None) -> None:
-        name = f"[{listen}]" if listen is not None and ":" in listen else listen
-        where = f"http://{name}:{bound}" if bound is not None else f"unix://{socket}"
+        where = way_in.where(bound) if bound is not None else f"unix://{socket}"
         kept = f", history in {context.history_path}" if archive.recorder is not None else ", nothing is recorded"
         say(f"sysmon {who}: serving {own.runner.identity.info.label} on {where}{kept}")
+        say(*(f"sysmon {who}: {line}" for line in way_in.told()))
         notify.tell("READY=1", f"STATUS={archive.problem() or f'serving on {where}{kept}'}")
 
     contacts = Contacts(own.id, len(extras))
@@ -106,7 +111,9 @@ async def run_service(
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     jobs = [
-        asyncio.create_task(serve(app, listen, port, uds=socket, started=started), name="serve"),
+        asyncio.create_task(
+            serve(app, listen, port, uds=socket, started=started, tls=way_in.tls, say=say), name="serve"
+        ),
         asyncio.create_task(own.collect(contacts if extras else None), name="collect"),
         asyncio.create_task(_look_after(context, who, station, archive, own, recording, wanted=record), name="look"),
         asyncio.create_task(notify.stay_alive(), name="signs of life"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from alerts.engine import Engine
+    from cli.paths import Paths
     from cli.witness import Witness
     from remote.feed import Feed
     from sysmon.catalogue import Catalogue
@@ -106,6 +107,8 @@ class Station:
         """Id of the host that is sampled in this process, or ''."""
         self.problem = ""
         """Why the last thing was not recorded, or ''."""
+        self.paths: Paths | None = None
+        """Of a recorder: which way is taken to each host that it follows."""
         self.witnesses: dict[str, Witness] = {}
         """Host id -> what reads its processes more often while an alert is in the making."""
         self._evidence = evidence
