@@ -71,6 +71,7 @@ async def run_service(
         The exit status.
     """
     # Here and not above: the screen takes `Tables` from this file, and serves nothing.
+    from cli.endpoints import endpoints
     from cli.entrance import entrance
     from remote.feed import Feed
     from remote.server import build_app, serve
@@ -90,7 +91,9 @@ async def run_service(
     recording = asyncio.Event()
     if archive.recorder is not None:
         await _begin(context, station, archive, recording)
-    app = build_app(feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access)
+    app = build_app(
+        feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access, routes=endpoints(feed)
+    )
 
     def started(bound: int | None) -> None:
         where = way_in.where(bound) if bound is not None else f"unix://{socket}"

@@ -53,6 +53,10 @@ def _same(host: HostSettings, target: Target) -> bool:
     )
 
 
+WITHOUT_PROCESSES = frozenset({"node", "netronome"})
+"""Kinds of target that tell of no processes, so that none are waited for."""
+
+
 async def first_state(context: Context, targets: list[str], deadline: float = 15.0) -> tuple[HostInfo, State]:
     """Returns a host's state with rates, from the first target.
 
@@ -81,7 +85,10 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
                         break
                 elif isinstance(update, Frame):
                     state.apply(update)
-                    if update.seq and state.derived() and any(row.cpu is not None for row in state.processes):
+                    rated = source.target.kind in WITHOUT_PROCESSES or any(
+                        row.cpu is not None for row in state.processes
+                    )
+                    if update.seq and state.derived() and rated:
                         return info or HostInfo(id=update.host, target=wanted.target), state
     except TimeoutError:
         if state.frame is not None:
