@@ -19,7 +19,7 @@ from sysmon.frame import clean_text
 from sysmon.records import Event, Evidence, HostInfo, RunSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 PATH = "/v1/report"
 """Where reports are posted."""
@@ -109,8 +109,10 @@ _reports = msgspec.json.Decoder(Report)
 _answers = msgspec.json.Decoder(Acknowledgement)
 
 
-def catalogue_digest(metrics: Iterable[Metric]) -> str:
-    """Returns 16 hex digits that change whenever one of the entries does."""
+def catalogue_digest(metrics: Sequence[Metric]) -> str:
+    """Returns 16 hex digits that change whenever one of the entries does; '' for none."""
+    if not metrics:
+        return ""
     digest = hashlib.blake2b(digest_size=8)
     for metric in sorted(metrics, key=lambda each: each.name):
         digest.update(wire.encode_json(metric) + b"\n")

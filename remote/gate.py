@@ -98,7 +98,9 @@ class Gate:
                 access.say(f"sysmon: {address}: {refusal.error}")
                 await refuse(send, refusal.status, refusal.error, "close some, or use another token", retry=5)
                 return
-            scope.setdefault("state", {})["token"] = who.token.name if who.token is not None else ""
+            state = scope.setdefault("state", {})
+            state["token"] = who.token.name if who.token is not None else ""
+            state["digest"] = who.token.digest if who.token is not None else ""
             await self._app(scope, receive, send)
 
     async def _refuse(self, refusal: Refusal, address: str, send: Send) -> None:
