@@ -1,6 +1,4 @@
-"""`sysmon --agent`: serves this host's frames on loopback and keeps their history, so that readers can fetch what they
-missed.
-"""
+"""`sysmon --agent`: serves this host's frames and keeps their history, so that readers can fetch what they missed."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cli.once import leave_hung_threads
-from remote.listen import check_listen
 
 if TYPE_CHECKING:
     import argparse
@@ -21,12 +18,11 @@ def run_agent(context: Context, options: argparse.Namespace) -> int:
     from cli.serving import run_service
 
     settings = context.config.agent
-    listen = check_listen(options.listen or settings.listen)
     status = asyncio.run(
         run_service(
             context,
             "agent",
-            listen=listen,
+            listen=options.listen or settings.listen,
             port=settings.port if options.port is None else options.port,
             socket=context.places.socket,
             interface=options.interface,

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cli.once import leave_hung_threads
-from remote.listen import check_listen
 from sysmon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def run_record(context: Context, options: argparse.Namespace) -> int:
         run_service(
             context,
             "recorder",
-            listen=check_listen(options.listen or settings.listen) if listening else None,
+            listen=(options.listen or settings.listen) if listening else None,
             port=settings.port if options.port is None else options.port,
             socket=context.places.socket,
             interface=options.interface,

@@ -1,7 +1,8 @@
 """Where the server listens: which addresses it may take, its sockets, and uvicorn held to limits.
 
-uvicorn parses HTTP (h11). Added here: bounded socket buffers, a deadline for a request's head, a handle by which a
-stuck connection can be cut, and a shutdown that does not wait for endless streams.
+uvicorn parses HTTP (h11). Added here: bounded socket buffers, a door that counts connections and agrees on TLS, a
+deadline for a request's head, a handle by which a stuck connection can be cut, and a shutdown that does not wait for
+endless streams.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import socket
 import stat
 import struct
@@ -20,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from remote.addresses import is_loopback
+from remote.door import Door, Visitors
+from remote.murmur import Murmur
 from remote.target import DEFAULT_PORT
 from sysmon.errors import SysmonError, UsageError
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+    from remote.tls import ServerTls
+
 SEND_BUFFER = 128 << 10
 """Bytes the kernel may hold for one reader that does not read."""
 MAX_HEAD = 16 << 10
@@ -37,28 +44,64 @@ HEAD_SECONDS = 10.0
 """Seconds a connection may take to send its request."""
 MAX_CONNECTIONS = 400
 """Connections served at once; one more is answered 503."""
+SPARE = 32
+"""Connections beyond those that are still answered; a further one is closed."""
+WRITE_BUFFER = 64 << 10
+"""Bytes held in TLS for a reader that does not read; asyncio's own choice is 512 KiB."""
+
+_HOSTNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 
 
-def check_listen(address: str) -> str:
-    """Returns the loopback address to bind for what `--listen` gave.
+def check_listen(text: str, *, tls: bool = False, tokens: bool = False) -> list[str]:
+    """Returns the addresses to bind for what `--listen` gave: addresses or names of this machine, with commas between.
+
+    Args:
+        text: as given.
+        tls: whether what is said there will be encrypted.
+        tokens: whether nobody will be let in without a token, and there is one.
 
     Raises:
-        UsageError: not an address, or not a loopback one: this version has neither tokens nor TLS.
+        UsageError: no address, or one that others can reach where TLS and tokens are not both there.
     """
-    given = address.strip().removeprefix("[").removesuffix("]")
+    found = []
+    for part in text.split(","):
+        address = _numeric(part, text)
+        if not is_loopback(address) and not (tls and tokens):
+            raise UsageError(
+                f"--listen {text} is refused: without a token, anybody who reaches that address could read this host's "
+                "processes and traffic",
+                "`sysmon token new NAME --file NAME.token` makes one; give that file to who reads, start again, and "
+                "TLS is on by itself with this machine's own key. Or listen on 127.0.0.1 and come in by ssh: "
+                f"ssh -N -L {DEFAULT_PORT}:127.0.0.1:{DEFAULT_PORT} THIS_HOST",
+            )
+        if address not in found:
+            found.append(address)
+    return found
+
+
+def reachable(text: str) -> bool:
+    """Whether others can reach what `--listen` gave.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    return any(not is_loopback(_numeric(part, text)) for part in text.split(","))
+
+
+def _numeric(part: str, text: str) -> str:
+    given = part.strip().removeprefix("[").removesuffix("]")
     if given.lower() == "localhost":
         return "127.0.0.1"
     try:
-        parsed = ipaddress.ip_address(given)
+        return str(ipaddress.ip_address(given))
     except ValueError:
-        raise UsageError(f"--listen '{address}' is not an IP address", "write 127.0.0.1 or ::1") from None
-    if not parsed.is_loopback:
-        raise UsageError(
-            f"--listen {address} is refused: without a token and TLS, which this version does not have yet, "
-            "anybody who reaches that address could read this host's processes and traffic",
-            f"listen on 127.0.0.1 and come in by ssh: ssh -N -L {DEFAULT_PORT}:127.0.0.1:{DEFAULT_PORT} THIS_HOST",
-        )
-    return given
+        pass
+    if not _HOSTNAME.fullmatch(given):
+        raise UsageError(f"--listen '{text}' is not an address", "write 127.0.0.1, ::1, 0.0.0.0 or a name of this host")
+    try:
+        return str(socket.getaddrinfo(given, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        raise UsageError(f"--listen {text}: no address is known for the name '{given}'", "write the address") from None
 
 
 def bind_tcp(address: str, port: int) -> socket.socket:
@@ -73,6 +116,8 @@ def bind_tcp(address: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         _bound(listener)
         listener.bind((address, port))
         listener.listen(128)
@@ -82,6 +127,8 @@ def bind_tcp(address: str, port: int) -> socket.socket:
             raise SysmonError(f"port {port} is in use on {address}; another sysmon?", "use --port") from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise SysmonError(f"port {port} may not be used by this user", "use --port with 1024 or higher") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise SysmonError(f"{address} is no address of this machine", "`ip address` lists them") from None
         raise SysmonError(f"cannot listen on {address} port {port}: {error.strerror}") from None
     listener.setblocking(False)
     return listener
@@ -147,15 +194,23 @@ class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1 with a deadline for the request's head, and its connection within reach of the application."""
 
     _head: asyncio.TimerHandle | None = None
+    _first = True
+    gone: Callable[[], None] = staticmethod(lambda: None)
+    say: Callable[[str], None] = staticmethod(lambda line: None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins: the first request has `HEAD_SECONDS` to arrive."""
         super().connection_made(transport)
+        if self.scheme == "https":
+            transport.set_write_buffer_limits(WRITE_BUFFER)
         self.app_state = {**self.app_state, "abort": self._cut}
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; a head that is not finished in time ends the connection."""
+        if self._first and self.scheme == "http" and data[:1] == b"\x16":
+            self.say(f"sysmon: {self.client[0] if self.client else 'somebody'} spoke TLS to a port without TLS")
+        self._first = False
         super().data_received(data)
         if self._idle:
             self._await_head()
@@ -168,6 +223,7 @@ class Protocol(H11Protocol):
         if self._head is not None:
             self._head.cancel()
         super().connection_lost(exc)
+        self.gone()
 
     def _cut(self) -> None:
         # A reset lets go of what the kernel still holds for a peer that does not read.
@@ -193,12 +249,41 @@ class Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, and without its ten wake-ups a second."""
+    """uvicorn behind doors of ours, without its signal handlers, and without its ten wake-ups a second."""
 
-    def __init__(self, config: uvicorn.Config, answering: Callable[[], Any] | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        answering: Callable[[], Any] | None,
+        tls: ServerTls | None,
+        say: Callable[[str], None] | None,
+    ) -> None:
         super().__init__(config)
         self.ending = asyncio.Event()
         self._answering = answering
+        self._tls = tls
+        self._say = Murmur(say)
+        self._doors: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.servers = []
+        visitors = Visitors(MAX_CONNECTIONS + SPARE)
+        for listener in sockets or []:
+            tls = self._tls if listener.family != socket.AF_UNIX else None
+            door = Door(listener, self._protocol, visitors, self._say, tls)
+            self._doors.append(asyncio.get_running_loop().create_task(door.run(), name="door"))
+        self.started = True
+
+    def _protocol(self) -> Protocol:
+        made = Protocol(self.config, self.server_state, app_state={})
+        made.say = self._say
+        return made
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.cancel()
+        await asyncio.gather(*self._doors, return_exceptions=True)
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -223,6 +308,8 @@ async def run(
     *,
     started: Callable[[], Any] | None = None,
     close: Callable[[], Any] | None = None,
+    tls: ServerTls | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Serves until cancelled, then ends all connections within a second.
 
@@ -231,6 +318,8 @@ async def run(
         sockets: bound and listening; closed at the end.
         started: called once requests are answered.
         close: called first when it ends, so that open streams finish.
+        tls: what is spoken on all sockets but Unix ones; None for plain HTTP.
+        say: takes lines about who was turned away; few, however many are.
     """
     config = uvicorn.Config(
         app,
@@ -249,7 +338,7 @@ async def run(
     )
     # Its log lines belong to nobody: errors of requests are answered, the rest is for the caller to say.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    server = _Server(config, started)
+    server = _Server(config, started, tls, say)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets), name="http server")
     try:
         await asyncio.shield(task)

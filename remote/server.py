@@ -1,8 +1,10 @@
-"""The agent's and the hub's HTTP server: read-only, on loopback or a Unix socket."""
+"""The agent's and the hub's HTTP server: on a Unix socket, on loopback, or over TLS to who has a token."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -23,6 +25,7 @@ from remote.routes import Routes
 from remote.target import DEFAULT_PORT
 from sysmon.clock import SystemClock
 from sysmon.errors import RemoteError, StoreError, SysmonError, UsageError
+from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,10 +34,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
+    from remote.tls import ServerTls
     from sysmon.clock import Clock
     from sysmon.ports import History
 
 __all__ = ["DEFAULT_PORT", "build_app", "check_listen", "serve"]
+
+CERTIFICATE_SECONDS = 600.0
+"""Seconds between looks at the certificate's files and its end."""
 
 _log = logging.getLogger("sysmon.remote")
 
@@ -90,16 +97,20 @@ async def serve(
     uds: Path | None = None,
     uds_mode: int = 0o600,
     started: Callable[[int | None], Any] | None = None,
+    tls: ServerTls | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Serves until cancelled; then ends open streams and connections within about a second.
 
     Args:
         app: from `build_app`.
-        listen: loopback address, or None for the Unix socket alone.
+        listen: addresses or names of this machine with commas between, or None for the Unix socket alone.
         port: TCP port; 0 lets the kernel choose.
         uds: path of a Unix socket to serve on as well.
         uds_mode: its file mode, 0600 or 0660.
         started: called with the TCP port once requests are answered.
+        tls: what is spoken on TCP; without it only loopback is listened on.
+        say: takes lines about who was turned away.
 
     Raises:
         UsageError: the address is not allowed. SysmonError: it cannot be bound, such as a port in use.
@@ -108,25 +119,41 @@ async def serve(
     bound: int | None = None
     try:
         if listen is not None:
-            tcp = listening.bind_tcp(check_listen(listen), port)
-            sockets.append(tcp)
-            bound = tcp.getsockname()[1]
+            for address in check_listen(listen, tls=tls is not None, tokens=app.state.access.usable):
+                tcp = listening.bind_tcp(address, port if bound is None else bound)
+                sockets.append(tcp)
+                bound = tcp.getsockname()[1]
         if uds is not None:
             sockets.append(listening.bind_unix(uds, uds_mode))
     except SysmonError:
         for listener in sockets:
             listener.close()
         raise
+    watch = asyncio.get_running_loop().create_task(_watch(app.state.access, tls, say), name="tokens")
     try:
         await listening.run(
             app,
             sockets,
             started=None if started is None else lambda: started(bound),
             close=app.state.feed.close,
+            tls=tls,
+            say=say,
         )
     finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         if uds is not None:
             listening.unbind_unix(uds)
+
+
+async def _watch(access: Access, tls: ServerTls | None, say: Callable[[str], None] | None) -> None:
+    """Looks after tokens and certificate."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(access.watch())
+        while tls is not None:
+            await access.clock.sleep(CERTIFICATE_SECONDS)
+            if (notice := await asyncio.to_thread(tls.refresh, access.clock.now())) and say is not None:
+                say(f"sysmon: {notice}")
 
 
 def _error(status: int, error: str, hint: str = "", **headers: str) -> Response:
@@ -156,5 +183,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unknown_error(request: Request, error: Exception) -> Response:
-    _log.error("%s failed", request.url.path, exc_info=error)
+    # What a peer sent may stand in path and error: neither reaches a terminal as it came.
+    trace = "".join(traceback.format_exception(error)).splitlines()
+    _log.error("%s failed\n%s", clean_text(request.url.path, 300), "\n".join(clean_text(line, 300) for line in trace))
     return _error(500, "this request failed inside the server", "its log says why")

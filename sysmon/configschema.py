@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -159,20 +158,13 @@ def fingerprint(value: Any) -> str:
     return given
 
 
-def loopback(value: Any) -> str:
-    """An address of this machine that others cannot reach."""
-    given = text(value).strip().removeprefix("[").removesuffix("]")
-    if given.lower() == "localhost":
-        return given
-    try:
-        address = ipaddress.ip_address(given)
-    except ValueError:
-        raise ValueError(f'{quoted(value)} is not an IP address; write "127.0.0.1" or "::1"') from None
-    if not address.is_loopback:
-        raise ValueError(
-            f"{quoted(value)} is refused: without a token and TLS, which this version does not have, anybody who "
-            'reaches it could read this host; write "127.0.0.1" and reach it by `ssh -N -L 8200:127.0.0.1:8200 HOST`'
-        )
+def listening(value: Any) -> str:
+    """Addresses or names of this machine, with commas between; who may come in there is checked when it is served."""
+    given = text(value).strip()
+    for part in given.split(","):
+        name = part.strip().removeprefix("[").removesuffix("]")
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?", name):
+            raise ValueError(f'{quoted(value)} is not an address to listen on; write "127.0.0.1", "::1" or "0.0.0.0"')
     return given
 
 
@@ -237,7 +229,7 @@ SECTIONS = {
         "readonly": Option(boolean, "false", "no signals, no renice"),
     },
     "agent": {
-        "listen": Option(loopback, '"127.0.0.1"', "address that --agent serves on"),
+        "listen": Option(listening, '"127.0.0.1"', "where --agent serves; beyond loopback only with a token"),
         "port": Option(integer(1, 65535), "8200", "port that --agent serves on"),
         "names": Option(texts, "[]", "names and addresses, beside its own, by which it may be called"),
         "cert": Option(text, '""', "a PEM file: the certificate to serve with; empty: one of its own"),

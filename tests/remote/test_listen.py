@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remote.listen import check_listen
+from remote.listen import bind_tcp, check_listen, reachable
+from remote.server import build_app, serve
 from sysmon.errors import SysmonError, UsageError
 from tests.remote.support import make_feed, served
 
@@ -29,18 +30,47 @@ async def test_a_port_in_use_is_said_plainly() -> None:
 
 @pytest.mark.parametrize(("given", "bound"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("[::1]", "::1")])
 def test_loopback_may_be_listened_on(given: str, bound: str) -> None:
-    assert check_listen(given) == bound
+    assert check_listen(given) == [bound]
+    assert not reachable(given)
 
 
 @pytest.mark.parametrize("given", ["0.0.0.0", "::", "192.168.1.5", "100.64.0.1"])
 def test_other_addresses_are_refused_with_the_reason_and_what_to_do(given: str) -> None:
-    with pytest.raises(UsageError, match=r"without a token and TLS.*ssh -N -L 8200:127.0.0.1:8200"):
+    words = r"without a token.*`sysmon token new NAME --file NAME.token`.*TLS is on by itself.*ssh -N -L 8200:"
+    for tls, tokens in ((False, False), (True, False), (False, True)):
+        with pytest.raises(UsageError, match=words):
+            check_listen(given, tls=tls, tokens=tokens)
+    assert check_listen(given, tls=True, tokens=True) == [given]
+    assert reachable(f"127.0.0.1, {given}")
+
+
+def test_several_addresses_and_names_are_taken() -> None:
+    assert check_listen("localhost, [::1],127.0.0.1") == ["127.0.0.1", "::1"]
+    with pytest.raises(UsageError, match="is refused: without a token"):
+        check_listen("127.0.0.1,0.0.0.0")
+
+
+@pytest.mark.parametrize("given", ["", "http://x", "a b", "127.0.0.1;", "-x", "\x1b[31m", "x" * 300])
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="is not an address"):
         check_listen(given)
 
 
-def test_a_name_is_no_address() -> None:
-    with pytest.raises(UsageError, match=r"'example.org' is not an IP address"):
-        check_listen("example.org")
+def test_a_name_without_an_address_is_said() -> None:
+    with pytest.raises(UsageError, match=r"no address is known for the name 'nowhere.invalid'"):
+        check_listen("nowhere.invalid")
+
+
+@pytest.mark.anyio
+async def test_an_address_of_another_machine_is_said_plainly() -> None:
+    with pytest.raises(SysmonError, match=r"192.0.2.7 is no address of this machine; `ip address` lists them"):
+        bind_tcp("192.0.2.7", 0)
+
+
+@pytest.mark.anyio
+async def test_the_server_itself_refuses_a_public_address_without_tls() -> None:
+    with pytest.raises(UsageError, match="is refused: without a token"):
+        await serve(build_app(make_feed()), "0.0.0.0", 0)
 
 
 @pytest.mark.anyio
