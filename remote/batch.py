@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -99,6 +99,14 @@ class Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     refused: int = 0
     problem: str = ""
     wanted: str = ""
+
+
+class Answer(NamedTuple):
+    """What came back over HTTP. `retry_after`: seconds, or None; `body`: bounded."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
 
 
 class TooLarge(MalformedInput):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from remote import batch, wire
-from remote.batch import Acknowledgement, Report
+from remote.batch import Acknowledgement, Answer, Report
 from remote.liveness import SECOND, Backoff, Patience
 from remote.slices import SLICE, Ledger, Present, Slice, Slicer
 from sysmon.errors import MalformedInput, ProtocolMismatch, StoreError, SysmonError, Unauthorized, Untrusted
@@ -42,14 +42,6 @@ MAX_RETRY_AFTER = 900.0
 """Seconds of a Retry-After that is heeded at most."""
 
 State = Literal["starting", "pushing", "filling", "unreachable", "refused"]
-
-
-class Answer(NamedTuple):
-    """What came back over HTTP. `retry_after`: seconds, or None; `body`: bounded."""
-
-    status: int
-    body: bytes
-    retry_after: float | None = None
 
 
 class PushStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from remote import look, trouble
+from remote.batch import Answer
 from remote.bearer import authorization
 from remote.pin import bare_context, context_of
 from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreError, Unauthorized, Unreachable
@@ -143,6 +144,44 @@ class Endpoint:
             raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
         return b"".join(body)
 
+    async def post(self, path: str, body: bytes, *, deadline: float, limit: int = MAX_ERROR) -> Answer:
+        """Sends a body of JSON in gzip, and returns what is answered, whatever its status.
+
+        Args:
+            path: below the target.
+            body: compressed.
+            deadline: seconds until all of the answer must be there.
+            limit: bytes of the answer at most.
+
+        Raises:
+            Unreachable, Untrusted: as `get`. Unauthorized: the token cannot be had. ProtocolMismatch: a redirect.
+            MalformedInput: the answer is too large or not gzip.
+        """
+        client = self._connections.client(self.target)
+        given = {"accept": "application/json", "content-type": "application/json", "content-encoding": "gzip"}
+        given |= authorization(self.target)
+        request = client.build_request("POST", self.target.base + path, content=body, headers=given)
+        try:
+            async with asyncio.timeout(deadline):
+                response = await client.send(request, stream=True)
+                try:
+                    if 300 <= response.status_code < 400:
+                        raise await _refusal(self.target, response)
+                    answer = b""
+                    async for piece in self._pieces(response):
+                        answer += piece
+                        if len(answer) > limit:
+                            raise MalformedInput(f"{self.target}{path}: the answer is longer than {limit} bytes")
+                finally:
+                    with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
+                        async with asyncio.timeout(1.0):
+                            await response.aclose()
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise await _unanswered(self.target, error) from None
+        return Answer(response.status_code, answer, _seconds(response.headers.get("retry-after", "")))
+
     @contextlib.asynccontextmanager
     async def open(
         self,
@@ -196,6 +235,11 @@ class Endpoint:
                         yield piece
         except (httpx.HTTPError, ssl.SSLError) as error:
             raise _mapped(self.target, error) from None
+
+
+def _seconds(text: str) -> float | None:
+    """Takes a Retry-After in seconds; a date is as good as none."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
 
 
 async def _refusal(target: Target, response: httpx.Response) -> RemoteError | StoreError:
