@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.ownhost import say
+from cli.token import store_of
 from remote.access import Access
 from remote.listen import check_listen, reachable
-from remote.tokens import TokenStore
 from sysmon.errors import ConfigError
 
 if TYPE_CHECKING:
     from cli.context import Context
     from remote.tls import ServerTls
-    from sysmon.config import AgentSettings, Places
-
-TOKENS = "tokens.json"
-"""The list of tokens, in the state folder."""
+    from sysmon.config import AgentSettings
 
 
 class Entrance(NamedTuple):
@@ -49,11 +46,6 @@ class Entrance(NamedTuple):
 
         shown = [f"its key: {self.tls.fingerprint}", f"in words: {words(self.tls.fingerprint)}"]
         return [*shown, *([self.tls.notice] if self.tls.notice else [])]
-
-
-def store_of(places: Places) -> TokenStore:
-    """Returns the list of tokens of this user or service."""
-    return TokenStore(places.state / TOKENS)
 
 
 def entrance(context: Context, listen: str | None) -> Entrance:

@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "cli.export",
     "alerts": "cli.alerts",
     "config": "cli.config",
+    "token": "cli.token",
     "service": "cli.service",
     "doctor": "cli.doctor",
     "completion": "cli.completion",

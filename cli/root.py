@@ -18,10 +18,10 @@ sysmon http://127.0.0.1:8200    the screen of another, through its agent (ssh -L
 sysmon --once --json            one frame, for scripts
 sysmon --agent                  serve this host's frames
 sysmon --record                 record this host and all of [hosts.NAME] without a screen
-commands: history, export, alerts, config, service, doctor, completion (each has --help)"""
+commands: history, export, alerts, config, token, service, doctor, completion (each has --help)"""
 
 
-LATER = ("hosts", "devices", "report", "token")
+LATER = ("hosts", "devices", "report")
 """Commands that the design names and that are still to come: no host is meant by them."""
 
 
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     modes.add_argument("--agent", action="store_true", help="serve this host's frames and keep its history")
     modes.add_argument("--record", action="store_true", help="record this host and the configured ones")
     parser.add_argument("--json", action="store_true", help="with --once: one JSON object")
-    parser.add_argument("--listen", metavar="ADDR", help="address that --agent serves on (127.0.0.1)")
+    parser.add_argument("--listen", metavar="ADDR", help="where --agent serves (127.0.0.1); else it wants a token")
     parser.add_argument("--port", type=int, metavar="PORT", help="port that --agent serves on (8200)")
     parser.add_argument("--interface", metavar="NAME", help="show only this network interface")
     parser.add_argument("--ascii", action="store_true", help="draw without Unicode")

@@ -6,12 +6,13 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_sysmon_service_subparsers=(install remove status)
-_shtab_sysmon_subparsers=(history export alerts config service doctor completion)
+_shtab_sysmon_subparsers=(history export alerts config token service doctor completion)
 
 _shtab_sysmon_history_option_strings=(-h --help --host --since --until --points --stats --format --json)
 _shtab_sysmon_export_option_strings=(-h --help --host --since --until --format --derived)
 _shtab_sysmon_alerts_option_strings=(-h --help --host --since --until --json)
 _shtab_sysmon_config_option_strings=(-h --help --print --json)
+_shtab_sysmon_token_option_strings=(-h --help --scope --expires --file --state --json)
 _shtab_sysmon_service_install_option_strings=(-h --help --role --print --user)
 _shtab_sysmon_service_remove_option_strings=(-h --help --role --user)
 _shtab_sysmon_service_status_option_strings=(-h --help --role --json --user)
@@ -26,12 +27,13 @@ _shtab_sysmon_history___format_choices=(table json csv plot)
 _shtab_sysmon_export___format_choices=(jsonl csv)
 _shtab_sysmon_alerts_pos_0_choices=(list history rules)
 _shtab_sysmon_config_pos_0_choices=(path init check show)
+_shtab_sysmon_token_pos_0_choices=(new list revoke)
 _shtab_sysmon_service_install___role_choices=(record agent)
 _shtab_sysmon_service_remove___role_choices=(record agent)
 _shtab_sysmon_service_status___role_choices=(record agent)
 _shtab_sysmon_service_pos_0_choices=(install remove status)
 _shtab_sysmon_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_sysmon_pos_1_choices=(history export alerts config service doctor completion)
+_shtab_sysmon_pos_1_choices=(history export alerts config token service doctor completion)
 _shtab_sysmon___theme_choices=(auto dark light contrast ansi)
 
 _shtab_sysmon_pos_0_nargs='*'
@@ -50,6 +52,9 @@ _shtab_sysmon_config__h_nargs=0
 _shtab_sysmon_config___help_nargs=0
 _shtab_sysmon_config___print_nargs=0
 _shtab_sysmon_config___json_nargs=0
+_shtab_sysmon_token__h_nargs=0
+_shtab_sysmon_token___help_nargs=0
+_shtab_sysmon_token___json_nargs=0
 _shtab_sysmon_service_install__h_nargs=0
 _shtab_sysmon_service_install___help_nargs=0
 _shtab_sysmon_service_install___print_nargs=0

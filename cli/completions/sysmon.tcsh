@@ -12,12 +12,12 @@ complete sysmon \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii debug derived format help host interface json listen metrics no-history once points port print readonly record role since stats theme until user version)/' \
+        'c/--/(agent ascii debug derived expires file format help host interface json listen metrics no-history once points port print readonly record role scope since state stats theme until user version)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
         'n/--format/(table json csv plot)/' \
         'n/--format/(jsonl csv)/' \
         'n/--role/(record agent)/' \
-        'p/2/(history export alerts config service doctor completion)/' \
-        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
+        'p/2/(history export alerts config token service doctor completion)/' \
+        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "token") ) echo new list revoke; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
         'p/*/()/'

@@ -17,6 +17,7 @@ _shtab_sysmon_commands() {
     export:'write recorded frames as JSON lines or CSV to stdout'
     history:'print the past of a metric: min, mean, max, p95'
     service:'run the recorder or the agent as a systemd service'
+    token:'make, list and revoke the tokens by which others are let in here'
   )
   _describe 'sysmon commands' _commands
 }
@@ -37,7 +38,7 @@ _shtab_sysmon_options=(
   "--agent[serve this host\'s frames and keep its history]"
   "--record[record this host and the configured ones]"
   "--json[with --once\: one JSON object]"
-  "--listen[address that --agent serves on (127.0.0.1)]:ADDR:"
+  "--listen[where --agent serves (127.0.0.1)\; else it wants a token]:ADDR:"
   "--port[port that --agent serves on (8200)]:PORT:"
   "--interface[show only this network interface]:NAME:"
   "--ascii[draw without Unicode]"
@@ -155,6 +156,20 @@ _shtab_sysmon_service_status_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_service_status_defaults_added=0
 
+_shtab_sysmon_token_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--scope[new\: what it allows, with commas between\: read, report, ack (read)]:SCOPES:"
+  "--expires[new\: how long it is good for, such as 90d (for ever)]:AGE:"
+  "--file[new\: write it there, mode 0600, instead of printing it]:PATH:"
+  "--state[a service\'s state folder, such as \/var\/lib\/sysmon]:FOLDER:"
+  "--json[list\: print JSON]"
+  ":what to do:(new list revoke)"
+  ":new, revoke\: what the token is called:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_token_defaults_added=0
+
 
 _shtab_sysmon() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->sysmon'
@@ -181,6 +196,7 @@ _shtab_sysmon() {
         export) _arguments -C -s $_shtab_sysmon_export_options ;;
         history) _arguments -C -s $_shtab_sysmon_history_options ;;
         service) _shtab_sysmon_service ;;
+        token) _arguments -C -s $_shtab_sysmon_token_options ;;
       esac
   esac
 }
