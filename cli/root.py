@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --once: one JSON object")
     parser.add_argument("--listen", metavar="ADDR", help="where --agent serves (127.0.0.1); else it wants a token")
     parser.add_argument("--port", type=int, metavar="PORT", help="port that --agent serves on (8200)")
+    parser.add_argument("--explain", action="store_true", help="with --agent: print what it can be asked, and end")
     parser.add_argument("--interface", metavar="NAME", help="show only this network interface")
     parser.add_argument("--ascii", action="store_true", help="draw without Unicode")
     parser.add_argument("--theme", choices=("auto", "dark", "light", "contrast", "ansi"), help="colours of the screen")
@@ -55,6 +56,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     _check(options)
     context = Context.of_environment()
+    if options.explain:
+        from cli.explain import run_explain
+
+        return run_explain(context)
     if options.agent:
         from cli.agent import run_agent
 
@@ -75,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if (options.listen or options.port is not None) and not (options.agent or options.record):
         raise UsageError("--listen and --port go with --agent or --record", "add --agent")
+    if options.explain and not options.agent:
+        raise UsageError("--explain goes with --agent", "add --agent")
     if options.port is not None and not 0 <= options.port <= 65535:
         raise UsageError(f"--port '{options.port}' is not a port", "allowed is 0 to 65535; 0 takes a free one")
     if options.json and (options.agent or options.record):

@@ -12,7 +12,7 @@ complete sysmon \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii debug derived expires file format help host interface json listen metrics no-history once points port print readonly record role scope since state stats theme until user version)/' \
+        'c/--/(agent ascii debug derived expires explain file format help host interface json listen metrics no-history once points port print readonly record role scope since state stats theme until user version)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
         'n/--format/(table json csv plot)/' \

@@ -40,6 +40,7 @@ _shtab_sysmon_options=(
   "--json[with --once\: one JSON object]"
   "--listen[where --agent serves (127.0.0.1)\; else it wants a token]:ADDR:"
   "--port[port that --agent serves on (8200)]:PORT:"
+  "--explain[with --agent\: print what it can be asked, and end]"
   "--interface[show only this network interface]:NAME:"
   "--ascii[draw without Unicode]"
   "--theme[colours of the screen]:theme:(auto dark light contrast ansi)"
