@@ -254,6 +254,9 @@ class HostPage:
         for disk in self._disks.values():
             pairs = (("device", disk.device or disk.name), ("model", disk.model))
             self._put("node_disk_info", "gauge", "What a disk is", pairs, 1)
+            if disk.kind == "mapped" and disk.device:
+                named = (("device", disk.device), ("name", disk.name))
+                self._put("node_disk_device_mapper_info", "gauge", "What a mapped disk is called", named, 1)
 
     def _host(self, time: int) -> None:
         info = self._info

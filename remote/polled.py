@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from remote import clean
-from remote.liveness import Backoff, Patience, Skew, judge
+from remote.liveness import Backoff, Patience, Skew, clock_words, judge
 from remote.target import parse_target
 from sysmon.clock import SystemClock
 from sysmon.derive import State
@@ -331,6 +331,7 @@ class PolledSource:
             broken=self._broken,
             problem=self._problem,
         )
+        words = words or clock_words(self._skew.value)
         return Status(
             host=self.host if self._info is not None else "",
             name=self.name,
