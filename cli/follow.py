@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cli.contact import Contact
 from cli.sources import open_source
 from remote.backfill import Backfill
 from remote.transport import Connections
@@ -54,7 +53,6 @@ async def follow_host(
         known: whether a host's frames come another way already; it is left out here.
         patience: how long is too long; a recorder's by default.
     """
-    contact = Contact()
     connections = Connections()
     source, past = open_source(context, host, connections=connections, patience=patience)
     filling: asyncio.Task[None] | None = None
@@ -65,6 +63,7 @@ async def follow_host(
     def elsewhere(each: str) -> bool:
         return known(each) or (paths is not None and paths.taken(each) != host.name)
 
+    station.contact.fetches = station.contact.fetches or recording
     if opened is not None:
         opened(source)
     try:
@@ -75,7 +74,7 @@ async def follow_host(
                     heard(update, past())
                 if recording and isinstance(update, Hello | Gap):
                     if backfill is None and archive is not None and (there := past()) is not None:
-                        backfill = make_backfill(context, there, archive, station, elsewhere)
+                        backfill = make_backfill(context, there, archive, station, elsewhere, host.interval)
                         filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
                         if paths is not None:
                             paths.on_change(host.name, backfill.wake)
@@ -92,8 +91,7 @@ async def follow_host(
                 if kept is None:
                     continue
                 await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
-                if isinstance(kept, Status) and (event := contact.take(kept, context.clock.now())) is not None:
-                    await station.take(event)
+                await _heed(station, source, kept)
     finally:
         if filling is not None:
             filling.cancel()
@@ -103,6 +101,24 @@ async def follow_host(
                 await station.take(update)
         await source.close()
         await connections.close()
+
+
+async def _heed(station: Station, source: RemoteSource, update: Update) -> None:
+    """Has the station tell what an update means for contact with its host."""
+    contact = station.contact
+    if isinstance(update, Frame):
+        if not source.late(update):
+            contact.frame(update, station.clock.boottime())
+    elif isinstance(update, HostInfo):
+        contact.know(update)
+    elif isinstance(update, Hello):
+        contact.hold(update.spans)
+    elif isinstance(update, Status):
+        if update.state == "offline" and source.connected.is_set():
+            # A hub that is heard says so: what it means for the host is told by the hub.
+            contact.leave(update.host)
+        else:
+            await station.heed(update)
 
 
 def _labelled(update: Update, host: HostSettings) -> Update:
@@ -118,7 +134,12 @@ def _labelled(update: Update, host: HostSettings) -> Update:
 
 
 def make_backfill(
-    context: Context, past: HttpHistory, archive: Archive, station: Station, known: Callable[[str], bool]
+    context: Context,
+    past: HttpHistory,
+    archive: Archive,
+    station: Station,
+    known: Callable[[str], bool],
+    interval: float = 1.0,
 ) -> Backfill:
     """Makes what fills the holes between a server's history and ours."""
     history, recorder = archive.history, archive.recorder
@@ -139,7 +160,9 @@ def make_backfill(
         if station.feed is not None:
             station.feed.publish(news, late=True)
 
-    return Backfill(theirs, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell)
+    return Backfill(
+        theirs, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell, interval=interval
+    )
 
 
 def _without(update: Update, known: Callable[[str], bool]) -> Update | None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cli.contact import Contact
 from sysmon.derive import State
 from sysmon.errors import StoreError
 from sysmon.evidence import top
 from sysmon.frame import Frame
-from sysmon.happenings import happenings
+from sysmon.happenings import Happenings
 from sysmon.records import Event, Evidence, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 EVIDENCE_ROWS = 10
 """Processes kept of each order (cpu, memory, I/O) as evidence."""
+
+SKEW = 300_000
+"""Milliseconds by which a host's clock may be off before the history uses its own time for it."""
 
 BACKLOG = 2048
 """Updates that a watcher may lag behind; then the oldest frames are left out, which costs it resolution."""
@@ -111,6 +115,10 @@ class Station:
         """Of a recorder: which way is taken to each host that it follows."""
         self.witnesses: dict[str, Witness] = {}
         """Host id -> what reads its processes more often while an alert is in the making."""
+        self.contact = Contact()
+        """What becomes of contact with the hosts that are followed."""
+        self._happenings: dict[str, Happenings] = {}
+        self._waiting: asyncio.Task[None] | None = None
         self._evidence = evidence
         self._evidence_at: dict[str, int] = {}
 
@@ -162,6 +170,21 @@ class Station:
             if kept is not None:
                 await self.take(kept)
 
+    async def heed(self, status: Status) -> None:
+        """Tells what a followed host's status means: contact lost or found, with others or alone."""
+        for event in self.contact.take(status, self.clock.now(), self.clock.boottime()):
+            await self._take_event(event)
+        if self._waiting is None and self.contact.wait(self.clock.boottime()) is not None:
+            self._waiting = asyncio.create_task(self._wait(), name="contact")
+
+    async def _wait(self) -> None:
+        """Tells what time alone makes certain."""
+        while (seconds := self.contact.wait(self.clock.boottime())) is not None:
+            await self.clock.sleep(seconds)
+            for event in self.contact.due(self.clock.now(), self.clock.boottime()):
+                await self._take_event(event)
+        self._waiting = None
+
     async def take(self, update: Update, *, late: bool = False) -> None:
         """Hands one update to every sink."""
         if isinstance(update, Frame):
@@ -171,6 +194,8 @@ class Station:
             await self._record(lambda kept: kept.record_host(update))
             self._publish(update)
         elif isinstance(update, Event):
+            if update.kind == "clock" and update.host in self._happenings:
+                self._happenings[update.host].told_clock()
             await self._take_event(update)
         elif isinstance(update, Hello):
             self.catalogue = self.catalogue.merged(update.metrics)
@@ -198,8 +223,12 @@ class Station:
         state = self.states.get(frame.host)
         if state is None:
             state = self.states[frame.host] = State(self.catalogue)
-        for event in happenings(state, frame):
-            await self._take_event(event)
+        told = self._happenings.get(frame.host)
+        if told is None:
+            told = self._happenings[frame.host] = Happenings()
+        where = "local" if frame.host == self.sampled else info.target if (info := self.infos.get(frame.host)) else ""
+        for event in told.take(state, frame, where):
+            await self._take_event(self._timed(event))
         state.apply(frame)
         if frame.tables.processes is not None:
             await self._keep_evidence(frame, state)
@@ -226,6 +255,15 @@ class Station:
         for state in (*states, *publish):
             self._publish(state)
 
+    def _at(self, time: int) -> int:
+        """A host's time as the history counts it: its own, or ours where its clock is far off."""
+        now = self.clock.now()
+        return time if abs(time - now) <= SKEW else now
+
+    def _timed(self, event: Event) -> Event:
+        at = self._at(event.time)
+        return event if at == event.time else msgspec.structs.replace(event, time=at)
+
     async def _take_event(self, event: Event) -> None:
         await self._record(lambda kept: kept.record_event(event))
         if event.kind == "alert.firing" and event.host in self.states:
@@ -237,7 +275,7 @@ class Station:
         due = last is None or frame.monotonic < last or frame.monotonic - last >= self._evidence * 1e9 - 5e8
         if self.recorder is not None and due and any(row.cpu is not None for row in state.processes):
             self._evidence_at[frame.host] = frame.monotonic
-            await self._record_evidence(frame.host, frame.time)
+            await self._record_evidence(frame.host, self._at(frame.time))
 
     async def _record_evidence(self, host: str, time: int) -> None:
         rows = top(self.states[host].processes, EVIDENCE_ROWS)
@@ -267,6 +305,10 @@ class Station:
 
     async def close(self) -> None:
         """Ends the watchers and lets the recorder commit."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+            self._waiting = None
         for watcher in list(self.watchers):
             await watcher.close()
         if self.recorder is not None:

@@ -42,6 +42,8 @@ class Backfill:
         contact: host id -> Unix milliseconds, of the host's own clock, of the first frame ever recorded of it; older
             frames are not fetched. None: nothing was recorded yet, so nothing is missing.
         tell: is given each gap found lost, once, and each frame fetched after it was recorded (to fan it out).
+        interval: seconds between the live frames that were asked for; beyond 1, what lies between two of them is no
+            hole. Holes of two intervals and more are filled with all frames there are.
         slice: frames asked for at once. `pause`: seconds between slices. `round`: seconds between looks.
     """
 
@@ -55,6 +57,7 @@ class Backfill:
         *,
         contact: Callable[[str], int | None],
         tell: Callable[[Gap | Frame], None] | None = None,
+        interval: float = 1.0,
         slice: int = SLICE,
         pause: float = PAUSE,
         round: float = ROUND,
@@ -66,6 +69,7 @@ class Backfill:
         self._clock = clock
         self._contact = contact
         self._tell = tell
+        self._thin = int(2000 * interval) if interval > 1.0 else 0
         self._slice = max(1, min(slice, 600))
         self._pause = pause
         self._round = round
@@ -141,7 +145,7 @@ class Backfill:
         self._since = {host: since for host in newest if (since := self._wanted_from(host, ours)) is not None}
         found = []
         for hole in missing(theirs, ours):
-            if hole.host not in self._since:
+            if hole.host not in self._since or self._is_thin(hole):
                 continue
             key = (hole.host, hole.run)
             if hole.first < floors.get(key, hole.last + 1):
@@ -155,6 +159,10 @@ class Backfill:
                 found.append(hole)
         self._floors = floors
         return found
+
+    def _is_thin(self, hole: Hole) -> bool:
+        """Whether a hole is only what a reader of fewer frames leaves out."""
+        return 0 <= hole.end - hole.start < self._thin
 
     def _wanted_from(self, host: str, ours: Sequence[RunSpan]) -> int | None:
         """The time from which a host's frames are wanted: first contact, but not what our own retention has let go."""
@@ -207,6 +215,8 @@ class Backfill:
             held = [span for span in ours if span.host == host]
             for hole in lost([span for span in theirs if span.host == host], held, since):
                 key = (hole.host, hole.run, hole.first, hole.last)
+                if self._is_thin(hole):
+                    continue
                 if key not in self._told:
                     self._told.add(key)
                     if self._tell is not None:

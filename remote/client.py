@@ -16,15 +16,7 @@ from remote.liveness import Backoff, Patience
 from remote.roster import Roster
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock
-from sysmon.errors import (
-    MalformedInput,
-    ProtocolMismatch,
-    RemoteError,
-    StoreError,
-    SysmonError,
-    Unauthorized,
-    Unreachable,
-)
+from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
@@ -48,7 +40,7 @@ class AgentSource:
         clock: this side's.
         tables: tables to ask for; see `ask`.
         hosts: of a hub, the hosts wanted: ids, names or hostnames; empty for all.
-        interval: seconds between the frames wanted of each host; up to 1 for all of them.
+        interval: seconds between the frames wanted of each host, whole; 1 for all of them.
         collectors: those wanted; empty for all.
         connections: shared by all sources of the process; its own otherwise.
         patience: how long is too long.
@@ -82,10 +74,10 @@ class AgentSource:
         self._wanted = tuple(hosts)
         self._connections = connections
         self._own_connections = connections is None
-        self._interval = interval
+        self._interval = max(1, round(interval))
         self._collectors = tuple(sorted(set(collectors)))
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
-        self._roster = Roster(str(self.target), name, max(1.0, interval), self.patience, self._clock, self._queue.put)
+        self._roster = Roster(str(self.target), name, self._interval, self.patience, self._clock, self._queue.put)
         self._cleaner = clean.Cleaner()
         self._backoff = Backoff(self.patience)
         self._tasks: list[asyncio.Task[None]] = []
@@ -177,7 +169,7 @@ class AgentSource:
                 roster.problem = str(error)
                 offence = isinstance(error, MalformedInput | ProtocolMismatch)
                 roster.refused = roster.broken = True
-                if self._asks_less and _is_usage(error):
+                if self._asks_less and "is not a parameter of" in error.message:
                     # It is older than this one: it sends everything, which is more than was wanted, and works.
                     self._all_of_it = True
             except Exception as error:  # whatever a peer brings about, it is said and tried again
@@ -194,13 +186,13 @@ class AgentSource:
 
     @property
     def _asks_less(self) -> bool:
-        return (self._interval > 1.0 or bool(self._collectors)) and not self._all_of_it
+        return (self._interval > 1 or bool(self._collectors)) and not self._all_of_it
 
     def _params(self) -> list[tuple[str, str]]:
         params = [("tables", ",".join(sorted(self._tables)))] if self._tables else []
         params += [("hosts", host) for host in self._wanted]
-        if self._asks_less and self._interval > 1.0:
-            params.append(("interval", f"{self._interval:g}"))
+        if self._asks_less and self._interval > 1:
+            params.append(("interval", str(self._interval)))
         if self._asks_less and self._collectors:
             params.append(("collectors", ",".join(self._collectors)))
         return params
@@ -302,11 +294,6 @@ class AgentSource:
         roster.opened()
         await self._queue.put(self.hello)
         await roster.greet(hello.hosts)
-
-
-def _is_usage(error: SysmonError) -> bool:
-    """Whether a server refuses what was asked, rather than who asks."""
-    return isinstance(error, RemoteError) and not isinstance(error, Unauthorized | ProtocolMismatch | StoreError)
 
 
 class _Reopen(Exception):

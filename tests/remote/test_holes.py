@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from remote.backfill import Backfill
 from remote.holes import Ranges, lost, missing, subtract
-from remote.liveness import WATCHED, Backoff, Patience, Skew, judge
+from remote.liveness import WATCHED, Backoff, Patience, Skew, clock_words, judge
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import Unreachable
 from sysmon.frame import Frame
@@ -116,7 +116,7 @@ class Link:
         self.told: list[Gap | Frame] = []
         self.backfill = self.new()
 
-    def new(self, *, pause: float = 0.0, slice: int = 50) -> Backfill:
+    def new(self, *, pause: float = 0.0, slice: int = 50, interval: float = 1.0) -> Backfill:
         """A back-fill as after a restart."""
         return Backfill(
             self.agent.spans,
@@ -126,6 +126,7 @@ class Link:
             SystemClock(),
             contact=lambda host: self.contact,
             tell=self.told.append,
+            interval=interval,
             slice=slice,
             pause=pause,
             round=0.05,
@@ -368,6 +369,54 @@ def test_liveness(age: float, connected: bool, refused: bool, broken: bool, expe
     assert bool(words) == (state != "live")
 
 
+@pytest.mark.parametrize(
+    ("age", "heard", "connected", "refused", "expected"),
+    [
+        (170, 1, True, False, "live"),
+        (181, 1, True, False, "late"),
+        (361, 1, True, False, "stale"),
+        (50, 2, False, True, "live"),
+        (50, 4, False, True, "offline"),
+        (50, 14, False, False, "late"),
+        (50, 29, False, False, "stale"),
+        (50, 31, False, False, "offline"),
+    ],
+)
+def test_a_host_read_once_a_minute_is_not_late_and_not_there_for_minutes_after_it_went(
+    age: float, heard: float, connected: bool, refused: bool, expected: str
+) -> None:
+    second = 1_000_000_000
+    now = 1000 * second
+    state, _ = judge(
+        Patience(),
+        now=now,
+        seen=int(now - age * second),
+        since=0,
+        interval=60.0,
+        connected=connected,
+        refused=refused,
+        broken=False,
+        problem="the line is cut",
+        heard=int(now - heard * second),
+    )
+    assert state == expected
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [
+        (None, ""),
+        (299_000, ""),
+        (-301_000, "its clock is 5 min behind"),
+        (3 * 3_600_000, "its clock is 3 h ahead"),
+        (86_400_000, "its clock is 1 day ahead"),
+        (-10 * 86_400_000, "its clock is 10 days behind"),
+    ],
+)
+def test_a_clock_that_is_off_is_said_in_plain_words(skew: int | None, words: str) -> None:
+    assert clock_words(skew) == words
+
+
 @pytest.mark.parametrize(("patience", "most"), [(WATCHED, 5.0), (Patience(), 30.0)])
 def test_a_screen_tries_again_sooner_than_a_recorder(patience: Patience, most: float) -> None:
     backoff = Backoff(patience, random.Random(7))
@@ -397,3 +446,18 @@ def test_skew_is_a_median() -> None:
     for theirs in (100, 110, 90_000, 105):
         skew.add(theirs, 0)
     assert skew.value in (107, 108)
+
+
+@pytest.mark.anyio
+async def test_what_lies_between_two_frames_of_a_slow_reader_is_no_hole() -> None:
+    every = frames((1, 1000))
+    thin = [each for each in every if each.seq % 60 == 0 and not 300 < each.seq < 500]
+    link = Link(every, [every[0], *thin], T0)
+    link.backfill = link.new(interval=60.0)
+    # From 301 to 539 nothing came at all: that stretch is filled with every frame there is.
+    assert await link.backfill.fill() == 239
+    assert {seq for _, _, seq in link.own.recorded} == set(range(301, 540))
+    # Once their retention has let the frames between go, nothing is lost either.
+    link.agent.kept = {key: each for key, each in link.agent.kept.items() if each.seq > 900}
+    await link.backfill.fill()
+    assert link.gaps == []
