@@ -85,9 +85,8 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
                         break
                 elif isinstance(update, Frame):
                     state.apply(update)
-                    rated = source.target.kind in WITHOUT_PROCESSES or any(
-                        row.cpu is not None for row in state.processes
-                    )
+                    rated = any(row.cpu is not None for row in state.processes)
+                    rated = rated or (source.target.kind in WITHOUT_PROCESSES and update.seq > 1)
                     if update.seq and state.derived() and rated:
                         return info or HostInfo(id=update.host, target=wanted.target), state
     except TimeoutError:
