@@ -100,6 +100,23 @@ def open_source(
         )
         past = HttpHistory(target, connections=connections, clock=context.clock)
         return Opened(source, lambda: past)
+    if target.kind == "ssh":
+        from cli.sshhost import SshHost
+        from remote.ssh import SshSource
+
+        box = SshSource(
+            target,
+            lambda: SshHost(context, host, target),
+            runtime=context.places.runtime,
+            name=host.name,
+            interval=host.interval,
+            collectors=host.collectors,
+            clock=context.clock,
+            connections=connections,
+            patience=patience,
+            tables=tables,
+        )
+        return Opened(box, box.past)
     if target.kind == "node":
         from remote.nodeexporter import NodeExporterSource
 
