@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _noun(argument: str) -> str:
-    return "command" if argument in ("COMMAND", "command") else f"value for {argument}"
+    return "command" if argument in ("COMMAND", "VERB", "command") else f"value for {argument}"
 
 
 def wants_help(arguments: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sysmon.configfile import load
+from sysmon.configfile import load, parse
 from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def load_config(path: Path, catalogue: Catalogue, *, named: bool = False) -> Con
         ConfigError: with every mistake of the file.
     """
     return load(path, catalogue, named=named, collectors=collector_options(), actions=key_actions())
+
+
+def check_text(text: str, name: str, catalogue: Catalogue) -> Config:
+    """Checks the text of a configuration file that is called `name`; errors are those of `load_config`."""
+    return parse(text, name, catalogue, collectors=collector_options(), actions=key_actions())
 
 
 def key_actions() -> dict[str, tuple[str, ...]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
+    "hosts": "cli.hosts",
     "history": "cli.history",
     "export": "cli.export",
     "alerts": "cli.alerts",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
+from remote.bearer import TOKEN_VARIABLE
+from remote.fingerprint import parse_fingerprint
 from remote.target import host_target, parse_target
 from sysmon.config import HostSettings
 from sysmon.derive import State
@@ -32,13 +35,27 @@ def resolve(context: Context, targets: list[str]) -> list[HostSettings]:
             known = parse_target(given)
             same = [host for host in context.config.hosts.values() if _same(host, known)]
             # An address that is configured is met as it is configured there: with its token and its pinned key.
-            found.append(same[0] if same else HostSettings(name="", target=given))
+            found.append(same[0] if same else _unconfigured(given, known))
         else:
             names = list(context.config.hosts)
             hint = nearest(given, names) or (f"known are {', '.join(names)}" if names else "")
             hint = hint or "write https://HOST:8200 or ssh://HOST, or `sysmon hosts add NAME TARGET`"
             raise UsageError(f"'{given}' is not a configured host", hint)
     return found
+
+
+def _unconfigured(given: str, target: Target) -> HostSettings:
+    """An address of the command line, met as the environment says; secrets never stand on a command line."""
+    if target.kind != "sysmon":
+        return HostSettings(name="", target=given)
+    pinned = os.environ.get("SYSMON_FINGERPRINT", "")
+    return HostSettings(
+        name="",
+        target=given,
+        token_file=f"${TOKEN_VARIABLE}" if os.environ.get(TOKEN_VARIABLE) else "",
+        fingerprint=parse_fingerprint(pinned) if pinned and target.secure else "",
+        ca=os.environ.get("SYSMON_CA", "") if target.secure else "",
+    )
 
 
 def _same(host: HostSettings, target: Target) -> bool:
