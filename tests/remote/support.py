@@ -25,9 +25,10 @@ from sysmon.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
+    from remote.tls import ServerTls
     from sysmon.catalogue import Metric
     from sysmon.errors import StoreError
     from sysmon.ports import History
@@ -231,9 +232,9 @@ def make_feed(**limits: Any) -> Feed:
 class Served:
     """A running server."""
 
-    def __init__(self, port: int, task: asyncio.Task[None]) -> None:
+    def __init__(self, port: int, task: asyncio.Task[None], scheme: str = "http") -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self._task = task
 
     async def stop(self) -> None:
@@ -244,18 +245,25 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    feed: Feed, history: History | None = None, *, port: int = 0, uds: Path | None = None, **more: Any
+    feed: Feed,
+    history: History | None = None,
+    *,
+    port: int = 0,
+    uds: Path | None = None,
+    tls: ServerTls | None = None,
+    say: Callable[[str], None] | None = None,
+    **more: Any,
 ) -> AsyncIterator[Served]:
     """Serves a feed on a port of 127.0.0.1 by the real uvicorn."""
     up: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
-        serve(build_app(feed, history, **more), "127.0.0.1", port, uds=uds, started=up.set_result)
+        serve(build_app(feed, history, **more), "127.0.0.1", port, uds=uds, started=up.set_result, tls=tls, say=say)
     )
     waiting: set[asyncio.Future[Any]] = {task, up}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
-    server = Served(up.result() or 0, task)
+    server = Served(up.result() or 0, task, "https" if tls is not None else "http")
     try:
         yield server
     finally:
