@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import argparse
 
     from cli.context import Context
+    from cli.serving import Beside
+
+NOWHERE = "none"
+"""What `--listen` says to open no port: the Unix socket alone."""
 
 
 def run_agent(context: Context, options: argparse.Namespace) -> int:
@@ -18,15 +22,22 @@ def run_agent(context: Context, options: argparse.Namespace) -> int:
     from cli.serving import run_service
 
     settings = context.config.agent
+    listen = options.listen or settings.listen
+    beside: list[Beside] = []
+    if options.push or options.push_fingerprint or context.config.push.target:
+        from cli.pushing import pushing
+
+        beside = pushing(context, options)
     status = asyncio.run(
         run_service(
             context,
             "agent",
-            listen=options.listen or settings.listen,
+            listen=None if listen == NOWHERE else listen,
             port=settings.port if options.port is None else options.port,
             socket=context.places.socket,
             interface=options.interface,
             record=not options.no_history,
+            beside=beside,
         )
     )
     leave_hung_threads(status)

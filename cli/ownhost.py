@@ -68,6 +68,8 @@ class Contacts:
         self._heard: set[str] = set()
         self._itself: set[str] = set()
         self.all = asyncio.Event()
+        if not expected:
+            self.all.set()
 
     def heard(self, name: str, hello: Hello) -> None:
         """Takes the greeting of the host configured as `name`."""
@@ -100,6 +102,7 @@ class OwnHost:
         self.id = self.runner.identity.host
         self.tables = Tables(self.runner)
         station.witnesses[self.id] = Witness(self.runner)
+        station.clones.run_on(self.id, self.runner.identity.boot)
 
     async def collect(self, contacts: Contacts | None) -> None:
         """Samples for ever; where hosts are followed, only while none of them is this machine."""

@@ -18,10 +18,10 @@ sysmon http://127.0.0.1:8200    the screen of another, through its agent (ssh -L
 sysmon --once --json            one frame, for scripts
 sysmon --agent                  serve this host's frames
 sysmon --record                 record this host and all of [hosts.NAME] without a screen
-commands: history, export, alerts, config, token, service, doctor, completion (each has --help)"""
+commands: hosts, history, export, alerts, config, token, service, doctor, completion (each has --help)"""
 
 
-LATER = ("hosts", "devices", "report")
+LATER = ("devices", "report")
 """Commands that the design names and that are still to come: no host is meant by them."""
 
 
@@ -39,6 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="ADDR", help="where --agent serves (127.0.0.1); else it wants a token")
     parser.add_argument("--port", type=int, metavar="PORT", help="port that --agent serves on (8200)")
     parser.add_argument("--explain", action="store_true", help="with --agent: print what it can be asked, and end")
+    parser.add_argument("--push", metavar="URL", help="with --agent: send its frames to this hub")
+    parser.add_argument("--push-fingerprint", metavar="KEY", help="of that hub's key: sha256: and 64 hex digits")
     parser.add_argument("--interface", metavar="NAME", help="show only this network interface")
     parser.add_argument("--ascii", action="store_true", help="draw without Unicode")
     parser.add_argument("--theme", choices=("auto", "dark", "light", "contrast", "ansi"), help="colours of the screen")
@@ -82,6 +84,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--listen and --port go with --agent or --record", "add --agent")
     if options.explain and not options.agent:
         raise UsageError("--explain goes with --agent", "add --agent")
+    if (options.push or options.push_fingerprint) and not options.agent:
+        raise UsageError("--push goes with --agent", "add --agent")
     if options.port is not None and not 0 <= options.port <= 65535:
         raise UsageError(f"--port '{options.port}' is not a port", "allowed is 0 to 65535; 0 takes a free one")
     if options.json and (options.agent or options.record):

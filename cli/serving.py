@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
+    from remote.feed import Feed
 
+    Beside = Callable[[Station, Archive, OwnHost, Feed], Coroutine[object, object, None]]
     Follow = Callable[[Station, Archive, Contacts], Coroutine[object, object, None]]
 
 LOOK = 1.0
@@ -53,6 +55,7 @@ async def run_service(
     record: bool = True,
     strict: bool = False,
     extras: Sequence[Follow] = (),
+    beside: Sequence[Beside] = (),
 ) -> int:
     """Collects this host, keeps its history, evaluates its rules and serves it until SIGTERM or SIGINT.
 
@@ -65,7 +68,8 @@ async def run_service(
         interface: a glob over network interfaces, or None.
         record: False keeps no history.
         strict: whether it is an error that nothing can be recorded.
-        extras: further tasks of the same life, such as one per remote host.
+        extras: further tasks of the same life, such as one per remote host; they begin when recording does.
+        beside: tasks that begin at once.
 
     Returns:
         The exit status.
@@ -91,9 +95,16 @@ async def run_service(
     recording = asyncio.Event()
     if archive.recorder is not None:
         await _begin(context, station, archive, recording)
-    app = build_app(
-        feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access, routes=endpoints(feed)
-    )
+    contacts = Contacts(own.id, len(extras))
+    reports = None
+    routes = endpoints(feed)
+    if who == "recorder":
+        from cli.pushed import PushedHosts
+        from remote.report import ReportRoute
+
+        reports = PushedHosts(context, station, archive, contacts, own=own.id, server=feed.server)
+        routes += ReportRoute(reports.intake, context.clock).routes()
+    app = build_app(feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access, routes=routes)
 
     def started(bound: int | None) -> None:
         where = way_in.where(bound) if bound is not None else f"unix://{socket}"
@@ -101,8 +112,6 @@ async def run_service(
         say(f"sysmon {who}: serving {own.runner.identity.info.label} on {where}{kept}")
         say(*(f"sysmon {who}: {line}" for line in way_in.told()))
         notify.tell("READY=1", f"STATUS={archive.problem() or f'serving on {where}{kept}'}")
-
-    contacts = Contacts(own.id, len(extras))
 
     async def extra_when_recording(extra: Follow) -> None:
         await recording.wait()
@@ -115,13 +124,19 @@ async def run_service(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     jobs = [
         asyncio.create_task(
-            serve(app, listen, port, uds=socket, started=started, tls=way_in.tls, say=say), name="serve"
+            serve(app, listen, port, uds=socket, started=started, tls=way_in.tls, say=say)
+            if listen is not None or socket is not None
+            else _serve_nobody(who),
+            name="serve",
         ),
-        asyncio.create_task(own.collect(contacts if extras else None), name="collect"),
+        asyncio.create_task(own.collect(contacts if who == "recorder" else None), name="collect"),
         asyncio.create_task(_look_after(context, who, station, archive, own, recording, wanted=record), name="look"),
         asyncio.create_task(notify.stay_alive(), name="signs of life"),
         *(asyncio.create_task(extra_when_recording(extra), name="host") for extra in extras),
+        *(asyncio.create_task(each(station, archive, own, feed), name="beside") for each in beside),
     ]
+    if reports is not None:
+        jobs.append(asyncio.create_task(reports.run(recording), name="pushed hosts"))
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         done, _ = await asyncio.wait([*jobs, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +152,12 @@ async def run_service(
         await asyncio.gather(*jobs, stopped, return_exceptions=True)
         await station.close()
         await archive.close()
+
+
+async def _serve_nobody(who: str) -> None:
+    say(f"sysmon {who}: serving nobody: there is no port, and no folder for a Unix socket")
+    notify.tell("READY=1")
+    await asyncio.Event().wait()
 
 
 async def _begin(context: Context, station: Station, archive: Archive, recording: asyncio.Event) -> None:

@@ -23,6 +23,7 @@ from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, RunSpan, Sta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from remote.push import PushStatus
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.clock import Clock
     from sysmon.records import Update
@@ -94,6 +95,8 @@ class Feed:
         self.alerts: dict[tuple[str, str, str], AlertState] = {}
         self.dropped = 0
         """Readers dropped for being slow."""
+        self.push: Callable[[], PushStatus] | None = None
+        """Of an agent that pushes: returns how that goes."""
         self._clock: Clock = clock or SystemClock()
         self._watch = watch
         self._watched: frozenset[str] = frozenset()

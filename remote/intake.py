@@ -56,10 +56,6 @@ class Sink(Protocol):
         """Returns what records and what reads it back, or None while nothing is recorded."""
         ...
 
-    def conflict(self, host: str) -> str:
-        """Says why a host's frames cannot be taken from reports, such as that it is followed; '' where they can."""
-        ...
-
     async def take(self, update: Update, *, late: bool = False) -> None:
         """Takes a frame, or what goes with it, as from any source."""
         ...
@@ -143,8 +139,6 @@ class Intake:
                 f"the token '{token}' belongs to the host {bound}, not to {host} ({report.host.label})",
                 "each host has its own: `sysmon token new NAME --scope report` on the hub makes one",
             )
-        if why := self._sink.conflict(host):
-            raise self._turned_away(host, 409, why)
         pushed = self.hosts.get(host)
         if pushed is None:
             if len(self.hosts) >= MAX_HOSTS:
@@ -306,15 +300,19 @@ class Intake:
 
     # How fresh they are
 
-    async def restore(self, history: History) -> None:
+    async def restore(self, history: History, *, without: str = "") -> None:
         """Waits for the hosts that pushed to an earlier process of this hub and have frames in its history.
+
+        Args:
+            history: of this hub.
+            without: id of a host to leave out.
 
         Raises:
             StoreError: the history does not answer.
         """
         held = {span.host for span in await history.spans()}
         for info in await history.hosts():
-            if info.target == TARGET and info.id in held and info.id not in self.hosts:
+            if info.target == TARGET and info.id in held and info.id not in {*self.hosts, without}:
                 self.hosts[info.id] = PushedHost(info, self._clock.boottime(), asyncio.Lock())
                 await self._sink.take(info)
 

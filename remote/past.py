@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.routing import Route
 
 from remote import wire
@@ -180,6 +181,9 @@ class Past:
     async def status(self, request: Request) -> Response:
         """How the history is."""
         Query(request)
+        push = self._backend.feed.push
+        line = "" if push is None else push().line()
         if self._backend.history is None:
-            return await json_reply(request, HistoryStatus(path="", problem="this server keeps no history"))
-        return await json_reply(request, await self._backend.asked(self._backend.history.status()))
+            return await json_reply(request, HistoryStatus(path="", problem="this server keeps no history", push=line))
+        found = await self._backend.asked(self._backend.history.status())
+        return await json_reply(request, msgspec.structs.replace(found, push=line) if line else found)

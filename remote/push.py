@@ -38,6 +38,8 @@ PATIENCE = Patience(first=1.0, most=60.0)
 """Of a pusher: how long it waits between attempts while the hub does not answer."""
 REFUSED = Patience(first=20.0, most=120.0)
 """How long it waits before it asks again, without frames, a hub that refuses it."""
+BEHIND = 120
+"""Frames that the hub may miss before it is worth a word."""
 MAX_RETRY_AFTER = 900.0
 """Seconds of a Retry-After that is heeded at most."""
 
@@ -61,6 +63,18 @@ class PushStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     sent: int = 0
     lost: int = 0
     last: int | None = None
+
+    def line(self) -> str:
+        """Returns how it goes, for people."""
+        if self.state == "refused":
+            return f"nothing is pushed: {self.problem}"
+        if self.state == "unreachable":
+            return f"not pushed, and tried again: {self.problem}"
+        if self.state == "starting":
+            return f"about to push to {self.target}"
+        behind = f", {self.pending} earlier frames behind" if self.pending > BEHIND else ""
+        lost = f"; {self.lost} frames were lost" if self.lost else ""
+        return f"pushing to {self.target}{behind}{lost}{'; ' if self.problem else ''}{self.problem}"
 
 
 class Pusher:

@@ -59,7 +59,8 @@ class Routes:
         Query(request)
         feed = self._feed
         alive = {"status": "ok", "version": feed.version, "time": self._clock.now(), "hosts": len(feed.hosts)}
-        return await json_reply(request, {**alive, "streams": feed.readers, "dropped": feed.dropped})
+        pushed = {} if feed.push is None else {"push": feed.push()}
+        return await json_reply(request, {**alive, "streams": feed.readers, "dropped": feed.dropped, **pushed})
 
     async def stream(self, request: Request) -> Response:
         """Server-sent events."""

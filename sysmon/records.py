@@ -216,13 +216,16 @@ class Moment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HistoryStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How the history is: where, how large, since when, who records, and what is wrong with it."""
+    """How the history is: where, how large, since when, who records, and what is wrong with it. `push`: of an agent
+    that pushes, how that goes.
+    """
 
     path: str
     bytes: int = 0
     since: int | None = None
     recorder: str = ""
     problem: str = ""
+    push: str = ""
 
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

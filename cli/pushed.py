@@ -1,0 +1,126 @@
+"""Hosts that push to this hub: what their reports say goes the way of any followed host."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remote.bindings import Bindings
+from remote.intake import Intake
+from sysmon.errors import StoreError
+from sysmon.frame import Frame
+from sysmon.records import Hello, HostInfo, Status
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from cli.context import Context
+    from cli.ownhost import Contacts
+    from cli.recording import Archive
+    from cli.station import Station
+    from sysmon.ports import History, Recorder
+    from sysmon.records import Update
+
+WAY = "push"
+"""The name of the way that reports come, among the ways to a host."""
+BINDINGS = "reporting.json"
+"""Which token belongs to which host, in the state folder."""
+
+
+class PushedHosts:
+    """Implements `remote.intake.Sink` on a station.
+
+    Args:
+        context: clock, configuration, places.
+        station: takes what is reported.
+        archive: keeps it.
+        contacts: is told where a host that reports is this very machine, whose id is `own`.
+        server: the feed's, drawn at its start.
+
+    Attributes:
+        intake: takes reports.
+
+    Raises:
+        SysmonError: the list of who reports is open to others, or no such list.
+    """
+
+    def __init__(
+        self, context: Context, station: Station, archive: Archive, contacts: Contacts, *, own: str, server: str
+    ) -> None:
+        from cli.ownhost import say
+
+        self._station = station
+        self._archive = archive
+        self._contacts = contacts
+        self._own = own
+        self._server = server
+        self._context = context
+        self.intake = Intake(
+            self,
+            Bindings(context.places.state / BINDINGS),
+            retention=context.config.history.raw,
+            clock=context.clock,
+            say=lambda line: say(line),
+            server=server,
+        )
+
+    async def run(self, recording: asyncio.Event) -> None:
+        """Waits for those that reported to an earlier process, and judges how fresh all are; runs until cancelled."""
+        await recording.wait()
+        if self._archive.history is not None:
+            with contextlib.suppress(StoreError):
+                # Whether this machine is sampled here is not to wait for an agent that may never come back.
+                await self.intake.restore(self._archive.history, without=self._own)
+        await self.intake.watch()
+
+    # What the intake asks for
+
+    def kept(self) -> tuple[Recorder, History] | None:
+        """Returns what records and what reads it back, or None while nothing is recorded."""
+        recorder, history = self._archive.recorder, self._archive.history
+        return None if recorder is None or history is None else (recorder, history)
+
+    async def take(self, update: Update, *, late: bool = False) -> None:
+        """Takes what a host reports; where it is followed on another way too, its frames are only kept."""
+        station = self._station
+        if isinstance(update, HostInfo):
+            if update.id == self._own:
+                self._contacts.heard(WAY, self._hello(update))
+            station.contact.know(update)
+        elif isinstance(update, Hello):
+            # Its hosts are known already, perhaps by names that another way gave them.
+            hosts = [station.infos.get(info.id, info) for info in update.hosts]
+            update = msgspec.structs.replace(update, hosts=hosts)
+        admitted = self._admit(update)
+        if isinstance(update, Frame):
+            if not admitted and station.recorder is not None:
+                await station.recorder.record(update, received=station.clock.now(), late=True)
+            elif not late:
+                station.contact.frame(update, station.clock.boottime())
+        for each in admitted:
+            await station.take(each, late=late)
+
+    async def judged(self, status: Status) -> None:
+        """Takes how fresh a host is: shown, and told where contact is lost or found."""
+        for each in self._admit(status):
+            await self._station.take(each)
+            if isinstance(each, Status) and each.target == status.target:
+                # Every pushed host is on a line of its own: those that go at once do not hang on one hub.
+                await self._station.heed(msgspec.structs.replace(each, target=f"{WAY} {each.host}"))
+
+    def tell(self, update: Update) -> None:
+        """Passes on what is not recorded here: a gap."""
+        if self._station.feed is not None:
+            self._station.feed.publish(update, late=True)
+
+    def _admit(self, update: Update) -> list[Update]:
+        paths = self._station.paths
+        # A greeting says everything a way has, and a report only speaks of one host.
+        return [update] if paths is None or isinstance(update, Hello) else paths.admit(WAY, update)
+
+    def _hello(self, info: HostInfo) -> Hello:
+        return Hello(
+            schema=1, version="", server=self._server, time=self._context.clock.now(), hosts=[info], metrics=[]
+        )
