@@ -14,7 +14,7 @@ from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cli.context import Context
     from cli.recording import Archive
@@ -68,13 +68,13 @@ async def follow_host(
         opened(source)
     try:
         async for said in source.updates():
-            labelled = _labelled(said, host)
-            for update in [labelled] if paths is None else paths.admit(host.name, labelled):
+            late = isinstance(said, Frame) and source.late(said)
+            for update in _admitted(station, host, said, late=late):
                 if isinstance(update, Hello) and heard is not None:
                     heard(update, past())
                 if recording and isinstance(update, Hello | Gap):
                     if backfill is None and archive is not None and (there := past()) is not None:
-                        backfill = make_backfill(context, there, archive, station, elsewhere, host.interval)
+                        backfill = make_backfill(context, there, archive, station, elsewhere, host)
                         filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
                         if paths is not None:
                             paths.on_change(host.name, backfill.wake)
@@ -90,12 +90,13 @@ async def follow_host(
                 kept = _without(update, known)
                 if kept is None:
                     continue
-                await station.take(kept, late=isinstance(kept, Frame) and source.late(kept))
-                await _heed(station, source, kept)
+                await station.take(kept, late=late)
+                await _heed(station, source, kept, late=late)
     finally:
         if filling is not None:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
+        station.clones.leave(host.name)
         if paths is not None:
             for update in paths.leave(host.name):
                 await station.take(update)
@@ -103,11 +104,17 @@ async def follow_host(
         await connections.close()
 
 
-async def _heed(station: Station, source: RemoteSource, update: Update) -> None:
+def _admitted(station: Station, host: HostSettings, said: Update, *, late: bool) -> Iterator[Update]:
+    """Yields what is to be taken of what a host's source said, under the ids that its hosts have here."""
+    for update in station.clones.admit(host.name, _labelled(said, host), late=late):
+        yield from [update] if station.paths is None else station.paths.admit(host.name, update)
+
+
+async def _heed(station: Station, source: RemoteSource, update: Update, *, late: bool) -> None:
     """Has the station tell what an update means for contact with its host."""
     contact = station.contact
     if isinstance(update, Frame):
-        if not source.late(update):
+        if not late:
             contact.frame(update, station.clock.boottime())
     elif isinstance(update, HostInfo):
         contact.know(update)
@@ -139,7 +146,7 @@ def make_backfill(
     archive: Archive,
     station: Station,
     known: Callable[[str], bool],
-    interval: float = 1.0,
+    host: HostSettings,
 ) -> Backfill:
     """Makes what fills the holes between a server's history and ours."""
     history, recorder = archive.history, archive.recorder
@@ -147,8 +154,21 @@ def make_backfill(
     assert recorder is not None
     contact: dict[str, int] = {}
 
+    clones = station.clones
+
     async def theirs() -> Sequence[RunSpan]:
-        return [span for span in await past.spans() if not known(span.host)]
+        spans = await past.spans()
+        here = {name: clones.here(host.name, name) for name in {span.host for span in spans}}
+        return [
+            span if here[span.host] == span.host else msgspec.structs.replace(span, host=here[span.host])
+            for span in spans
+            if not known(here[span.host])
+        ]
+
+    async def fetch(name: str, run: str, first: int, last: int) -> Sequence[Frame]:
+        there = clones.there(host.name, name)
+        frames = await past.frames(there, run, first, last)
+        return frames if there == name else [msgspec.structs.replace(frame, host=name) for frame in frames]
 
     async def ours() -> Sequence[RunSpan]:
         spans = await history.spans()
@@ -161,7 +181,7 @@ def make_backfill(
             station.feed.publish(news, late=True)
 
     return Backfill(
-        theirs, ours, past.frames, recorder, context.clock, contact=contact.get, tell=tell, interval=interval
+        theirs, ours, fetch, recorder, context.clock, contact=contact.get, tell=tell, interval=host.interval
     )
 
 

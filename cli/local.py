@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.base import Roots
-from collectors.identity import identify
+from collectors.identity import boot_id, identify
 from collectors.registry import build
 from collectors.runner import Runner
 from sysmon.version import version
@@ -41,3 +41,8 @@ def make_runner(context: Context, *, interface: str | None = None) -> Runner:
 def own_host(context: Context) -> str:
     """Returns the id of this host."""
     return identify(Roots(), context.places.state, version()).host
+
+
+def own_boot() -> str:
+    """Returns the boot id of this host."""
+    return boot_id(Roots())

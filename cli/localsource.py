@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
-from cli.local import make_runner, own_host
+from cli.local import make_runner, own_boot, own_host
 from cli.neighbours import Neighbours
 from cli.ownhost import Tables
 from cli.recording import Archive, begin, open_archive
@@ -72,6 +72,7 @@ class LocalSource:
         self._problem = ""
         self.tell: Callable[[str], None] = lambda text: None
         self.local_id = own_host(context)
+        self._station.clones.run_on(self.local_id, own_boot())
         self._neighbours = Neighbours(context.places, context.config.agent.port, self.local_id)
 
     async def updates(self) -> AsyncIterator[Update]:
@@ -241,8 +242,11 @@ class LocalSource:
                 self._sources[f"host {name}"] = source
                 source.ask(SMALL_TABLES | self._tables)
 
-            def heard(hello: Hello, past: HttpHistory | None) -> None:
+            def heard(hello: Hello, past: HttpHistory | None, name: str = host.name) -> None:
                 for info in hello.hosts:
+                    if self._station.clones.there(name, info.id) != info.id:
+                        # There it goes by another id, under which its past is that of two machines.
+                        continue
                     if past is not None and archive.recorder is None and not self._is_known(info.id, served):
                         self._pasts[info.id] = past
 

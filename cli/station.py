@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cli.clones import Clones
 from cli.contact import Contact
 from sysmon.derive import State
 from sysmon.errors import StoreError
@@ -117,6 +118,8 @@ class Station:
         """Host id -> what reads its processes more often while an alert is in the making."""
         self.contact = Contact()
         """What becomes of contact with the hosts that are followed."""
+        self.clones = Clones(clock)
+        """Which of them share an id."""
         self._happenings: dict[str, Happenings] = {}
         self._waiting: asyncio.Task[None] | None = None
         self._evidence = evidence
@@ -131,6 +134,7 @@ class Station:
         if history is None or engine is None:
             return
         try:
+            self.clones.restore(await history.hosts())
             spans, alerts = await history.spans(), await history.alerts()
         except StoreError as error:
             self.problem = str(error)
