@@ -57,7 +57,7 @@ class Tunnel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
         for name in (self.near, self.far):
             subprocess.run(["ip", "netns", "del", name], check=False)
 
