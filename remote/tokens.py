@@ -206,12 +206,10 @@ class TokenStore:
         Raises:
             UsageError: none has that name. SysmonError: the file cannot be written.
         """
+        self._named(self.tokens(), name)
         with locked(self.path):
             kept = self.tokens()
-            found = next((each for each in kept if each.name == name), None)
-            if found is None:
-                hint = nearest(name, [each.name for each in kept]) or "`sysmon token list` shows them"
-                raise UsageError(f"there is no token {name[:70]!a}", hint)
+            found = self._named(kept, name)
             if found.revoked is not None:
                 return found
             ended = msgspec.structs.replace(found, revoked=now)
@@ -237,6 +235,13 @@ class TokenStore:
             ]
             if changed != kept:
                 self._write(changed)
+
+    def _named(self, tokens: list[Token], name: str) -> Token:
+        found = next((each for each in tokens if each.name == name), None)
+        if found is None:
+            hint = nearest(name, [each.name for each in tokens]) or "`sysmon token list` shows them"
+            raise UsageError(f"there is no token {name[:70]!a}", hint)
+        return found
 
     def _write(self, tokens: list[Token]) -> None:
         write_private(self.path, msgspec.json.format(msgspec.json.encode(_File(1, tokens))) + b"\n")
