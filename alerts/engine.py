@@ -33,6 +33,10 @@ Key = tuple[str, str, str]
 RESTORE_GAP = 120.0
 """Seconds without evaluation after which a pending alert starts anew."""
 
+SETTLE = 60.0
+"""Seconds after first contact, or contact found again, in which what is not there yet is not missing. Of a collector
+that reads seldom it is two and a half of its intervals: a rate wants two reads."""
+
 RETELL = 5.0
 """The least seconds between two tellings of one alert whose status stays and whose message changes."""
 
@@ -47,11 +51,12 @@ class Outcome(NamedTuple):
 class _Track:
     """One alert in being, with the boot-clock times (ns) that its state stands for."""
 
-    __slots__ = ("clear_since", "since", "state", "told", "told_at")
+    __slots__ = ("clear_since", "seen", "since", "state", "told", "told_at")
 
-    def __init__(self, state: AlertState, since: int, boot: int) -> None:
+    def __init__(self, state: AlertState, since: int, boot: int, seen: int | None = None) -> None:
         self.state = state
         self.since = since
+        self.seen = seen
         self.clear_since: int | None = None
         self.tell(boot)
 
@@ -76,6 +81,7 @@ class Engine:
         self._tracks: dict[Key, _Track] = {}
         self._matching: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
+        self._contact: dict[str, int] = {}
 
     def restore(self, states: Iterable[AlertState], last_seen: int | None = None) -> list[Event]:
         """Takes up the states of an earlier process.
@@ -111,6 +117,36 @@ class Engine:
         """Whether a rule's condition holds on a host that has not lasted long enough yet."""
         return any(where[0] == host and track.state.status == "pending" for where, track in self._tracks.items())
 
+    def found(self, host: str) -> None:
+        """Notes that contact with a host is found again: what it did meanwhile is not known.
+
+        A condition that was pending has not been seen to last, and one that was over has not been seen to stay so.
+        """
+        boot = self.clock.boottime()
+        self._contact[host] = boot
+        for where, track in self._tracks.items():
+            if where[0] == host:
+                track.clear_since = None
+                if track.state.status == "pending":
+                    track.since = boot
+                    track.state = msgspec.structs.replace(track.state, started=self.clock.now())
+
+    def _settled(self, host: str, rule: Rule, state: State, seen: int | None) -> bool:
+        """Whether a value that is not there is missing, rather than not there yet.
+
+        Args:
+            host: id.
+            rule: that looks for it.
+            state: of the host.
+            seen: boot clock (ns) of when it was last there, or None.
+        """
+        contact, boot = self._contact[host], self.clock.boottime()
+        if seen is not None and seen >= contact:
+            return True
+        metric = self.catalogue.get(rule.metric)
+        interval = state.intervals.get(metric.collector, 0.0) if metric else 0.0
+        return boot - contact >= max(SETTLE, 2.5 * interval) * 1e9
+
     def acknowledge(self, host: str, rule: str, key: str, who: str) -> Outcome:
         """Marks a firing alert as seen; it stays until it resolves."""
         track = self._tracks.get((host, rule, key))
@@ -131,6 +167,7 @@ class Engine:
         """
         outcome = Outcome([], [])
         self._labels[info.id] = (info.name, info.hostname, info.id)
+        self._contact.setdefault(info.id, self.clock.boottime())
         values: dict[str, float] = {**state.readings, **state.derived()}
         for key, value in values.items():
             for rule in self._rules_for(info.id, key):
@@ -143,7 +180,10 @@ class Engine:
             elif self.rules[name] not in self._rules_for(host, key):
                 self._resolve(outcome, (host, name, key), "the rule was changed")
         for rule in self.rules.values():
-            if rule.no_data == "fire" and self._expected(info.id, rule) and rule.metric not in values:
+            if rule.no_data != "fire" or rule.metric in values or not self._expected(info.id, rule):
+                continue
+            known = self._tracks.get((info.id, rule.name, rule.metric))
+            if self._settled(info.id, rule, state, known.seen if known else None):
                 self._step(outcome, info.id, rule, rule.metric, state, True, None)
         return outcome
 
@@ -182,6 +222,8 @@ class Engine:
         gone = collector in state.reads and not state.stale(collector) and not faulty and ":" in key
         if gone:
             self._resolve(outcome, (host, rule.name, key), "it is gone")
+        elif not self._settled(host, rule, state, self._tracks[host, rule.name, key].seen):
+            return
         elif rule.no_data == "clear":
             self._step(outcome, host, rule, key, state, False, None)
         elif rule.no_data == "fire" and ":" in key:
@@ -193,6 +235,8 @@ class Engine:
         where = (host, rule.name, key)
         track = self._tracks.get(where)
         boot, now = self.clock.boottime(), self.clock.now()
+        if track is not None and value is not None:
+            track.seen = boot
         if not holds:
             if track is None:
                 return
@@ -224,7 +268,7 @@ class Engine:
                 threshold=threshold,
                 message=message,
             )
-            track = self._tracks[where] = _Track(started, boot, boot)
+            track = self._tracks[where] = _Track(started, boot, boot, None if value is None else boot)
             if rule.hold > 0:
                 outcome.states.append(track.tell(boot))
         track.clear_since = None

@@ -216,6 +216,22 @@ class Station:
                     return
             self._publish(update)
 
+    def reached(self, name: str) -> None:
+        """Drops what was said of a configured host while none of its hosts had an id."""
+        self.statuses.pop(f"@{name}", None)
+        if self.feed is not None:
+            self.feed.statuses.pop(f"@{name}", None)
+
+    async def forget(self, last: Status) -> None:
+        """Lets go of a host that is not followed any more; `last` is what is still said of it. Its past stays."""
+        await self.take(last)
+        await self.heed(last)
+        self.statuses.pop(last.host, None)
+        self.infos.pop(last.host, None)
+        self.states.pop(last.host, None)
+        if self.feed is not None:
+            self.feed.forget(last.host)
+
     async def _take_frame(self, frame: Frame, *, late: bool) -> None:
         if frame.seq:
             await self._record(lambda kept: kept.record(frame, received=self.clock.now(), late=late))
@@ -238,6 +254,10 @@ class Station:
             await self._keep_evidence(frame, state)
         if self.engine is not None:
             info = self.infos.get(frame.host) or HostInfo(id=frame.host)
+            status = self.statuses.get(frame.host)
+            if status is not None and status.state in ("stale", "offline", "paused"):
+                # Its status comes behind the frame that proves it wrong.
+                self.engine.found(frame.host)
             outcome = self.engine.evaluate(info, state)
             await self.settle(outcome.events, outcome.states)
             witness = self.witnesses.get(frame.host)

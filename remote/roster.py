@@ -10,7 +10,7 @@ import msgspec
 
 from remote import wire
 from remote.known import KnownHost
-from remote.liveness import Skew, clock_words, judge
+from remote.liveness import SECOND, Skew, clock_words, judge
 from sysmon.errors import MalformedInput
 from sysmon.records import HostInfo, Status
 
@@ -72,12 +72,14 @@ class Roster:
         self._clock = clock
         self._put = put
         self._alone = False
+        self._opened = 0
         self._told: Status | None = None
 
     def opened(self) -> None:
         """Notes that the stream is open and has said hello."""
         self.problem = ""
         self.refused = self.broken = False
+        self._opened = self._clock.boottime()
         self.connected.set()
 
     async def greet(self, infos: list[HostInfo]) -> None:
@@ -164,8 +166,13 @@ class Roster:
     async def judge(self, host: KnownHost) -> None:
         """Judges one host, and says it where that is new."""
         state, words = self._judged(host.seen, host.since, host.interval)
-        upstream = host.upstream
+        upstream, told = host.upstream, host.told
         connected = self.connected.is_set()
+        if connected and told is not None and host.seen is not None and host.seen < self._opened:
+            waited = (self._clock.boottime() - self._opened) / SECOND
+            if waited <= max(self._patience.stale, self._patience.late * host.interval):
+                # Frames have not stopped: the line has just come back.
+                state, words = told.state, "" if told.state == "live" else "connected again, no frame yet"
         if connected and upstream is not None and upstream.state not in ("live", "connecting"):
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
@@ -176,8 +183,8 @@ class Roster:
             if upstream is not None:
                 notes.append(upstream.message)
             words = "; ".join(dict.fromkeys(note for note in notes if note))
-        elif state == "live" and host.told is not None and host.told.state == "live":
-            words = host.told.message
+        elif state == "live" and told is not None and told.state == "live":
+            words = told.message
         await self._say(host, state, words)
 
     def _judged(self, seen: int | None, since: int, interval: float) -> tuple[Liveness, str]:

@@ -173,7 +173,8 @@ async def test_no_data_does_what_the_rule_says(no_data: Any, expected: list[str]
 @pytest.mark.anyio
 async def test_a_metric_that_never_comes_can_fire() -> None:
     bench = Bench(Rule(name="mem", metric="memory.utilization", above=0.9, hold=10.0, no_data="fire"))
-    await bench.feed(fs_root=0.1)
+    for _ in range(7):
+        assert kinds(await bench.feed(10, fs_root=0.1)) == []
     outcome = await bench.feed(10, fs_root=0.1)
     assert kinds(outcome) == ["alert.firing"]
     assert outcome.events[0].message == "memory.utilization has no data"
@@ -284,3 +285,45 @@ async def test_what_is_not_resolved_yet_does_not_claim_to_be_beyond_its_threshol
     [calm] = (await bench.feed(5, fs_root=0.5)).states
     assert (calm.status, calm.value) == ("firing", 0.5)
     assert calm.message == "fs.utilization of / is 50.0 %, no longer above 90.0 %"
+
+
+@pytest.mark.anyio
+async def test_what_was_pending_when_contact_was_lost_has_not_been_seen_to_last() -> None:
+    bench = Bench(FULL)
+    await bench.feed(fs_root=0.95)
+    await bench.clock.advance(600)
+    bench.engine.found("h1")
+    assert kinds(await bench.feed(fs_root=0.95)) == []
+    assert kinds(await bench.feed(58, fs_root=0.95)) == []
+    assert kinds(await bench.feed(3, fs_root=0.95)) == ["alert.firing"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("no_data", ["clear", "fire"])
+async def test_what_has_not_come_yet_after_contact_was_found_again_is_not_missing(no_data: Any) -> None:
+    bench = Bench(
+        msgspec.structs.replace(FULL, hold=0.0, keep=0.0, no_data=no_data),
+        Rule(name="mem", metric="memory.utilization", above=0.9, no_data="fire"),
+    )
+    assert kinds(await bench.feed(fs_root=0.99, memory=0.1)) == ["alert.firing"]
+    await bench.clock.advance(600)
+    bench.engine.found("h1")
+    # The first frames after the gap carry what is read every second, and the rest is ten minutes old.
+    for _ in range(25):
+        assert kinds(await bench.feed(1, battery=0.5)) == []
+    assert bench.statuses == {"fs.utilization:/": "firing"}
+    assert kinds(await bench.feed(1, fs_root=0.99, memory=0.1)) == []
+    # A minute after contact what is not there is missing, as ever.
+    seen = [kind for _ in range(40) for kind in kinds(await bench.feed(1, battery=0.5))]
+    assert "alert.firing" in seen
+
+
+@pytest.mark.anyio
+async def test_a_firing_alert_is_not_resolved_by_a_calm_that_nobody_saw() -> None:
+    bench = Bench(msgspec.structs.replace(FULL, hold=0.0, keep=30.0))
+    await bench.feed(fs_root=0.99)
+    await bench.feed(fs_root=0.5)
+    await bench.clock.advance(600)
+    bench.engine.found("h1")
+    assert kinds(await bench.feed(fs_root=0.5)) == []
+    assert kinds(await bench.feed(31, fs_root=0.5)) == ["alert.resolved"]
