@@ -43,7 +43,11 @@ OPEN_SECONDS = 30.0
 """Seconds until the box's shell must answer: a small box needs some for the exchange of keys, a jump host as well."""
 
 LOOK_SECONDS = 60.0
-"""Seconds between looks at the box's clock, and at whether an agent runs there by now."""
+LOOK_AGAIN_SECONDS = 10.0
+"""Seconds between looks at the box's clock, and at whether an agent runs there by now: where none did, and one did."""
+
+SLIVER = 500
+"""Milliseconds between two samples at least: rates never come from less."""
 
 SLOW_SAMPLES = 3
 """Samples in a row that take too long, after which fewer are taken."""
@@ -330,7 +334,8 @@ class SshSource:
         async def ask(groups: Iterable[str], lines: Iterable[bytes] = ()) -> Sample:
             nonlocal took
             began = self._clock.boottime()
-            if began - self._looked >= LOOK_SECONDS * SECOND:
+            every = LOOK_SECONDS if self._agent.history is None else LOOK_AGAIN_SECONDS
+            if began - self._looked >= every * SECOND:
                 sample = await self._look(line, *groups, lines=lines)
                 if self._agent.choose(sample.agents):
                     raise Gone
@@ -344,6 +349,7 @@ class SshSource:
         stamp = (self._clock.now() + 500) // 1000 * 1000
         while True:
             took = 0.0
+            began = self._clock.now()
             frame = await box.frame(ask, stamp, self._pace)
             if frame is not None:
                 self._backoff.succeeded(0.0)
@@ -352,7 +358,9 @@ class SshSource:
                 await self._roster.take_frame(self._cleaner.frame(frame, now=self._clock.now()))
             step = self._pace * 1000
             now = self._clock.now()
-            stamp = max(now // step + 1, 1) * step
+            stamp = (now // step + 1) * step
+            if 0 <= stamp - began < SLIVER:
+                stamp += step
             await self._clock.sleep((stamp - now) / 1000)
 
     def _slowness(self, took: float) -> str:

@@ -33,6 +33,9 @@ GREET_SECONDS = 8.0
 AVOID_SECONDS = 60.0
 """Seconds for which an agent that did not answer, or was none, is left alone."""
 
+LEFT_SECONDS = 3.0
+"""Seconds without a word after which it is looked whether the agent has left."""
+
 PING_SECONDS = 20.0
 """Seconds between questions to the script on the box, which would end if nobody asked it anything."""
 
@@ -174,7 +177,7 @@ class AgentBehind:
             await line.cancel_forwards()
 
     async def _attend(self, line: SshLine, source: AgentSource, pump: asyncio.Task[None], address: str) -> None:
-        asked = answered = self._clock.boottime()
+        asked = answered = looked = self._clock.boottime()
         met = False
         while True:
             await self._clock.sleep(0.5)
@@ -190,6 +193,11 @@ class AgentBehind:
             elif now - answered > GREET_SECONDS * SECOND:
                 self._give_up(address, "its agent answers no more" if met else "what serves there is no sysmon agent")
                 raise Gone
+            elif met and now - max(answered, looked) > LEFT_SECONDS * SECOND:
+                # The socket of one that was stopped is gone; of one that starts anew it is soon there again.
+                looked = asked = now
+                if address not in (await line.ask(("agent",), self._patience.deadline)).agents:
+                    raise Gone
             if now - asked > PING_SECONDS * SECOND:
                 await line.ask((), self._patience.deadline)
                 asked = now

@@ -43,7 +43,7 @@ ALIVE_COUNT = 3
 PERSIST_SECONDS = 20
 """Seconds for which the connection stays open for others when the last that used it is gone."""
 
-MAX_CONTROL = 80
+MAX_CONTROL = 90
 """Characters of a socket's path at most: sun_path holds 108 bytes, and ssh appends 17 while it makes it."""
 
 ERRORS_LIMIT = 16 << 10
@@ -72,7 +72,7 @@ class Runtime:
         if self._temporary is not None:
             return Path(self._temporary.name)
         wanted = self._wanted
-        if wanted is not None and len(str(wanted)) + 16 <= MAX_CONTROL and _STEADY.fullmatch(str(wanted)):
+        if wanted is not None and len(str(wanted)) + 13 <= MAX_CONTROL and _STEADY.fullmatch(str(wanted)):
             with contextlib.suppress(OSError):
                 wanted.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 wanted.mkdir(mode=0o700, exist_ok=True)
@@ -81,7 +81,7 @@ class Runtime:
                     return wanted
         for place in (None, "/tmp"):
             made = tempfile.TemporaryDirectory(prefix="sysmon-", dir=place, ignore_cleanup_errors=True)
-            if len(made.name) + 16 <= MAX_CONTROL and _STEADY.fullmatch(made.name):
+            if len(made.name) + 13 <= MAX_CONTROL and _STEADY.fullmatch(made.name):
                 self._temporary = made
                 return Path(made.name)
             made.cleanup()

@@ -302,12 +302,14 @@ def pattern(globs: tuple[str, ...]) -> str:
 
 
 def _translated(glob: str) -> str:
-    folder, _, last = glob.rpartition("/")
-    return f"{_part(folder, '/')}/{_part(last, '/:')}"
+    *folders, last = glob.split("/")
+    return "/".join([*(_part(folder, "/") for folder in folders), _part(last, "/:")])
 
 
 def _part(text: str, without: str) -> str:
+    if text == "*":
+        return rf"(?!\.\.?(?:[{without}]|$))[^{without}\n]+"
     made = re.escape(text)
     # In the order that keeps an inserted expression from being translated again.
     made = made.replace(r"\[!f\]", f"[^f{without}\n]").replace(r"\[0\-9\]\*", "[0-9]+")
-    return made.replace(r"\*", f"[^{without}\n]+" if without == "/" else f"[^{without}\n]*")
+    return made.replace(r"\*", f"[^{without}\n]*")
