@@ -224,7 +224,9 @@ SECTIONS = {
         "interval": Option(duration(1.0), '"1s"', "time between updates of the screen"),
         "mouse": Option(boolean, "true", "take mouse events; false leaves selection to the terminal"),
         "start": Option(
-            choice("overview", "network", "processes", "history", "alerts"), '"overview"', "the screen shown first"
+            choice("overview", "fleet", "network", "processes", "history", "alerts"),
+            '"overview"',
+            "the screen shown first",
         ),
         "readonly": Option(boolean, "false", "no signals, no renice"),
     },

@@ -193,7 +193,9 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
     def _chrome(self, host: HostModel | None, view: View | None) -> Chrome:
         clock = self.services.clock
         if host is None:
-            return Chrome(now=clock.now(), problem=self.problem or self.services.problem(), hosts=0)
+            return Chrome(
+                now=clock.now(), problem=self.problem or self.services.problem(), hosts=len(self.model.unreached)
+            )
         state, age = host.liveness(clock.boottime())
         info = host.info
         now = view.time if view is not None and self.cursor.live else clock.now()
@@ -220,7 +222,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             wrong=wrong,
             problem=self.problem or self.services.problem(),
             note=self.note,
-            hosts=len(self.model.hosts),
+            hosts=len(self.model.hosts) + len(self.model.unreached),
             track=None if self.track is None else feed.extended(self.track, now),
         )
 

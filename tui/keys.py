@@ -41,6 +41,7 @@ class Key:
 
 KEYS: tuple[Key, ...] = (
     Key("overview", ("1",), "screen('overview')", "overview of one host", show=True, label="Overview"),
+    Key("fleet", ("2",), "screen('fleet')", "all hosts, worst first", show=True, label="Fleet"),
     Key("network", ("3",), "screen('network')", "network interfaces", show=True, label="Network"),
     Key("processes", ("4",), "screen('processes')", "processes", show=True, label="Processes"),
     Key("history", ("9",), "screen('history')", "charts of the past", show=True, label="History"),

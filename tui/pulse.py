@@ -203,6 +203,10 @@ class Pulse:
         self._first = first if self._first is None else min(self._first, first)
         self.beats += 1
 
+    def has(self, name: Vital) -> bool:
+        """Whether there ever was a value."""
+        return name in self._columns
+
     def points(self, name: Vital, last: int, count: int = POINTS) -> list[float | None]:
         """Returns the points up to number `last`, without those before the first of the host; None is a gap."""
         first = self._first

@@ -44,7 +44,7 @@ def test_settings_take_the_place_of_keys() -> None:
 
 
 def test_tabs_are_the_numbered_screens() -> None:
-    assert [name for name, _ in tabs()][:3] == ["overview", "network", "processes"]
+    assert [name for name, _ in tabs()][:3] == ["overview", "fleet", "network"]
 
 
 def test_the_page_is_up_to_date(checkout: Path) -> None:

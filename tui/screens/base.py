@@ -126,7 +126,8 @@ class HostScreen(Screen[None]):
         if past != self.has_class("-past"):
             self.set_class(past, "-past")
         self.timebar.show(chrome)
-        self.footer.show(self.NAME, chrome.mode, keys_of(self.NAME), self.services.config.keys)
+        alone = chrome.hosts <= 1
+        self.footer.show(self.NAME, chrome.mode, keys_of(self.NAME), self.services.config.keys, alone=alone)
         if view is not None:
             self.view = view
             try:

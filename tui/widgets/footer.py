@@ -33,6 +33,10 @@ def _size(hint: Hint) -> int:
     return width_of(key) + 2 + (width_of(word) + 1 if word else 0)
 
 
+def _wordless(hints: Sequence[Hint]) -> list[Hint]:
+    return [(key, "", action, app) for key, _, action, app in hints]
+
+
 class Footer(Panel):
     """Tabs at the left, keys at the right; a click does what the key does.
 
@@ -45,16 +49,26 @@ class Footer(Panel):
         self._active = ""
         self._mode: Mode = "live"
         self._keys: tuple[Key, ...] = ()
+        self._alone = False
         self._settings: Mapping[str, tuple[str, ...]] = {}
         self._places: list[tuple[int, int, str, bool]] = []
 
     def show(
-        self, active: str, mode: Mode, keys: Sequence[Key], settings: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        active: str,
+        mode: Mode,
+        keys: Sequence[Key],
+        settings: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """Show this screen's name as the one open, and these keys of its own before everybody's."""
-        wanted = (active, mode, tuple(keys))
-        if wanted != (self._active, self._mode, self._keys):
-            self._active, self._mode, self._keys = wanted
+        """Show this screen's name as the one open, and these keys of its own before everybody's.
+
+        The fleet of a host that is alone has no tab, unless it is open.
+        """
+        wanted = (active, mode, tuple(keys), alone)
+        if wanted != (self._active, self._mode, self._keys, self._alone):
+            self._active, self._mode, self._keys, self._alone = wanted
             self._settings = settings or {}
             self.update_body()
 
@@ -64,10 +78,12 @@ class Footer(Panel):
         hints, always = self._key_hints(), self._shared_hints(_ALWAYS)
         wanted = [*(hints if self._mode != "live" else ()), *always]
         spans, places = self._tabs(words=True)
-        if spans_width(spans) + sum(map(_size, wanted)) > width:
+        if spans_width(spans) + sum(map(_size, wanted)) > width and (
+            self._mode != "live" or spans_width(spans) + sum(map(_size, _wordless(always))) > width
+        ):
             spans, places = self._tabs(words=False)
         room = width - spans_width(spans)
-        kept = always if sum(map(_size, always)) <= room else [(key, "", action, app) for key, _, action, app in always]
+        kept = always if sum(map(_size, always)) <= room else _wordless(always)
         left = room - sum(map(_size, kept)) - 1
         shown: list[Hint] = []
         for hint in hints:
@@ -94,6 +110,8 @@ class Footer(Panel):
         at = 0
         for name, key in tabs():
             here = name == self._active
+            if name == "fleet" and self._alone and not here:
+                continue
             word = f" {key.label}" if words or here else ""
             number = label(present_keys(key, self._settings)[0])
             pieces: Spans = [(" ", palette.text), (number, palette.hotkey), (word, palette.dim), (" ", palette.text)]

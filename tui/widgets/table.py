@@ -159,6 +159,11 @@ class Table(Panel, Generic[Row]):
         return self._view.row
 
     @property
+    def in_view(self) -> Sequence[Row]:
+        """The rows that are seen, as far as the height is known."""
+        return self.rows[self._view.top : self._view.top + self._view.page]
+
+    @property
     def tagged(self) -> frozenset[Hashable]:
         """The keys of the tagged rows."""
         return frozenset(self._tagged)
