@@ -1,0 +1,304 @@
+"""The recorder with a fleet, and the agent with many readers: what they cost, and whether a frame is missing.
+
+A real `sysmon --record` with its history on follows agents on loopback (`bench.fleet_load`), one frame a second each.
+CPU is what the process used, user and system, per second on the wall, in percent of one core: other work on the machine
+stretches the wall, not that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from bench.fleet_load import Told
+from bench.processes import usage
+from remote.sse import Parser, ServerEvent
+from sysmon.frame import Frame
+from sysmon.records import Hello
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 1 << 20
+
+
+class HubRun(NamedTuple):
+    """One run of the recorder.
+
+    Attributes:
+        agents: followed. `seconds`: measured.
+        cpu: of one core. `rss`: bytes at the end.
+        first: seconds from its start until every agent's stream was open and had sent a frame.
+        sent, missing: frames sent to the recorder's streams, and those of them not in its history.
+        wire: compressed bytes per second and host that the agents sent.
+        history: bytes of the history file per frame.
+        late: seconds by which the load program was late with a frame at most.
+    """
+
+    agents: int
+    seconds: float
+    cpu: float
+    rss: int
+    first: float
+    sent: int
+    missing: int
+    wire: float
+    history: float
+    late: float
+
+
+def capture(seconds: float = 8.0) -> Told:
+    """Returns what a real agent of this machine says of it."""
+    with _folder() as folder, _agent(folder) as port:
+        time.sleep(3)
+        hello, first = _state(port)
+        time.sleep(seconds)
+        _, second = _state(port)
+        return Told(hello, first, second)
+
+
+def _state(port: int) -> tuple[Hello, Frame]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/stream", timeout=10) as answer:
+        parser = Parser()
+        hello: Hello | None = None
+        while True:
+            for event in parser.feed(answer.readline()):
+                if isinstance(event, ServerEvent) and event.event == "hello":
+                    hello = msgspec.json.decode(event.data, type=Hello)
+                elif isinstance(event, ServerEvent) and event.event == "state" and hello is not None:
+                    return hello, msgspec.json.decode(event.data, type=Frame)
+
+
+def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profile: str = "") -> HubRun:
+    """Measures the recorder with so many agents; `profile`: a file for what cProfile says of its main thread."""
+    with _folder() as folder, contextlib.ExitStack() as stack:
+        frames = folder / "told.json"
+        frames.write_bytes(msgspec.json.encode(told))
+        load = stack.enter_context(_started("-m", "bench.fleet_load", "--agents", str(agents), "--frames", str(frames)))
+        ports = json.loads(_line(load))
+        (folder / "config.toml").write_text(
+            "".join(f'[hosts.h{n:03}]\ntarget = "http://127.0.0.1:{port}"\n' for n, port in enumerate(ports))
+        )
+        started = time.monotonic()
+        command = ["-m", "sysmon", "--record"]
+        if profile:
+            command = ["-m", "cProfile", "-o", profile, *command]
+        recorder = stack.enter_context(_started(*command, folder=folder))
+        first = _until_all_are_live(folder, agents, started)
+        time.sleep(warmup)
+        begin, at = usage(recorder.pid), time.monotonic()
+        time.sleep(seconds)
+        end, lasted = usage(recorder.pid), time.monotonic() - at
+        # Agents end first, so that what they sent is all on its way to the recorder, then it.
+        load.send_signal(signal.SIGTERM)
+        said = json.loads(_line(load))
+        time.sleep(3)
+        recorder.send_signal(signal.SIGTERM)
+        recorder.wait(60)
+        sent, missing = _missing(folder, said["hosts"])
+        size = sum(path.stat().st_size for path in folder.glob("history.db*"))
+        whole = lasted + warmup + first
+        return HubRun(
+            agents,
+            lasted,
+            (end.cpu - begin.cpu) / lasted,
+            end.rss,
+            first,
+            sent,
+            missing,
+            said["bytes"] / whole / agents,
+            size / max(1, sent),
+            said["late"],
+        )
+
+
+def _until_all_are_live(folder: Path, agents: int, started: float) -> float:
+    socket_path = folder / "sysmon" / "sysmon.sock"
+    while time.monotonic() < started + 120:
+        time.sleep(0.25)
+        with contextlib.suppress(OSError, ValueError):
+            if _live(socket_path) >= agents:
+                return time.monotonic() - started
+    raise RuntimeError(f"not all of {agents} agents were live within two minutes")
+
+
+def _live(path: Path) -> int:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(path))
+        connection.sendall(b"GET /v1/hosts HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        data = b""
+        while piece := connection.recv(1 << 20):
+            data += piece
+    statuses = json.loads(data.partition(b"\r\n\r\n")[2])["statuses"]
+    return sum(each["state"] == "live" and each.get("target", "") != "local" for each in statuses)
+
+
+def _missing(folder: Path, hosts: dict[str, Any]) -> tuple[int, int]:
+    """Returns how many frames were sent to streams, and how many of them the history does not hold."""
+    from collectors.registry import catalogue
+    from store.reader import SqliteHistory
+    from sysmon.clock import SystemClock
+
+    async def held() -> dict[tuple[str, str], set[int]]:
+        history = SqliteHistory.open(folder / "history.db", catalogue(), clock=SystemClock(), deadline=60)
+        found: dict[tuple[str, str], set[int]] = {}
+        for span in await history.spans():
+            found.setdefault((span.host, span.run), set()).update(range(span.first, span.last + 1))
+        await history.close()
+        return found
+
+    kept = asyncio.run(held())
+    sent = missing = 0
+    for host, (run, streams) in hosts.items():
+        seqs = {seq for first, last in streams for seq in range(first, last + 1)}
+        sent += len(seqs)
+        missing += len(seqs - kept.get((host, run), set()))
+    return sent, missing
+
+
+class AgentRun(NamedTuple):
+    """The agent with many readers: CPU as part of one core, resident bytes, bytes per second to one reader."""
+
+    readers: int
+    cpu: float
+    rss: int
+    received: float
+
+
+def agent(readers: int, seconds: float, warmup: float = 8.0) -> AgentRun:
+    """Measures a real agent with so many readers that take gzip and no tables."""
+    with _folder() as folder, _agent(folder) as port, contextlib.ExitStack() as stack:
+        pid = _pids[port]
+        connections = []
+        for _ in range(readers):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            connection.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n\r\n")
+            connection.setblocking(False)
+            connections.append(connection)
+
+        def drain(until: float) -> int:
+            total = 0
+            while time.monotonic() < until:
+                time.sleep(0.5)
+                for connection in connections:
+                    with contextlib.suppress(BlockingIOError):
+                        data = connection.recv(1 << 20)
+                        if not data:
+                            raise RuntimeError("the agent ended a stream")
+                        total += len(data)
+            return total
+
+        drain(time.monotonic() + warmup)
+        begin, at = usage(pid), time.monotonic()
+        total = drain(at + seconds)
+        end, lasted = usage(pid), time.monotonic() - at
+        return AgentRun(readers, (end.cpu - begin.cpu) / lasted, end.rss, total / lasted / max(1, readers))
+
+
+_pids: dict[int, int] = {}
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sysmon-bench-") as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _agent(folder: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    with _started("-m", "sysmon", "--agent", "--port", str(port), folder=folder) as process:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        _pids[port] = process.pid
+        yield port
+
+
+@contextlib.contextmanager
+def _started(*arguments: str, folder: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if folder is not None:
+        env |= {"SYSMON_DB": f"{folder}/history.db", "XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder)}
+        env |= {"SYSMON_CONFIG": f"{folder}/config.toml", "HOME": str(folder)}
+        (folder / "config.toml").touch()
+    log: IO[Any] | int = (folder / "log").open("ab") if folder is not None else subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env=env, text=True, stdout=subprocess.PIPE if folder is None else log, stderr=log
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError("the load program ended")
+    return line
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fleet", description=__doc__)
+    parser.add_argument("--agents", default="10,50,100,200,300", help="numbers of agents (10,50,100,200,300)")
+    parser.add_argument("--readers", default="1,50", help="numbers of readers of one agent (1,50)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="seconds each is measured (30)")
+    parser.add_argument("--profile", default="", help="a file for cProfile's figures of the recorder")
+    options = parser.parse_args()
+    told = capture()
+    print(f"{len(told.second.readings)} series a host, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    runs = []
+    print(f"{'agents':>7} {'CPU %':>7} {'RSS MiB':>8} {'all live s':>11} {'frames':>8} {'missing':>8} {'B/s host':>9}")
+    for count in [int(each) for each in options.agents.split(",") if each]:
+        run = hub(count, told, options.seconds, profile=options.profile)
+        runs.append(run)
+        print(
+            f"{run.agents:7} {run.cpu * 100:7.1f} {run.rss / MIB:8.1f} {run.first:11.1f} {run.sent:8} {run.missing:8} "
+            f"{run.wire:9.0f}   (load at most {run.late:.2f} s late)",
+            flush=True,
+        )
+    readers = []
+    for count in [int(each) for each in options.readers.split(",") if each]:
+        row = agent(count, options.seconds)
+        readers.append(row)
+        print(
+            f"agent, {row.readers} readers: {row.cpu * 100:.2f} % CPU, {row.rss / MIB:.1f} MiB RSS, "
+            f"{row.received:.0f} B/s to each",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
