@@ -76,6 +76,7 @@ class Engine:
 
     def __init__(self, rules: Iterable[Rule], catalogue: Catalogue, clock: Clock) -> None:
         self.rules = {rule.name: rule for rule in rules if rule.enabled}
+        self._metrics = frozenset(rule.metric for rule in self.rules.values())
         self.catalogue = catalogue
         self.clock = clock
         self._tracks: dict[Key, _Track] = {}
@@ -168,7 +169,7 @@ class Engine:
         outcome = Outcome([], [])
         self._labels[info.id] = (info.name, info.hostname, info.id)
         self._contact.setdefault(info.id, self.clock.boottime())
-        values: dict[str, float] = {**state.readings, **state.derived()}
+        values = state.some(self._metrics)
         for key, value in values.items():
             for rule in self._rules_for(info.id, key):
                 self._step(outcome, info.id, rule, key, state, self._holds(info.id, rule, key, value), value)
