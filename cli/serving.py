@@ -97,7 +97,7 @@ async def run_service(
         await _begin(context, station, archive, recording)
     contacts = Contacts(own.id, len(extras))
     reports = None
-    routes = endpoints(feed)
+    routes = endpoints(feed, archive.history, context.clock, lambda: own.id, interface)
     if who == "recorder":
         from cli.pushed import PushedHosts
         from remote.report import ReportRoute

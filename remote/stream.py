@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.responses import Response
 
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from remote.fanout import Reader
-    from remote.feed import Feed
+
+
+class Left(Protocol):
+    """What readers join and leave."""
+
+    def leave(self, reader: Reader) -> None:
+        """Forgets a reader whose connection is gone."""
+        ...
 
 
 class StreamResponse(Response):
@@ -27,7 +34,7 @@ class StreamResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, join: Callable[[Callable[[], None]], Reader], *, gzip: bool) -> None:
+    def __init__(self, feed: Left, join: Callable[[Callable[[], None]], Reader], *, gzip: bool) -> None:
         self._feed = feed
         self._join = join
         self.status_code = 200
