@@ -42,7 +42,8 @@ FAR = ("198.51.100.7", 40000)
 
 async def taken(request: Request) -> Response:
     """Takes what is posted."""
-    return PlainTextResponse(f"{len(await request.body())} {request.scope['state']['token']}")
+    state = request.scope["state"]
+    return PlainTextResponse(f"{len(await request.body())} {state['token']} {state['digest'][:8]}")
 
 
 def hub_routes() -> list[Route]:
@@ -191,9 +192,11 @@ async def test_the_gate_answers_as_it_was_decided(store: TokenStore, clock: Manu
 
 
 async def test_a_route_is_told_by_which_token_it_was_asked(store: TokenStore, clock: ManualClock) -> None:
-    _, secret = store.new("web-1", ("report",), clock.now())
+    token, secret = store.new("web-1", ("report",), clock.now())
     ask = Caller(Access(store, clock=clock), hub_routes())
-    assert (await ask("/v1/report", method="POST", token=secret, body=b"abc"))[1] == "3 web-1"
+    told = (await ask("/v1/report", method="POST", token=secret, body=b"abc"))[1]
+    assert told == f"3 web-1 {token.digest[:8]}"
+    assert (await ask("/v1/report", method="POST", body=b"abc", **unix()))[1] == "3  "
 
 
 async def test_no_route_of_an_agent_takes_anything(store: TokenStore, clock: ManualClock) -> None:
@@ -516,7 +519,7 @@ async def test_one_address_has_only_so_many_requests_open(
 async def test_a_body_has_a_size_and_a_time(
     store: TokenStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, secret = store.new("web-1", ("ack",), clock.now())
+    token, secret = store.new("web-1", ("ack",), clock.now())
     async with served(make_feed(), access=Access(store, clock=clock), clock=clock, routes=hub_routes()) as server:
 
         async def post(*lines: str, body: bytes = b"") -> tuple[int, Any]:
@@ -534,7 +537,7 @@ async def test_a_body_has_a_size_and_a_time(
             writer.close()
             return status, json.loads(data) if headers["content-type"] == "application/json" else data
 
-        assert await post("Content-Length: 4", body=b"{  }") == (200, b"4 web-1")
+        assert await post("Content-Length: 4", body=b"{  }") == (200, f"4 web-1 {token.digest[:8]}".encode())
         status, told = await post("Content-Length: 5000")
         assert (status, told["error"]) == (413, "a body of 5000 bytes is more than 4096")
         chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
