@@ -78,7 +78,7 @@ def judge(
     if seen is None:
         if connected:
             waited = (now - since) / SECOND
-            limit = max(patience.stale, patience.late * interval)
+            limit = patience.stale if interval <= 1.0 else max(patience.stale, patience.late * interval)
             return ("stale", "connected, but no frame has come") if waited > limit else ("connecting", "")
         return ("offline", problem) if problem else ("connecting", "")
     age = (now - seen) / SECOND

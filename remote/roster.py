@@ -176,7 +176,7 @@ class Roster:
         if connected and upstream is not None and upstream.state not in ("live", "connecting"):
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
-        elif connected and state != "connecting":
+        elif connected and (state != "connecting" or host.problem):
             notes = [host.problem, words, host.limits, host.twice]
             if upstream is None or upstream.skew is None:
                 notes.append(clock_words(self.skew.value))

@@ -64,16 +64,18 @@ async def raw(port: int) -> AsyncIterator[Raw]:
 
 @contextlib.asynccontextmanager
 async def peer(
-    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], heads: list[str] | None = None
 ) -> AsyncIterator[str]:
-    """Serves TCP with a handler that may lie; yields its URL."""
+    """Serves TCP with a handler that may lie; yields its URL. `heads` is given the heads of the requests."""
     tasks = set()
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await reader.readuntil(b"\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                if heads is not None:
+                    heads.append(head.decode())
                 await handle(reader, writer)
         finally:
             writer.transport.abort()
