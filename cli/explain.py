@@ -26,7 +26,8 @@ def agent_verbs(context: Context) -> list[tuple[str, str, str]]:
     from remote.server import build_app
 
     feed = Feed(context.catalogue, clock=context.clock)
-    verbs: list[tuple[str, str, str]] = build_app(feed, clock=context.clock, routes=endpoints(feed)).state.table.verbs()
+    app = build_app(feed, clock=context.clock, routes=endpoints(feed, None, context.clock, lambda: ""))
+    verbs: list[tuple[str, str, str]] = app.state.table.verbs()
     return verbs
 
 
