@@ -159,7 +159,7 @@ class LocalSource:
         jobs = [asyncio.create_task(follow(), name="attached")]
         if not neighbour.recorder.startswith("recorder"):
             # A recorder follows the configured hosts itself.
-            jobs += self._follow_hosts(archive, served.__contains__)
+            jobs.append(self._follow_hosts(archive, served.__contains__))
         try:
             looks = 0
             while True:
@@ -180,7 +180,7 @@ class LocalSource:
         archive = self._archive = open_archive(self._context, "screen", record=False)
         # Nothing is wrong with that: it is told once, and does not stand where what is wrong does.
         self.tell(f"the history is recorded by {held.label}; this screen only reads it")
-        jobs = [asyncio.create_task(self._collect(), name="collect"), *self._follow_hosts(archive)]
+        jobs = [asyncio.create_task(self._collect(), name="collect"), self._follow_hosts(archive)]
         try:
             while (now := self._other()) is not None and now.pid == held.pid:
                 await _wait(jobs, LOOK)
@@ -200,7 +200,7 @@ class LocalSource:
         )
         if archive.recorder is not None:
             self.tell(f"recording into {self._context.history_path} while this screen is open")
-        jobs = [asyncio.create_task(self._collect(), name="collect"), *self._follow_hosts(archive)]
+        jobs = [asyncio.create_task(self._collect(), name="collect"), self._follow_hosts(archive)]
         try:
             while True:
                 for notice in archive.news():
@@ -225,43 +225,35 @@ class LocalSource:
             if self._runner is not None:
                 self._runner.full_next()
 
-    def _follow_hosts(
-        self, archive: Archive, served: Callable[[str], bool] = lambda host: False
-    ) -> list[asyncio.Task[None]]:
+    def _follow_hosts(self, archive: Archive, served: Callable[[str], bool] = lambda host: False) -> asyncio.Task[None]:
         """Follows the configured hosts that are not paused; recording them where `archive` does."""
-        hosts = [host for host in self._context.config.hosts.values() if not host.paused]
-        if not hosts:
-            return []
-        from cli.follow import follow_host
+        from cli.fleet import Fleet
         from remote.liveness import WATCHED
 
-        jobs = []
-        for host in hosts:
+        def opened(name: str, source: RemoteSource) -> None:
+            self._sources[f"host {name}"] = source
+            source.ask(SMALL_TABLES | self._tables)
 
-            def opened(source: RemoteSource, name: str = host.name) -> None:
-                self._sources[f"host {name}"] = source
-                source.ask(SMALL_TABLES | self._tables)
+        def heard(name: str, hello: Hello, past: HttpHistory | None) -> None:
+            for info in hello.hosts:
+                if self._station.clones.there(name, info.id) != info.id:
+                    # There it goes by another id, under which its past is that of two machines.
+                    continue
+                if past is not None and archive.recorder is None and not self._is_known(info.id, served):
+                    self._pasts[info.id] = past
 
-            def heard(hello: Hello, past: HttpHistory | None, name: str = host.name) -> None:
-                for info in hello.hosts:
-                    if self._station.clones.there(name, info.id) != info.id:
-                        # There it goes by another id, under which its past is that of two machines.
-                        continue
-                    if past is not None and archive.recorder is None and not self._is_known(info.id, served):
-                        self._pasts[info.id] = past
-
-            work = follow_host(
-                self._context,
-                host,
-                self._station,
-                archive,
-                heard=heard,
-                opened=opened,
-                known=lambda host: self._is_known(host, served),
-                patience=WATCHED,
-            )
-            jobs.append(asyncio.create_task(work, name=host.name))
-        return jobs
+        fleet = Fleet(
+            self._context,
+            self._station,
+            archive,
+            heard=heard,
+            opened=opened,
+            closed=lambda name: self._sources.pop(f"host {name}", None),
+            known=lambda host: self._is_known(host, served),
+            patience=WATCHED,
+            tell=lambda text: self.tell(text),
+        )
+        return asyncio.create_task(fleet.run(), name="configured hosts")
 
     def _is_known(self, host: str, served: Callable[[str], bool]) -> bool:
         return host == self.local_id or served(host)

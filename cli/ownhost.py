@@ -11,7 +11,7 @@ from cli.witness import Witness
 from sysmon.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cli.station import Station
     from collectors.runner import Runner
@@ -59,17 +59,29 @@ class Contacts:
 
     Args:
         own: id of this host.
-        expected: how many hosts are followed.
+        expected: whether hosts are followed at all: `expect` says which.
+
+    Attributes:
+        all: set once all of them have greeted, or one of them is this machine.
     """
 
     def __init__(self, own: str, expected: int) -> None:
         self._own = own
-        self._expected = expected
+        self._expected: set[str] | None = None if expected else set()
         self._heard: set[str] = set()
         self._itself: set[str] = set()
         self.all = asyncio.Event()
-        if not expected:
-            self.all.set()
+        self._look()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Takes the names of the hosts that are followed from now on."""
+        self._expected = set(names)
+        self._look()
+
+    def leave(self, name: str) -> None:
+        """Notes that a host is not followed any more."""
+        self._heard.discard(name)
+        self._itself.discard(name)
 
     def heard(self, name: str, hello: Hello) -> None:
         """Takes the greeting of the host configured as `name`."""
@@ -78,7 +90,10 @@ class Contacts:
             self._itself.add(name)
         else:
             self._itself.discard(name)
-        if len(self._heard) >= self._expected or self._itself:
+        self._look()
+
+    def _look(self) -> None:
+        if self._itself or (self._expected is not None and self._expected <= self._heard):
             self.all.set()
 
     def elsewhere(self, station: Station) -> bool:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cli.recording import Archive
     from cli.serving import Follow
     from cli.station import Station
-    from sysmon.config import HostSettings
 
 
 def run_record(context: Context, options: argparse.Namespace) -> int:
@@ -36,17 +35,19 @@ def run_record(context: Context, options: argparse.Namespace) -> int:
             socket=context.places.socket,
             interface=options.interface,
             strict=True,
-            extras=[_host(context, host) for host in context.config.hosts.values() if not host.paused],
+            extras=[_fleet(context)],
         )
     )
     leave_hung_threads(status)
     return status
 
 
-def _host(context: Context, host: HostSettings) -> Follow:
+def _fleet(context: Context) -> Follow:
     async def follow(station: Station, archive: Archive, contacts: Contacts) -> None:
-        from cli.follow import follow_host
+        from cli.fleet import Fleet
+        from cli.ownhost import say
 
-        await follow_host(context, host, station, archive, heard=lambda hello, past: contacts.heard(host.name, hello))
+        fleet = Fleet(context, station, archive, contacts=contacts, tell=lambda text: say(f"sysmon: {text}"))
+        await fleet.run()
 
     return follow

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.sources import Opened
-    from sysmon.ports import Actions, History
+    from sysmon.ports import Actions, History, HostBook
     from sysmon.records import Update
     from tui.app import SysmonApp
     from tui.services import Services
@@ -88,6 +88,7 @@ def _local(context: Context, options: argparse.Namespace) -> tuple[Services, Cal
         clock=context.clock,
         watch=source.watch,
         problem=source.problem,
+        hosts=_book(context),
         save_settings=lambda settings: _save(context, settings),
     )
     return services, ready
@@ -105,6 +106,7 @@ def _targets(context: Context, targets: list[str]) -> Services:
         config=context.config,
         clock=context.clock,
         watch=source.watch,
+        hosts=_book(context),
         save_settings=lambda settings: _save(context, settings),
     )
 
@@ -175,6 +177,12 @@ def _actions() -> Actions:
     from collectors.actions import LocalActions
 
     return LocalActions()
+
+
+def _book(context: Context) -> HostBook:
+    from cli.hostbook import ConfigHostBook
+
+    return ConfigHostBook(context)
 
 
 def _save(context: Context, settings: dict[str, object]) -> None:

@@ -66,6 +66,7 @@ class Feed:
         version: of sysmon.
         watch: called with the tables that readers now ask for, whenever that set changes.
         limits: what readers may cost.
+        states: present states that somebody else keeps: then a frame is published when its state has taken it.
         hub: id of this server as a hub, put behind the `via` of every host it serves; '' for an agent.
 
     Attributes:
@@ -82,6 +83,7 @@ class Feed:
         version: str = "",
         watch: Callable[[frozenset[str]], None] | None = None,
         limits: Limits | None = None,
+        states: dict[str, State] | None = None,
         hub: str = "",
     ) -> None:
         self.catalogue = catalogue
@@ -100,7 +102,8 @@ class Feed:
         self._clock: Clock = clock or SystemClock()
         self._watch = watch
         self._watched: frozenset[str] = frozenset()
-        self._states: dict[str, State] = {}
+        self._states: dict[str, State] = {} if states is None else states
+        self._keeps = states is None
         self._ring = Ring(self.limits.ring)
         self._views: dict[ViewKey, View] = {}
         self._collectors: dict[str, str] = {}
@@ -144,17 +147,23 @@ class Feed:
             case Event() | Gap():
                 self._number(update.host, update)
 
+    def forget(self, host: str) -> None:
+        """Drops a host, so that readers who come now hear nothing of it; its past is the history's matter."""
+        self.hosts.pop(host, None)
+        self.statuses.pop(host, None)
+        self._states.pop(host, None)
+        for key in [key for key in self.alerts if key[0] == host]:
+            del self.alerts[key]
+
     def learn(self, metrics: Iterable[Metric]) -> None:
         """Adds catalogue entries; those already known stay as they are."""
         new = [metric for metric in metrics if metric.name not in self.catalogue]
         if new:
             self.catalogue = self.catalogue.merged(new)
             self._collectors.clear()
-            for host, state in self._states.items():
-                fresh = self._states[host] = State(self.catalogue)
-                full = state.full()
-                if full is not None:
-                    fresh.apply(full)
+            if self._keeps:
+                for state in self._states.values():
+                    state.learn(self.catalogue)
 
     def _take_frame(self, frame: Frame, *, late: bool) -> None:
         state = self._states.get(frame.host)
@@ -163,7 +172,7 @@ class Feed:
             if frame.host not in self.hosts:
                 self.publish(HostInfo(id=frame.host))
         newest = state.frame
-        if not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
+        if self._keeps and not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
             state.apply(frame)
         if frame.seq:
             self._number(frame.host, frame, late=late)
