@@ -104,7 +104,7 @@ class Outbox:
         self, host: str, archive: Callable[[], tuple[Recorder | None, History | None]], ring: Ring | None = None
     ) -> None:
         self.host = host
-        self.ring = ring or Ring()
+        self.ring = Ring() if ring is None else ring
         self._archive = archive
 
     def take(self, frame: Frame) -> None:

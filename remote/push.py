@@ -254,12 +254,12 @@ class Pusher:
         self._outbox.ring.let_go(self._ledger.has)
         self._backoff.succeeded(REFUSED.settled)
         self._patient = Backoff(REFUSED, self._random)
-        pending = self._ledger.pending()
         taken = self.status.sent + (len(sent.frames) - answer.refused if sent is not None else 0)
-        self.status = msgspec.structs.replace(self.status, sent=taken, pending=pending, last=self._clock.now())
+        self.status = msgspec.structs.replace(self.status, sent=taken, last=self._clock.now())
         problem = (
             f"{self.status.target} did not take {answer.refused} frames: {answer.problem}" if answer.refused else ""
         )
+        pending = self._ledger.pending()
         self._say("filling" if pending else "pushing", problem)
         return min(self._pause, self._until_due()) if pending else self._until_due()
 
@@ -303,7 +303,8 @@ class Pusher:
     def _say(self, state: State, problem: str) -> None:
         before = self.status
         lost = self._outbox.ring.lost + self._refused
-        self.status = msgspec.structs.replace(before, state=state, problem=problem, lost=lost)
+        pending = self._ledger.pending()
+        self.status = msgspec.structs.replace(before, state=state, problem=problem, pending=pending, lost=lost)
         if self._tell is not None and (before.state, before.problem) != (state, problem):
             self._tell(self.status)
 
