@@ -5,9 +5,20 @@
 #    source ~/.local/share/bash_completion/sysmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
+_shtab_sysmon_hosts_subparsers=(list add edit remove start stop show status pin)
 _shtab_sysmon_service_subparsers=(install remove status)
-_shtab_sysmon_subparsers=(history export alerts config token service doctor completion)
+_shtab_sysmon_subparsers=(hosts history export alerts config token service doctor completion)
 
+_shtab_sysmon_hosts_list_option_strings=(-h --help --tag --json)
+_shtab_sysmon_hosts_add_option_strings=(-h --help --tag --interval --token-file --fingerprint --ca --cert --key --collectors --expected-off --paused)
+_shtab_sysmon_hosts_edit_option_strings=(-h --help --name --target --tag --interval --token-file --fingerprint --ca --cert --key --collectors --expected-off --no-expected-off --unset)
+_shtab_sysmon_hosts_remove_option_strings=(-h --help)
+_shtab_sysmon_hosts_start_option_strings=(-h --help)
+_shtab_sysmon_hosts_stop_option_strings=(-h --help)
+_shtab_sysmon_hosts_show_option_strings=(-h --help --json)
+_shtab_sysmon_hosts_status_option_strings=(-h --help --timeout --json)
+_shtab_sysmon_hosts_pin_option_strings=(-h --help --fingerprint)
+_shtab_sysmon_hosts_option_strings=(-h --help)
 _shtab_sysmon_history_option_strings=(-h --help --host --since --until --points --stats --format --json)
 _shtab_sysmon_export_option_strings=(-h --help --host --since --until --format --derived)
 _shtab_sysmon_alerts_option_strings=(-h --help --host --since --until --json)
@@ -19,10 +30,12 @@ _shtab_sysmon_service_status_option_strings=(-h --help --role --json --user)
 _shtab_sysmon_service_option_strings=(-h --help)
 _shtab_sysmon_doctor_option_strings=(-h --help --metrics --json)
 _shtab_sysmon_completion_option_strings=(-h --help)
-_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --interface --ascii --theme --no-history --readonly --debug)
+_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --push --push-fingerprint --interface --ascii --theme --no-history --readonly --debug)
 
 
 
+_shtab_sysmon_hosts_edit___unset_choices=(tags interval token_file fingerprint ca cert key collectors expected_off paused)
+_shtab_sysmon_hosts_pos_0_choices=(list add edit remove start stop show status pin)
 _shtab_sysmon_history___format_choices=(table json csv plot)
 _shtab_sysmon_export___format_choices=(jsonl csv)
 _shtab_sysmon_alerts_pos_0_choices=(list history rules)
@@ -33,10 +46,42 @@ _shtab_sysmon_service_remove___role_choices=(record agent)
 _shtab_sysmon_service_status___role_choices=(record agent)
 _shtab_sysmon_service_pos_0_choices=(install remove status)
 _shtab_sysmon_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_sysmon_pos_1_choices=(history export alerts config token service doctor completion)
+_shtab_sysmon_pos_1_choices=(hosts history export alerts config token service doctor completion)
 _shtab_sysmon___theme_choices=(auto dark light contrast ansi)
 
 _shtab_sysmon_pos_0_nargs='*'
+_shtab_sysmon_hosts_list__h_nargs=0
+_shtab_sysmon_hosts_list___help_nargs=0
+_shtab_sysmon_hosts_list___json_nargs=0
+_shtab_sysmon_hosts_add__h_nargs=0
+_shtab_sysmon_hosts_add___help_nargs=0
+_shtab_sysmon_hosts_add___expected_off_nargs=0
+_shtab_sysmon_hosts_add___paused_nargs=0
+_shtab_sysmon_hosts_edit__h_nargs=0
+_shtab_sysmon_hosts_edit___help_nargs=0
+_shtab_sysmon_hosts_edit___expected_off_nargs=0
+_shtab_sysmon_hosts_edit___no_expected_off_nargs=0
+_shtab_sysmon_hosts_remove_pos_0_nargs=+
+_shtab_sysmon_hosts_remove__h_nargs=0
+_shtab_sysmon_hosts_remove___help_nargs=0
+_shtab_sysmon_hosts_start_pos_0_nargs=+
+_shtab_sysmon_hosts_start__h_nargs=0
+_shtab_sysmon_hosts_start___help_nargs=0
+_shtab_sysmon_hosts_stop_pos_0_nargs=+
+_shtab_sysmon_hosts_stop__h_nargs=0
+_shtab_sysmon_hosts_stop___help_nargs=0
+_shtab_sysmon_hosts_show__h_nargs=0
+_shtab_sysmon_hosts_show___help_nargs=0
+_shtab_sysmon_hosts_show___json_nargs=0
+_shtab_sysmon_hosts_status_pos_0_nargs='*'
+_shtab_sysmon_hosts_status__h_nargs=0
+_shtab_sysmon_hosts_status___help_nargs=0
+_shtab_sysmon_hosts_status___json_nargs=0
+_shtab_sysmon_hosts_pin__h_nargs=0
+_shtab_sysmon_hosts_pin___help_nargs=0
+_shtab_sysmon_hosts_pos_0_nargs=A...
+_shtab_sysmon_hosts__h_nargs=0
+_shtab_sysmon_hosts___help_nargs=0
 _shtab_sysmon_history__h_nargs=0
 _shtab_sysmon_history___help_nargs=0
 _shtab_sysmon_history___stats_nargs=0

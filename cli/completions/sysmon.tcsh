@@ -9,15 +9,17 @@
 
 complete sysmon \
         'c/--theme=/(auto dark light contrast ansi)/' \
+        'c/--unset=/(tags interval token_file fingerprint ca cert key collectors expected_off paused)/' \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii debug derived expires explain file format help host interface json listen metrics no-history once points port print readonly record role scope since state stats theme until user version)/' \
+        'c/--/(agent ascii ca cert collectors debug derived expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once paused points port print push push-fingerprint readonly record role scope since state stats tag target theme timeout token-file unset until user version)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
+        'n/--unset/(tags interval token_file fingerprint ca cert key collectors expected_off paused)/' \
         'n/--format/(table json csv plot)/' \
         'n/--format/(jsonl csv)/' \
         'n/--role/(record agent)/' \
-        'p/2/(history export alerts config token service doctor completion)/' \
-        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "token") ) echo new list revoke; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
+        'p/2/(hosts history export alerts config token service doctor completion)/' \
+        'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "hosts") ) echo list add edit remove start stop show status pin; if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "token") ) echo new list revoke; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
         'p/*/()/'

@@ -16,10 +16,26 @@ _shtab_sysmon_commands() {
     doctor:'say what can be measured here, what not, why, and what would help'
     export:'write recorded frames as JSON lines or CSV to stdout'
     history:'print the past of a metric: min, mean, max, p95'
+    hosts:'list, add, change, pause and check the configured hosts'
     service:'run the recorder or the agent as a systemd service'
     token:'make, list and revoke the tokens by which others are let in here'
   )
   _describe 'sysmon commands' _commands
+}
+
+_shtab_sysmon_hosts_commands() {
+  local _commands=(
+    add:'add a host; of https:// the key that is shown there is pinned once you have compared it'
+    edit:'change a host'
+    list:'print the configured hosts'
+    pin:'pin the key that a host shows now, once you have compared it'
+    remove:'take hosts out of the configuration; what was recorded of them stays'
+    show:'print all of a host'"'"'s settings; a token is never shown'
+    start:'connect to paused hosts again'
+    status:'say how hosts are; exit status 1 when one that should be LIVE is not'
+    stop:'do not connect to hosts for now'
+  )
+  _describe 'sysmon hosts commands' _commands
 }
 
 _shtab_sysmon_service_commands() {
@@ -41,6 +57,8 @@ _shtab_sysmon_options=(
   "--listen[where --agent serves (127.0.0.1)\; else it wants a token]:ADDR:"
   "--port[port that --agent serves on (8200)]:PORT:"
   "--explain[with --agent\: print what it can be asked, and end]"
+  "--push[with --agent\: send its frames to this hub]:URL:"
+  "--push-fingerprint[of that hub\'s key\: sha256\: and 64 hex digits]:KEY:"
   "--interface[show only this network interface]:NAME:"
   "--ascii[draw without Unicode]"
   "--theme[colours of the screen]:theme:(auto dark light contrast ansi)"
@@ -121,6 +139,113 @@ _shtab_sysmon_history_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_history_defaults_added=0
 
+_shtab_sysmon_hosts_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_defaults_added=0
+
+_shtab_sysmon_hosts_add_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--tag[a word to group hosts by\; repeatable]:TAG:"
+  "--interval[time between the frames wanted (1s)]:TIME:"
+  "--token-file[a 0600 file with the token to show there]:FILE:"
+  "--fingerprint[pin this key\: sha256\: and 64 hex digits]:SHA256:"
+  "--ca[verify its certificate by these authorities\; system\: the system\'s]:FILE:"
+  "--cert[this side\'s certificate, where it wants one]:FILE:"
+  "--key[the key of that certificate]:FILE:"
+  "--collectors[only these, separated by commas]:NAMES:"
+  "--expected-off[that it is away is nothing wrong]"
+  "--paused[do not connect for now]"
+  ":the name to call it by:"
+  ":https\:\/\/HOST\:8200, ssh\:\/\/\[USER\@\]HOST, node\+http\:\/\/HOST\:9100, \…:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_add_defaults_added=0
+
+_shtab_sysmon_hosts_edit_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--name[call it so from now on]:NAME:"
+  "--target[where it is]:TARGET:"
+  "*--tag[a word to group hosts by\; repeatable]:TAG:"
+  "--interval[time between the frames wanted (1s)]:TIME:"
+  "--token-file[a 0600 file with the token to show there]:FILE:"
+  "--fingerprint[pin this key\: sha256\: and 64 hex digits]:SHA256:"
+  "--ca[verify its certificate by these authorities\; system\: the system\'s]:FILE:"
+  "--cert[this side\'s certificate, where it wants one]:FILE:"
+  "--key[the key of that certificate]:FILE:"
+  "--collectors[only these, separated by commas]:NAMES:"
+  {--expected-off,--no-expected-off}"[whether that it is away is nothing wrong]"
+  "*--unset[to its default\: tags, interval, token_file, fingerprint, ca, cert, key, collectors, expected_off, paused]:FIELD:(tags interval token_file fingerprint ca cert key collectors expected_off paused)"
+  ":the host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_edit_defaults_added=0
+
+_shtab_sysmon_hosts_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--tag[only hosts that have this tag]:TAG:"
+  "--json[print JSON]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_list_defaults_added=0
+
+_shtab_sysmon_hosts_pin_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--fingerprint[the key that it must show\; asks nothing]:SHA256:"
+  ":the host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_pin_defaults_added=0
+
+_shtab_sysmon_hosts_remove_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(*):a host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_remove_defaults_added=0
+
+_shtab_sysmon_hosts_show_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print JSON]"
+  ":the host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_show_defaults_added=0
+
+_shtab_sysmon_hosts_start_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(*):a host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_start_defaults_added=0
+
+_shtab_sysmon_hosts_status_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--timeout[to wait for each host (15)]:SECONDS:"
+  "--json[print JSON]"
+  "(*)::only these hosts:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_status_defaults_added=0
+
+_shtab_sysmon_hosts_stop_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(*):a host:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_hosts_stop_defaults_added=0
+
 _shtab_sysmon_service_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
 )
@@ -196,8 +321,40 @@ _shtab_sysmon() {
         doctor) _arguments -C -s $_shtab_sysmon_doctor_options ;;
         export) _arguments -C -s $_shtab_sysmon_export_options ;;
         history) _arguments -C -s $_shtab_sysmon_history_options ;;
+        hosts) _shtab_sysmon_hosts ;;
         service) _shtab_sysmon_service ;;
         token) _arguments -C -s $_shtab_sysmon_token_options ;;
+      esac
+  esac
+}
+
+_shtab_sysmon_hosts() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->hosts'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_sysmon_hosts_defaults_added )); then
+    if (( ${_shtab_sysmon_hosts_options[(I)${(q)one_or_more}*]} +          ${_shtab_sysmon_hosts_options[(I)${(q)remainder}*]} +          ${_shtab_sysmon_hosts_options[(I)${(q)default}]} == 0 )); then
+      _shtab_sysmon_hosts_options+=(': :_shtab_sysmon_hosts_commands' '*::: :->hosts')
+    fi
+    _shtab_sysmon_hosts_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_sysmon_hosts_options
+
+  case $state in
+    hosts)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_sysmon_hosts-$line[1]:"
+      case $line[1] in
+        add) _arguments -C -s $_shtab_sysmon_hosts_add_options ;;
+        edit) _arguments -C -s $_shtab_sysmon_hosts_edit_options ;;
+        list) _arguments -C -s $_shtab_sysmon_hosts_list_options ;;
+        pin) _arguments -C -s $_shtab_sysmon_hosts_pin_options ;;
+        remove) _arguments -C -s $_shtab_sysmon_hosts_remove_options ;;
+        show) _arguments -C -s $_shtab_sysmon_hosts_show_options ;;
+        start) _arguments -C -s $_shtab_sysmon_hosts_start_options ;;
+        status) _arguments -C -s $_shtab_sysmon_hosts_status_options ;;
+        stop) _arguments -C -s $_shtab_sysmon_hosts_stop_options ;;
       esac
   esac
 }
