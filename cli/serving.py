@@ -89,7 +89,14 @@ async def run_service(
     station = Station(context.catalogue, context.clock, evidence=context.config.history.evidence)
     own = OwnHost(lambda: make_runner(context, interface=interface), station)
     hub = hub_id(own.id, context.history_path) if who == "recorder" else ""
-    feed = Feed(context.catalogue, clock=context.clock, version=version(), watch=own.tables.watch, hub=hub)
+    feed = Feed(
+        context.catalogue,
+        clock=context.clock,
+        version=version(),
+        watch=own.tables.watch,
+        states=station.states,
+        hub=hub,
+    )
     station.feed = feed
     station.paths = Paths(hub, own.id) if hub else None
     recording = asyncio.Event()

@@ -202,7 +202,7 @@ class Station:
                 self._happenings[update.host].told_clock()
             await self._take_event(update)
         elif isinstance(update, Hello):
-            self.catalogue = self.catalogue.merged(update.metrics)
+            self._learn(update)
             for info in update.hosts:
                 await self._record(lambda kept, info=info: kept.record_metrics(info.id, update.metrics))  # type: ignore[misc]
             self._publish(update)
@@ -215,6 +215,14 @@ class Station:
                     # Somebody else was to tell of this machine and does not: it is still here.
                     return
             self._publish(update)
+
+    def _learn(self, hello: Hello) -> None:
+        """Takes the metrics of remote hosts that are not known here; mostly there are none."""
+        if all(metric.name in self.catalogue for metric in hello.metrics):
+            return
+        self.catalogue = self.catalogue.merged(hello.metrics)
+        for state in self.states.values():
+            state.learn(self.catalogue)
 
     def reached(self, name: str) -> None:
         """Drops what was said of a configured host while none of its hosts had an id."""
@@ -239,7 +247,6 @@ class Station:
             if self.feed is not None:
                 self.feed.publish(frame, late=True)
             return
-        self._publish(frame)
         state = self.states.get(frame.host)
         if state is None:
             state = self.states[frame.host] = State(self.catalogue)
@@ -247,9 +254,11 @@ class Station:
         if told is None:
             told = self._happenings[frame.host] = Happenings()
         where = "local" if frame.host == self.sampled else info.target if (info := self.infos.get(frame.host)) else ""
-        for event in told.take(state, frame, where):
-            await self._take_event(self._timed(event))
+        events = told.take(state, frame, where)
         state.apply(frame)
+        self._publish(frame)
+        for event in events:
+            await self._take_event(self._timed(event))
         if frame.tables.processes is not None:
             await self._keep_evidence(frame, state)
         if self.engine is not None:

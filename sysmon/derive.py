@@ -103,6 +103,12 @@ class State:
         if frame.tables.processes is not None:
             self._take_processes(frame.tables.processes, frame.reads.get("processes", frame.monotonic))
 
+    def learn(self, catalogue: Catalogue) -> None:
+        """Takes a catalogue that knows more; what was read stays."""
+        self.catalogue = catalogue
+        self._collector.clear()
+        self._plans = self._derived = self._some = None
+
     def _forget(self) -> None:
         self._now.clear()
         self._before.clear()
