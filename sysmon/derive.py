@@ -73,7 +73,7 @@ class State:
         self._keys: dict[str, set[str]] = {}
         self._plans: list[_Plan] | None = None
         self._derived: dict[str, float] | None = None
-        self._some: tuple[frozenset[str], list[_Plan], list[_Plan], list[str]] | None = None
+        self._some: tuple[frozenset[str], list[_Plan], list[str]] | None = None
         self._processes: dict[tuple[int, float], _Process] = {}
         self.processes: list[ProcessRow] = []
         """The processes of the last read, with their derived rates filled in."""
@@ -118,7 +118,7 @@ class State:
         self.processes = []
         self.reads.clear()
         self.tables = Tables()
-        self._plans = None
+        self._plans = self._some = None
 
     def _take_readings(self, frame: Frame, fresh: set[str]) -> None:
         now, before, collectors = self._now, self._before, self._collector
@@ -136,7 +136,7 @@ class State:
                 continue
             at = reads.get(owner, monotonic)
             if old is None:
-                self._plans = None
+                self._plans = self._some = None
                 before.pop(key, None)
             elif old.at < at:
                 before[key] = old
@@ -145,7 +145,7 @@ class State:
             for gone in self._keys.get(name, keys) - keys:
                 now.pop(gone, None)
                 before.pop(gone, None)
-                self._plans = None
+                self._plans = self._some = None
             self._keys[name] = keys
 
     def _take_processes(self, rows: list[ProcessRow], at: int) -> None:
@@ -228,21 +228,20 @@ class State:
 
         Asked for the same metrics again, it costs what they cost, not what the host has.
         """
-        if self._plans is None:
-            self._plans = plan(self.catalogue, self._now)
         known = self._some
-        if known is None or known[0] != metrics or known[1] is not self._plans:
-            chosen = [each for each in self._plans if split_key(each.key)[0] in metrics]
+        if known is None or known[0] != metrics:
+            # Not kept whole: of hundreds of hosts few are asked for more.
+            chosen = [each for each in plan(self.catalogue, self._now) if split_key(each.key)[0] in metrics]
             raw = [key for key in self._now if split_key(key)[0] in metrics]
-            known = self._some = (metrics, self._plans, chosen, raw)
+            known = self._some = (metrics, chosen, raw)
         old = {name for name in self.reads if self.stale(name)}
         result: dict[str, float] = {}
-        for key, formula, over, per in known[2]:
+        for key, formula, over, per in known[1]:
             if not old or self._collector.get(over[0]) not in old:
                 value = evaluate(formula, self._before, self._now, over, per)
                 if value is not None:
                     result[key] = value
-        for key in known[3]:
+        for key in known[2]:
             if not old or self._collector.get(key) not in old:
                 result[key] = self._now[key].value
         return result
