@@ -10,6 +10,7 @@ import msgspec
 from cli.sources import open_source
 from remote.backfill import Backfill
 from remote.transport import Connections
+from sysmon.clock import far_off
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
 
@@ -74,7 +75,7 @@ async def follow_host(
                     heard(update, past())
                 if recording and isinstance(update, Hello | Gap):
                     if backfill is None and archive is not None and (there := past()) is not None:
-                        backfill = make_backfill(context, there, archive, station, elsewhere, host)
+                        backfill = make_backfill(context, there, archive, station, elsewhere, host, source)
                         filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
                         if paths is not None:
                             paths.on_change(host.name, backfill.wake)
@@ -147,6 +148,7 @@ def make_backfill(
     station: Station,
     known: Callable[[str], bool],
     host: HostSettings,
+    source: RemoteSource,
 ) -> Backfill:
     """Makes what fills the holes between a server's history and ours."""
     history, recorder = archive.history, archive.recorder
@@ -176,12 +178,23 @@ def make_backfill(
             contact[span.host] = min(contact.get(span.host, span.start), span.start)
         return spans
 
+    def skews(name: str) -> tuple[int, int]:
+        return far_off(source.skew), station.skew(name)
+
     def tell(news: Gap | Frame) -> None:
         if station.feed is not None:
             station.feed.publish(news, late=True)
 
     return Backfill(
-        theirs, ours, fetch, recorder, context.clock, contact=contact.get, tell=tell, interval=host.interval
+        theirs,
+        ours,
+        fetch,
+        recorder,
+        context.clock,
+        contact=contact.get,
+        tell=tell,
+        skews=skews,
+        interval=host.interval,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from cli.clones import Clones
 from cli.contact import Contact
+from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.errors import StoreError
 from sysmon.evidence import top
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 EVIDENCE_ROWS = 10
 """Processes kept of each order (cpu, memory, I/O) as evidence."""
-
-SKEW = 300_000
-"""Milliseconds by which a host's clock may be off before the history uses its own time for it."""
 
 BACKLOG = 2048
 """Updates that a watcher may lag behind; then the oldest frames are left out, which costs it resolution."""
@@ -258,7 +256,8 @@ class Station:
         state.apply(frame)
         self._publish(frame)
         for event in events:
-            await self._take_event(self._timed(event))
+            # Its clock may be off; what happened on it is told by ours.
+            await self._take_event(msgspec.structs.replace(event, time=event.time - self.skew(frame.host)))
         if frame.tables.processes is not None:
             await self._keep_evidence(frame, state)
         if self.engine is not None:
@@ -288,14 +287,10 @@ class Station:
         for state in (*states, *publish):
             self._publish(state)
 
-    def _at(self, time: int) -> int:
-        """A host's time as the history counts it: its own, or ours where its clock is far off."""
-        now = self.clock.now()
-        return time if abs(time - now) <= SKEW else now
-
-    def _timed(self, event: Event) -> Event:
-        at = self._at(event.time)
-        return event if at == event.time else msgspec.structs.replace(event, time=at)
+    def skew(self, host: str) -> int:
+        """Returns by how many milliseconds a host's clock is ahead of ours, where that is too much, else 0."""
+        status = self.statuses.get(host)
+        return far_off(status.skew) if status is not None else 0
 
     async def _take_event(self, event: Event) -> None:
         await self._record(lambda kept: kept.record_event(event))
@@ -308,7 +303,7 @@ class Station:
         due = last is None or frame.monotonic < last or frame.monotonic - last >= self._evidence * 1e9 - 5e8
         if self.recorder is not None and due and any(row.cpu is not None for row in state.processes):
             self._evidence_at[frame.host] = frame.monotonic
-            await self._record_evidence(frame.host, self._at(frame.time))
+            await self._record_evidence(frame.host, frame.time - self.skew(frame.host))
 
     async def _record_evidence(self, host: str, time: int) -> None:
         rows = top(self.states[host].processes, EVIDENCE_ROWS)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from remote.holes import Hole, Ranges, lost, missing
 from sysmon.errors import RemoteError, StoreError
 from sysmon.records import Gap
@@ -39,9 +41,11 @@ class Backfill:
         fetch: asks the server for frames of one run (`HttpHistory.frames`).
         recorder: takes what was fetched, as late frames.
         clock: this side's.
-        contact: host id -> Unix milliseconds, of the host's own clock, of the first frame ever recorded of it; older
+        contact: host id -> Unix milliseconds, of this side's history, of the first frame ever recorded of it; older
             frames are not fetched. None: nothing was recorded yet, so nothing is missing.
         tell: is given each gap found lost, once, and each frame fetched after it was recorded (to fan it out).
+        skews: host id -> (milliseconds by which its server's times are ahead of ours, and those of its own frames);
+            None: by nothing that matters.
         interval: seconds between the live frames that were asked for; beyond 1, what lies between two of them is no
             hole. Holes of two intervals and more are filled with all frames there are.
         slice: frames asked for at once. `pause`: seconds between slices. `round`: seconds between looks.
@@ -57,6 +61,7 @@ class Backfill:
         *,
         contact: Callable[[str], int | None],
         tell: Callable[[Gap | Frame], None] | None = None,
+        skews: Callable[[str], tuple[int, int]] | None = None,
         interval: float = 1.0,
         slice: int = SLICE,
         pause: float = PAUSE,
@@ -69,6 +74,7 @@ class Backfill:
         self._clock = clock
         self._contact = contact
         self._tell = tell
+        self._skews = skews or _none
         self._thin = int(2000 * interval) if interval > 1.0 else 0
         self._slice = max(1, min(slice, 600))
         self._pause = pause
@@ -117,7 +123,7 @@ class Backfill:
         Raises:
             RemoteError, StoreError: one side could not be asked.
         """
-        theirs = list(await self._theirs())
+        theirs = [self._in_our_time(span) for span in await self._theirs()]
         await self._recorder.flush()
         hosts = {span.host for span in theirs}
         ours = [span for span in await self._ours() if span.host in hosts]
@@ -131,6 +137,10 @@ class Backfill:
             self.pending = 0
         self._say_lost(theirs, ours)
         return filled
+
+    def _in_our_time(self, span: RunSpan) -> RunSpan:
+        ahead, _ = self._skews(span.host)
+        return msgspec.structs.replace(span, start=span.start - ahead, end=span.end - ahead) if ahead else span
 
     def holes(self, theirs: Sequence[RunSpan], ours: Sequence[RunSpan]) -> list[Hole]:
         """Returns what is to be fetched, newest first."""
@@ -187,7 +197,7 @@ class Backfill:
             ]
             received = self._clock.now()
             for frame in frames:
-                if frame.time < since:
+                if frame.time - self._skews(hole.host)[1] < since:
                     self._before[key] = max(self._before.get(key, 0), frame.seq + 1)
                     continue
                 await self._recorder.record(frame, received=received, late=True)
@@ -231,3 +241,7 @@ class Backfill:
                                 status="lost",
                             )
                         )
+
+
+def _none(host: str) -> tuple[int, int]:
+    return 0, 0

@@ -15,7 +15,7 @@ from remote import clean, sse, wire
 from remote.liveness import Backoff, Patience
 from remote.roster import Roster
 from remote.target import Target, parse_target
-from sysmon.clock import SystemClock
+from sysmon.clock import SystemClock, far_off
 from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
@@ -274,11 +274,14 @@ class AgentSource:
                 await roster.take_host(update)
             case Status():
                 await roster.take_status(update)
-            case Event() if not update.host:
-                # About the server itself: said here, it must say whose it is.
-                who = self.name or str(self.target)
-                await self._queue.put(msgspec.structs.replace(update, message=f"{who}: {update.message}"))
-            case Event() | AlertState() | Gap():
+            case Event():
+                who, words = update.host, update.message
+                if who in roster.hosts or not who:
+                    # About the server itself: said here, it must say whose it is. And it is told by our clock.
+                    words = words if who else f"{self.name or self.target}: {words}"
+                    time = update.time - far_off(self.skew)
+                    await self._queue.put(msgspec.structs.replace(update, message=words, time=time))
+            case AlertState() | Gap():
                 if update.host in roster.hosts:
                     await self._queue.put(update)
 

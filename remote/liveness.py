@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sysmon.clock import far_off
 from sysmon.units import plain_duration
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
-SKEW = 300_000
-"""Milliseconds by which two clocks may differ without a word."""
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +102,8 @@ def judge(
 
 def clock_words(skew: int | None) -> str:
     """Says how far a clock is off, beyond `SKEW`; '' for less, or where it is not known. `skew`: milliseconds."""
-    if skew is None or abs(skew) <= SKEW:
+    skew = far_off(skew)
+    if not skew:
         return ""
     return f"its clock is {plain_duration(abs(skew) / 1000)} {'ahead' if skew > 0 else 'behind'}"
 

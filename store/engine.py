@@ -15,6 +15,7 @@ from store.summaries import decode_ranges
 from store.tail import encode_row
 from sysmon.errors import StoreError
 from sysmon.records import AlertState, Event, Evidence, HostInfo
+from sysmon.units import plain_duration
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SKEW = 300_000
 """Milliseconds by which a host's clock may be off before the history uses its own time for it."""
+
+SKEW_RETELL = 600_000
+"""Milliseconds between two events about one run's clock: one that jumps all the time is not told all the time."""
 
 _LATEST = 1 << 62
 """A time or a boot clock's reading that no clock shows."""
@@ -124,7 +128,8 @@ class Engine:
             run.offset = offset
             self.connection.execute("UPDATE run SET offset = ? WHERE id = ?", (offset, run.number))
             at = frame.time + offset
-            if offset:
+            if offset and (run.skew_told is None or abs(received - run.skew_told) >= SKEW_RETELL):
+                run.skew_told = received
                 way = "behind" if offset > 0 else "ahead of"
                 self.take_event(
                     Event(
@@ -133,7 +138,7 @@ class Engine:
                         host=frame.host,
                         kind="clock",
                         severity="warning",
-                        message=f"the host's clock is {abs(offset) / 1000:.0f} s {way} the recorder's;"
+                        message=f"the host's clock is {plain_duration(abs(offset) / 1000)} {way} the recorder's;"
                         " its frames are kept under the recorder's time",
                         value=offset / 1000,
                     )

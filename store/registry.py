@@ -88,6 +88,11 @@ class RunEntry:
         self.boot = boot
         self.offset = offset
         self.trimmed = trimmed
+        self.skew_told: int | None = None
+
+
+def _number(run: RunEntry) -> int:
+    return run.number
 
 
 class HostEntry:
@@ -145,11 +150,15 @@ class Registry:
         entry = self._runs.get((frame.host, frame.run, frame.boot))
         if entry is None:
             host = self.host(frame.host)
+            # A clock that is off was off before a restart too: what comes late of a run never heard live tells no
+            # offset of its own.
+            last = max((each for each in self.runs.values() if each.host is host), key=_number, default=None)
+            offset = last.offset if last is not None else 0
             number = self._insert(
-                "INSERT INTO run(host, run, boot, contact) VALUES (?, ?, ?, ?)",
-                (host.number, frame.run, frame.boot, received),
+                "INSERT INTO run(host, run, boot, contact, offset) VALUES (?, ?, ?, ?, ?)",
+                (host.number, frame.run, frame.boot, received, offset),
             )
-            entry = self._know_run(RunEntry(number, host, frame.run, frame.boot, received, 0, 0))
+            entry = self._know_run(RunEntry(number, host, frame.run, frame.boot, received, offset, 0))
         return entry
 
     def siblings(self, host: str, run: str) -> list[RunEntry]:

@@ -13,6 +13,15 @@ from typing import Protocol
 _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
+SKEW = 300_000
+"""Milliseconds by which two machines' clocks may differ; beyond it a host's times are counted by ours."""
+
+
+def far_off(skew: int | None) -> int:
+    """Returns by how many milliseconds a clock is ahead of ours where that is too much, else 0."""
+    return skew if skew is not None and abs(skew) > SKEW else 0
+
+
 class Clock(Protocol):
     """What the rest of sysmon asks about time."""
 

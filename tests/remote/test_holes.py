@@ -347,3 +347,27 @@ async def test_what_lies_between_two_frames_of_a_slow_reader_is_no_hole() -> Non
     link.agent.kept = {key: each for key, each in link.agent.kept.items() if each.seq > 900}
     await link.backfill.fill()
     assert link.gaps == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("ahead", [86_400_000, -86_400_000])
+async def test_a_host_whose_clock_is_a_day_off_gets_its_holes_filled_and_no_more(ahead: int) -> None:
+    theirs = frames((1, 100), start=T0 + ahead) + frames((1, 50), run="ee" * 8, start=T0 + ahead + 200_000)
+    held = frames((20, 60)) + frames((30, 50), run="ee" * 8, start=T0 + 200_000)
+    link = Link(theirs, held, T0 + 20_000)
+    link.backfill = Backfill(
+        link.agent.spans,
+        link.own.spans,
+        link.fetch,
+        link.own,
+        SystemClock(),
+        contact=lambda host: link.contact,
+        tell=link.told.append,
+        skews=lambda host: (ahead, ahead),
+        pause=0.0,
+    )
+    assert await link.backfill.fill() == 40 + 29
+    # What lies before first contact stays there, and what is fetched keeps the stamps that it was given.
+    assert min(seq for _, run, seq in link.own.kept if run == RUN) == 20
+    assert link.own.kept[HOST, RUN, 70].time == T0 + ahead + 70_000
+    assert link.gaps == []

@@ -181,7 +181,7 @@ async def test_a_host_whose_clock_is_off_is_kept_under_the_recorders_time(tmp_pa
         assert following is not None and following.frame.seq == 652
         events = await history.events(HOST)
         assert [(each.kind, each.value) for each in events] == [("clock", -off / 1000)]
-        assert "93600 s ahead of the recorder's" in events[0].message
+        assert "1 day ahead of the recorder's" in events[0].message
 
 
 @pytest.mark.anyio
@@ -313,3 +313,44 @@ async def test_series_that_come_and_go_leave_no_layouts_behind(tmp_path: Path, m
         await recorder.flush()
         assert await history.frames(HOST, "aa", 1, 600) == frames[:600]
         assert len(await history.frames(HOST, "aa", 1190, 1205)) == 16
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("off", [26 * HOUR, -26 * HOUR])
+async def test_late_frames_of_a_run_never_heard_live_go_by_the_offset_known_of_its_host(
+    tmp_path: Path, off: int
+) -> None:
+    path, clock, world = tmp_path / "history.db", ManualClock(START), World()
+    world.time += off
+    live = world.frames(100)
+    missed = [msgspec.structs.replace(frame, run="bb", seq=seq) for seq, frame in enumerate(world.frames(100), 1)]
+    again = [msgspec.structs.replace(frame, run="cc", seq=seq) for seq, frame in enumerate(world.frames(100), 1)]
+    async with recording(path, clock) as recorder, reading(path) as history:
+        for frame in (*live, *again):
+            clock.step_wall(frame.time - off - clock.now())
+            await recorder.record(frame, received=clock.now())
+        clock.step_wall(1000_000)
+        for frame in reversed(missed):
+            await recorder.record(frame, received=clock.now(), late=True)
+        await recorder.flush()
+        spans = {span.run: (span.start - START, span.end - START) for span in await history.spans(HOST)}
+        assert spans == {"aa": (0, 99_000), "bb": (100_000, 199_000), "cc": (200_000, 299_000)}
+        assert len(await history.events(HOST)) == 1
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_jumps_with_every_frame_is_told_a_few_times_and_kept_in_its_place(tmp_path: Path) -> None:
+    path, clock, world = tmp_path / "history.db", ManualClock(START), World()
+    frames = [
+        msgspec.structs.replace(frame, time=frame.time + (index % 3) * 86_400_000)
+        for index, frame in enumerate(world.frames(1300))
+    ]
+    async with recording(path, clock) as recorder, reading(path) as history:
+        for index, frame in enumerate(frames):
+            clock.step_wall(START + 1000 * index - clock.now())
+            await recorder.record(frame, received=clock.now())
+        await recorder.flush()
+        assert len(await history.events(HOST, limit=10_000)) <= 3
+        spans = await history.spans(HOST)
+        assert min(span.start for span in spans) == START
+        assert max(span.end for span in spans) <= START + 1300 * 1000
