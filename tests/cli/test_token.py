@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -216,3 +217,16 @@ def test_explain_prints_every_route_and_what_nothing_makes_it_do() -> None:
     assert "Methods other than GET: none." in done.stdout
     refused = subprocess.run([sys.executable, "-m", "sysmon", "--explain"], capture_output=True, text=True)
     assert (refused.returncode, refused.stderr) == (2, "sysmon: --explain goes with --agent; add --agent\n")
+
+
+@pytest.mark.parametrize("name", ["' OR 1=1 --", '"; DROP TABLE frames; --', "*' UNION SELECT 1 --", "%", "\\"])
+def test_sql_in_a_name_is_a_name(agent: Program, name: str) -> None:
+    secret = (agent.folder / "hub.token").read_text().strip()
+    header = f"Authorization: Bearer {secret}"
+    given = quote(name, safe="")
+    status, told, _ = ask(agent, f"/v1/history?metric=load.1&instance={given}", header)
+    assert (status, told["series"]) == (200, [])
+    assert ask(agent, f"/v1/history?metric={given}", header)[0] in (200, 404)
+    assert ask(agent, f"/v1/spans?host={given}", header)[0] == 404
+    assert ask(agent, f"/v1/usage?key={given}", header)[:2] == (200, [])
+    assert len(ask(agent, "/v1/hosts", header)[1]["spans"]) == 1
