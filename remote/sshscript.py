@@ -201,7 +201,10 @@ out where there is no grep), `n` reads one line of what is asked for. All of the
 has read it whole before its standard input becomes another."""
 
 MAIN = r"""# This shell cannot read with a time-out: what it says now and then shows it that nobody listens any more.
-W=; [ "$T" ] && { while sleep 20 4>&- && echo >&4; do :; done >/dev/null 3<&- & W=$!; trap 'kill $W' EXIT; }
+[ "$T" ] && {
+(trap 'kill $S; exit' TERM; while :; do sleep 20 4>&- & S=$!; wait $S; echo >&4 || exit; done) >/dev/null 3<&- &
+W=$!; trap 'kill $W' EXIT
+}
 echo
 echo "$B r"
 while n r; do

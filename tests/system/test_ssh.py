@@ -1,0 +1,265 @@
+"""Boxes watched over plain ssh, through a real sshd: values, faults, recovery, and an agent behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.base import Roots
+from collectors.filesystems import FilesystemsCollector
+from collectors.identity import boot_id, machine_host_id
+from collectors.memory import MemoryCollector
+from collectors.network import NetworkCollector
+from collectors.registry import catalogue
+from remote.sshfaults import SshFault
+from remote.sshline import Runtime, SshLine
+from remote.target import parse_target
+from sysmon.derive import State
+from tests.system.programs import Program, wait_for
+from tests.system.sshbox import FEW, SshBox, busybox_root, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.needs("sshd", "ssh", "ssh-keygen"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="an sshd for root needs root"),
+]
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshBox]:
+    """An sshd that is not started yet."""
+    made = SshBox(tmp_path / "box", monkeypatch.setenv)
+    yield made
+    made.stop()
+
+
+async def first_fault(box: SshBox, *, seconds: float = 20.0) -> str:
+    """The words of the first status that says what is wrong."""
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: any(status.message for status in watching.statuses), seconds)
+        status = next(status for status in watching.statuses if status.message)
+        assert status.state == "offline" and not watching.frames and status.name == "box"
+        return status.message
+    finally:
+        await watching.close()
+
+
+def end(box: SshBox) -> None:
+    """Nothing that was run on the box is left."""
+    wait_for(lambda: not any(map(_command, box.running())), 5)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+async def test_this_machine_without_an_agent_tells_what_its_own_collectors_tell(box: SshBox) -> None:
+    box.start()
+    before = NetworkCollector(Roots()).read().values
+    watching = watch(box.target, tables=["processes"])
+    try:
+        await watching.until(lambda: len(watching.frames) >= 2)
+    finally:
+        after = NetworkCollector(Roots()).read().values
+        await watching.close()
+    first, second = watching.frames[:2]
+    assert (first.seq, second.seq) == (1, 2) and first.full
+    assert first.run == second.run and first.time % 1000 == 0 and second.time - first.time in (1000, 2000)
+    assert 0.4 < (second.monotonic - first.monotonic) / 1e9 < 2
+    assert first.host == watching.info.id == machine_host_id(Roots())
+    assert first.boot == boot_id(Roots())
+    local = MemoryCollector(Roots()).read().values
+    assert first.readings["memory.total"] == local["memory.total"] == watching.info.memory
+    sizes = FilesystemsCollector(Roots()).read().values
+    assert first.readings["fs.size:/"] == sizes["fs.size:/"]
+    for frame in (first, second):
+        for key in ("net.receive:lo", "net.transmit:lo"):
+            assert before[key] <= frame.readings[key] <= after[key]
+    assert {"cpu.time.user", "load.1", "uptime", "disk.read:vda"} & first.readings.keys() >= {"cpu.time.user", "uptime"}
+    own = next(row for row in first.tables.processes or [] if row.pid == os.getpid())
+    assert own.user == "root" and "pytest" in own.command and own.memory > 1 << 20
+    state = State(catalogue())
+    for frame in (first, second):
+        state.apply(frame)
+    assert 0 <= (state.get("cpu.utilization") or 0) <= 1 and state.get("net.receive_rate:lo") is not None
+    assert watching.statuses[0].state == "connecting" and watching.statuses[-1].state == "live"
+    assert abs(watching.source.skew or 0) < 1000 and watching.past() is None
+    assert not any("sysmon-box" in fault.message + fault.hint for fault in first.faults)
+    end(box)
+
+
+@pytest.mark.needs("busybox", "unshare")
+@pytest.mark.parametrize("applets", [(), FEW], ids=["busybox", "few applets"])
+async def test_a_box_of_busybox_gives_the_usual_readings(box: SshBox, tmp_path: Path, applets: tuple[str, ...]) -> None:
+    # What a login shell says first, as if it were the script, is passed over.
+    noise = 'printf "Welcome!\\n=0 r\\n/proc/stat:cpu 1 2 3 4\\n"; '
+    box.start(busybox_root(tmp_path / "root", applets).replace("ForceCommand ", f"ForceCommand {noise}"))
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: watching.frames)
+    finally:
+        await watching.close()
+    readings = watching.frames[0].readings
+    local = MemoryCollector(Roots()).read().values
+    for key in ("cpu.time.user", "memory.available", "net.receive:lo", "load.1", "uptime", "processes.count"):
+        assert key in readings, key
+    assert any(key.startswith("disk.read:") for key in readings)
+    assert any(key.startswith("fs.size:") for key in readings)
+    assert readings["memory.total"] == local["memory.total"]
+    assert watching.info.os == "OpenWrt 23.05.5" and watching.info.id != machine_host_id(Roots())
+    assert len(watching.info.id) == 16
+    assert not [fault for fault in watching.frames[0].faults if fault.kind == "failed"]
+
+
+async def test_a_host_key_that_changed_is_never_connected_to(box: SshBox) -> None:
+    box.start()
+    watching = watch(box.target)
+    await watching.until(lambda: watching.frames)
+    await watching.close()
+    box.stop()
+    box.make_key("hostkey")
+    box.start()
+    # Whatever the user's own configuration would let pass.
+    for strict in ("yes", "no"):
+        box.trust(strict)
+        words = await first_fault(box)
+        assert "THE HOST KEY HAS CHANGED" in words and "ssh-keygen -R" in words
+    assert not box.running()
+
+
+async def test_an_unknown_host_key_and_a_wrong_key(box: SshBox) -> None:
+    box.start()
+    box.trust("yes")
+    assert "its host key is not known here" in await first_fault(box)
+    box.trust("accept-new", key="other")
+    words = await first_fault(box)
+    assert "permission denied (publickey)" in words and "ssh-copy-id" in words
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("echo 'This account is currently not available.'; exit 1", "This account is currently not available."),
+        ('exec bash -r -c "$SSH_ORIGINAL_COMMAND"', "restricted"),
+        ('PATH=/nowhere; eval "$SSH_ORIGINAL_COMMAND"', "there is no shell `sh`"),
+    ],
+    ids=["nologin", "rbash", "no shell"],
+)
+async def test_a_shell_that_does_not_do_it(box: SshBox, command: str, words: str) -> None:
+    box.start(f"ForceCommand {command}")
+    assert words in await first_fault(box)
+
+
+async def test_nobody_listens_and_no_such_name(box: SshBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "the connection was refused" in await first_fault(box)
+    watching = watch("ssh://no-such-box.invalid")
+    await watching.until(lambda: any(status.message for status in watching.statuses))
+    await watching.close()
+    assert "the name is not known" in watching.statuses[-1].message
+    monkeypatch.setenv("PATH", str(box.folder))
+    assert "there is no `ssh` here; install" in await first_fault(box)
+
+
+async def test_a_cut_is_told_and_mended_without_a_hole_in_the_count(box: SshBox) -> None:
+    box.start()
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: watching.frames)
+        seen = len(watching.frames)
+        box.cut()
+        await watching.until(lambda: len(watching.frames) >= seen + 2)
+        assert box.log().count("Accepted publickey") == 2
+    finally:
+        await watching.close()
+    assert [frame.seq for frame in watching.frames] == list(range(1, len(watching.frames) + 1))
+    assert len({frame.run for frame in watching.frames}) == 1
+    times = [frame.monotonic for frame in watching.frames]
+    assert times == sorted(set(times))
+    assert watching.statuses[-1].state == "live"
+    end(box)
+
+
+async def test_what_runs_on_the_box_ends_with_the_ssh_here(box: SshBox, tmp_path: Path) -> None:
+    box.start()
+    runtime = Runtime(Path(os.environ["XDG_RUNTIME_DIR"]))
+    line = SshLine(parse_target(box.target), runtime)
+    await line.open(10)
+    assert (await line.ask(("cpu",), 5)).texts["/proc/stat"].startswith(b"cpu ")
+    assert any(b"sh\0-s" in _command(pid) for pid in box.running())
+    assert line._process is not None
+    line._process.kill()
+    end(box)
+    with pytest.raises(SshFault):
+        await line.ask(("cpu",), 5)
+    await line.close()
+
+
+async def test_a_box_that_stands_still_is_noticed(box: SshBox) -> None:
+    box.start()
+    line = SshLine(parse_target(box.target), Runtime(Path(os.environ["XDG_RUNTIME_DIR"])))
+    await line.open(10)
+    box.cut(signal.SIGSTOP)
+    with pytest.raises(SshFault) as raised:
+        await line.ask(("cpu",), 0.5)
+    assert raised.value.kind == "silent" and "has been silent for 0.5 s" in str(raised.value)
+    # The connection that stands still is not used again.
+    await line.open(10)
+    assert (await line.ask(("cpu",), 5)).texts
+    await line.close()
+
+
+async def test_an_agent_there_is_spoken_to_and_its_history_is_at_hand(box: SshBox, tmp_path: Path) -> None:
+    agent = Program(tmp_path / "agent", "--agent", "--port", "0")
+    agent.start()
+    box.start(f"SetEnv XDG_RUNTIME_DIR={agent.folder}/run")
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: len([frame for frame in watching.frames if frame.seq]) >= 2)
+        assert watching.info.version and watching.info.target == box.target and watching.info.name == "box"
+        frame = next(frame for frame in watching.frames if frame.seq)
+        past = watching.past()
+        assert past is not None
+        wait_for_span = time.monotonic() + 8
+        while not (spans := await past.spans()) or spans[0].last < 2:
+            assert time.monotonic() < wait_for_span
+            await asyncio.sleep(0.3)
+        assert spans[0].run == frame.run and spans[0].host == frame.host
+        earlier = await past.frames(frame.host, frame.run, 1, 2)
+        assert [each.seq for each in earlier] == [1, 2]
+        # It is stopped: the files are read instead, and the host does not go away.
+        agent.stop()
+        await watching.until(lambda: watching.frames[-1].run != frame.run, 15)
+        assert watching.frames[-1].host == frame.host
+        await watching.until(lambda: watching.statuses[-1].state == "live", 5)
+    finally:
+        await watching.close()
+        if agent.process is not None:
+            agent.stop()
+    assert not list((Path(os.environ["XDG_RUNTIME_DIR"]) / "sysmon" / "ssh").glob("f-*"))
+
+
+async def test_one_frame_of_a_box_on_the_command_line(box: SshBox) -> None:
+    box.start()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sysmon", "--once", "--json", box.target), stdout=subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    answer = json.loads(said)
+    assert answer["readings"]["memory.total"] and "cpu.utilization" in answer["derived"]
