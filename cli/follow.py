@@ -108,7 +108,17 @@ async def follow_host(
 def _admitted(station: Station, host: HostSettings, said: Update, *, late: bool) -> Iterator[Update]:
     """Yields what is to be taken of what a host's source said, under the ids that its hosts have here."""
     for update in station.clones.admit(host.name, _labelled(said, host), late=late):
-        yield from [update] if station.paths is None else station.paths.admit(host.name, update)
+        for each in [update] if station.paths is None else station.paths.admit(host.name, update):
+            yield from _spread(station, each)
+
+
+def _spread(station: Station, update: Update) -> list[Update]:
+    """Makes of what is said of a target as a whole a status of each of its hosts, where they are known already."""
+    if isinstance(update, Status) and not update.host and update.target:
+        known = [info.id for info in station.infos.values() if info.target == update.target]
+        if known:
+            return [msgspec.structs.replace(update, host=id) for id in known]
+    return [update]
 
 
 async def _heed(station: Station, source: RemoteSource, update: Update, *, late: bool) -> None:

@@ -173,6 +173,19 @@ async def test_a_host_that_is_paused_from_the_start_is_known_by_the_history(file
         assert kept.opened == []
 
 
+async def test_settings_that_do_not_work_are_said_of_the_host_itself(file: Path) -> None:
+    async with served(feed_of(HOST, "one")) as one:
+        write(file, table("one", one.url))
+        async with running(Kept(file)) as kept:
+            await kept.until(lambda: kept.state(HOST) == "live")
+            kept.write(table("one", one.url, 'token_file = "/nowhere"'))
+            await kept.until(lambda: kept.state(HOST) == "offline")
+            now = kept.status(HOST)
+            assert now is not None
+            assert "token file /nowhere does not exist" in now.message
+            assert "@one" not in kept.station.statuses
+
+
 async def test_a_renamed_host_goes_on_under_its_new_name(file: Path) -> None:
     async with served(feed_of(HOST, "one")) as one:
         write(file, table("one", one.url))
