@@ -259,8 +259,8 @@ async def _refusal(target: Target, response: httpx.Response) -> RemoteError | St
     if status in (401, 403):
         return _forbidden(target, status, said, hint)
     if not said:
-        if status == 400 and not target.secure and b"HTTPS" in body:
-            # What nginx, Go and others say on a port of theirs that speaks TLS.
+        if status == 400 and not target.secure and b"https" in body.lower():
+            # What sysmon, nginx, Go and others say on a port of theirs that speaks TLS.
             return trouble.speaks_tls(target)
         return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
     if status in (503, 504):
