@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIB = 1 << 20
+READERS = 50
+"""Readers that come to the recorder at once."""
 
 
 class HubRun(NamedTuple):
@@ -46,6 +49,8 @@ class HubRun(NamedTuple):
         sent, missing: frames sent to the recorder's streams, and those of them not in its history.
         wire: compressed bytes per second and host that the agents sent.
         history: bytes of the history file per frame.
+        stall: seconds that an answer took at most while `READERS` readers came at once. `storm`: seconds until all of
+            them had every host's state.
         late: seconds by which the load program was late with a frame at most.
     """
 
@@ -58,6 +63,8 @@ class HubRun(NamedTuple):
     missing: int
     wire: float
     history: float
+    stall: float
+    storm: float
     late: float
 
 
@@ -103,6 +110,7 @@ def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profil
         begin, at = usage(recorder.pid), time.monotonic()
         time.sleep(seconds)
         end, lasted = usage(recorder.pid), time.monotonic() - at
+        stall, storm = asyncio.run(_storm(folder / "sysmon" / "sysmon.sock", agents))
         # Agents end first, so that what they sent is all on its way to the recorder, then it.
         load.send_signal(signal.SIGTERM)
         said = json.loads(_line(load))
@@ -122,6 +130,8 @@ def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profil
             missing,
             said["bytes"] / whole / agents,
             size / max(1, sent),
+            stall,
+            storm,
             said["late"],
         )
 
@@ -146,6 +156,42 @@ def _live(path: Path) -> int:
             data += piece
     statuses = json.loads(data.partition(b"\r\n\r\n")[2])["statuses"]
     return sum(each["state"] == "live" and each.get("target", "") != "local" for each in statuses)
+
+
+async def _storm(path: Path, agents: int) -> tuple[float, float]:
+    """Has readers come at once, and asks for a sign of life over and over meanwhile."""
+
+    async def read() -> None:
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=1 << 24)
+        writer.write(b"GET /v1/stream HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        inflate, states = zlib.decompressobj(31), 0
+        while states < agents:
+            size = int(await reader.readuntil(b"\r\n"), 16)
+            states += inflate.decompress((await reader.readexactly(size + 2))[:-2]).count(b"event: state\n")
+        writer.transport.abort()
+
+    async def ask(done: asyncio.Event) -> float:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        worst = 0.0
+        while not done.is_set():
+            began = time.monotonic()
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
+            worst = max(worst, time.monotonic() - began)
+            await asyncio.sleep(0.005)
+        writer.transport.abort()
+        return worst
+
+    done = asyncio.Event()
+    asking = asyncio.create_task(ask(done))
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await asyncio.gather(*(read() for _ in range(READERS)))
+    lasted = time.monotonic() - began
+    done.set()
+    return await asking, lasted
 
 
 def _missing(folder: Path, hosts: dict[str, Any]) -> tuple[int, int]:
@@ -280,13 +326,15 @@ def main() -> None:
     told = capture()
     print(f"{len(told.second.readings)} series a host, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
     runs = []
-    print(f"{'agents':>7} {'CPU %':>7} {'RSS MiB':>8} {'all live s':>11} {'frames':>8} {'missing':>8} {'B/s host':>9}")
+    print(
+        f"{'agents':>7} {'CPU %':>7} {'RSS MiB':>8} {'all live s':>11} {'frames':>8} {'missing':>8} {'B/s host':>9} {'stall ms':>9}"
+    )
     for count in [int(each) for each in options.agents.split(",") if each]:
         run = hub(count, told, options.seconds, profile=options.profile)
         runs.append(run)
         print(
             f"{run.agents:7} {run.cpu * 100:7.1f} {run.rss / MIB:8.1f} {run.first:11.1f} {run.sent:8} {run.missing:8} "
-            f"{run.wire:9.0f}   (load at most {run.late:.2f} s late)",
+            f"{run.wire:9.0f} {run.stall * 1000:9.0f}   ({READERS} readers served in {run.storm:.1f} s; load at most {run.late:.2f} s late)",
             flush=True,
         )
     readers = []

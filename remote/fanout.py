@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEVEL = 6
 """zlib level of streams: 230 bytes per second of a quiet host's 3 kB frames, at 30 microseconds each."""
+LARGE = 64 << 10
+"""Bytes of an opening from which on it is compressed beside the event loop."""
 MAX_PIECE = 256 << 10
 """Bytes handed to the socket in one piece at most, unless one event is larger."""
 
@@ -60,12 +62,29 @@ class Reader:
         self._wake = asyncio.Event()
         self._stuck_since: float | None = None
         self._opening = 0
+        self._held = False
+        self._making: asyncio.Future[bytes] | None = None
 
     def open(self, data: bytes) -> None:
-        """Queues what comes before everything else, in pieces, so that progress is seen on a slow line."""
-        self._chunks.extend(data[at : at + MAX_PIECE] for at in range(0, len(data), MAX_PIECE))
+        """Puts what comes before everything else, in pieces, so that progress is seen on a slow line."""
+        if self.ended:
+            return
+        pieces = [data[at : at + MAX_PIECE] for at in range(0, len(data), MAX_PIECE)]
+        self._chunks.extendleft(reversed(pieces))
         self._opening = len(data)
+        self._held = False
         self._wake.set()
+
+    def open_later(self, making: asyncio.Future[bytes]) -> None:
+        """Holds everything back until what comes first is made."""
+        self._held = True
+        self._making = making
+
+        def made(done: asyncio.Future[bytes]) -> None:
+            if not done.cancelled():
+                self.open(done.result())
+
+        making.add_done_callback(made)
 
     def push(self, chunk: bytes) -> None:
         """Queues one chunk, or drops the reader."""
@@ -84,7 +103,7 @@ class Reader:
     async def next(self) -> bytes | None:
         """Returns the next piece to write, or None when the stream is over."""
         self._stuck_since = None
-        while not self._chunks:
+        while self._held or not self._chunks:
             if self.ended:
                 return None
             self._wake.clear()
@@ -114,6 +133,11 @@ class Reader:
         self._abort()
 
 
+def _pack(opening: bytes) -> bytes:
+    own = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 9)
+    return own.compress(opening) + own.flush(zlib.Z_SYNC_FLUSH)
+
+
 class View:
     """The readers that see the same events in the same form."""
 
@@ -128,12 +152,16 @@ class View:
 
     def join(self, reader: Reader, opening: bytes) -> None:
         """Adds a reader, with the bytes that only it gets."""
-        if self._compressor is not None:
-            own = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 9)
-            opening = own.compress(opening) + own.flush(zlib.Z_SYNC_FLUSH)
-            self._forget = True
         self.readers.append(reader)
-        reader.open(opening)
+        if self._compressor is None:
+            reader.open(opening)
+            return
+        self._forget = True
+        if len(opening) < LARGE:
+            reader.open(_pack(opening))
+        else:
+            # The states of hundreds of hosts: zlib lets go of the interpreter, and the loop goes on.
+            reader.open_later(asyncio.get_running_loop().run_in_executor(None, _pack, opening))
 
     def send(self, data: bytes) -> None:
         """Gives all readers one event."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from remote import sse, wire
+from remote import wire
 from remote.fanout import Reader, View, ViewKey
 from remote.names import find_host
-from remote.reduced import Forms, only
+from remote.opening import Openings
+from remote.reduced import Forms
 from remote.ring import Item, Ring
 from sysmon.clock import SystemClock
 from sysmon.derive import State
 from sysmon.errors import SysmonError
-from sysmon.frame import Frame, split_key
+from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, RunSpan, Status
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sysmon.clock import Clock
     from sysmon.records import Update
 
-_CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,18})")
 MAX_KEYS = 200_000
 """Series keys whose collectors are remembered."""
 
@@ -105,6 +104,7 @@ class Feed:
         self._states: dict[str, State] = {} if states is None else states
         self._keeps = states is None
         self._ring = Ring(self.limits.ring)
+        self._openings = Openings(self, self._states, self._ring)
         self._views: dict[ViewKey, View] = {}
         self._collectors: dict[str, str] = {}
         self._beat: asyncio.Task[None] | None = None
@@ -152,6 +152,7 @@ class Feed:
         self.hosts.pop(host, None)
         self.statuses.pop(host, None)
         self._states.pop(host, None)
+        self._openings.forget(host)
         for key in [key for key in self.alerts if key[0] == host]:
             del self.alerts[key]
 
@@ -174,6 +175,7 @@ class Feed:
         newest = state.frame
         if self._keeps and not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
             state.apply(frame)
+        self._openings.note(frame)
         if frame.seq:
             self._number(frame.host, frame, late=late)
         else:
@@ -248,32 +250,12 @@ class Feed:
         return msgspec.structs.replace(info, via=[*info.via, self.hub]) if self.hub else info
 
     def used_metrics(self, hosts: frozenset[str] | None = None) -> list[Metric]:
-        """Returns the catalogue entries that the hosts' present readings use, raw and derived."""
-        raw = {
-            split_key(key)[0]
-            for host, state in self._states.items()
-            if hosts is None or host in hosts
-            for key in state.readings
-        }
-        return [
-            metric
-            for metric in self.catalogue
-            if metric.name in raw or (metric.formula is not None and not raw.isdisjoint(metric.formula.over))
-        ]
+        """Returns the catalogue entries that the hosts' readings use, raw and derived."""
+        return self._openings.used_metrics(hosts)
 
     def hello(self, hosts: frozenset[str] | None = None, spans: Sequence[RunSpan] = ()) -> Hello:
         """Builds the first event of a stream."""
-        return Hello(
-            schema=wire.SCHEMA,
-            version=self.version,
-            server=self.server,
-            hub=self.hub,
-            time=self._clock.now(),
-            hosts=[info for info in self.hosts.values() if hosts is None or info.id in hosts],
-            metrics=self.used_metrics(hosts),
-            spans=[span for span in spans if hosts is None or span.host in hosts],
-            alerts=[state for state in self.alerts.values() if hosts is None or state.host in hosts],
-        )
+        return self._openings.hello(hosts, spans, self._clock.now())
 
     # Readers
 
@@ -322,47 +304,11 @@ class Feed:
         view = self._views.get(key)
         if view is None:
             view = self._views[key] = View(key)
-        view.join(reader, self._opening(key, last_id, spans))
+        view.join(reader, self._openings.make(key, last_id, spans, self._clock.now()))
         self._tidy()
         if self._beat is None:
             self._beat = asyncio.get_running_loop().create_task(self._beats(), name="feed heartbeat")
         return reader
-
-    def _opening(self, key: ViewKey, last_id: str, spans: Sequence[RunSpan]) -> bytes:
-        parts = [
-            sse.encode_retry(wire.RETRY_MILLISECONDS),
-            # With the id, a reader that is cut off before the first frame still knows where it was.
-            sse.encode("hello", wire.encode_json(self.hello(key.hosts, spans)), f"{self.server}-{self.arrival}"),
-        ]
-        missed = self._missed(key, last_id, spans)
-        if missed:
-            # The cursor must not run ahead of what is sent again.
-            parts[1] = sse.encode("hello", wire.encode_json(self.hello(key.hosts, spans)))
-        parts += [wire.encode_event(status) for host, status in self.statuses.items() if key.wants(host)]
-        for host, state in self._states.items():
-            full = state.full() if key.wants(host) else None
-            if full is not None:
-                shown = full if key.collectors is None else only(full, key.collectors, self.collector)
-                parts.append(wire.encode_event(msgspec.structs.replace(shown, seq=0), tables=key.tables))
-        return b"".join([*parts, *missed])
-
-    def _missed(self, key: ViewKey, last_id: str, spans: Sequence[RunSpan]) -> list[bytes]:
-        cursor = _CURSOR.fullmatch(last_id)
-        if cursor is None or cursor[1] != self.server or int(cursor[2]) >= self.arrival:
-            return []
-        arrival = int(cursor[2])
-        items = self._ring.since(arrival, key.wants, self.limits.queue // 2)
-        if key.interval:
-            # The state is all that such a reader wants of the frames.
-            return [item.data for item in items or () if not item.frame]
-        if items is not None and (key.collectors is None or not any(item.frame for item in items)):
-            return [item.data for item in items]
-        gaps = [wire.encode_event(gap) for gap in self._ring.gaps(arrival, key.wants, spans)]
-        if gaps:
-            gaps[-1] = gaps[-1].replace(
-                b"event: gap\n", b"event: gap\nid: %s-%d\n" % (self.server.encode(), self.arrival), 1
-            )
-        return gaps
 
     def leave(self, reader: Reader) -> None:
         """Forgets a reader whose connection is gone."""
@@ -380,6 +326,8 @@ class Feed:
             self._watched = watched
             if self._watch is not None:
                 self._watch(watched)
+        if not self._views:
+            self._openings.trim()
         if not self._views and self._beat is not None:
             self._beat.cancel()
             self._beat = None

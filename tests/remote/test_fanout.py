@@ -163,6 +163,44 @@ async def test_a_new_reader_gets_the_full_state_at_once() -> None:
     feed.close()
 
 
+async def test_an_opening_that_takes_long_to_compress_comes_before_what_came_meanwhile() -> None:
+    feed = make_feed()
+    for number in range(200):
+        feed.publish(frame(1, host=f"{number:016x}", readings={f"net.receive:eth{n}": n for n in range(20)}))
+    takers = [Taker(feed, GZIP) for _ in range(3)]
+    gone = Taker(feed, GZIP)
+    gone.reader.drop("its connection broke")
+    feed.publish(frame(1))
+    feed.publish(frame(2))
+    for taker in takers:
+        found = await taker.take()
+        assert [name for name, _, _ in found] == ["hello", *["state"] * 200, "frame", "frame"]
+    feed.publish(frame(3))
+    assert [await taker.seqs() for taker in takers] == [[3]] * 3
+    assert await gone.reader.next() is None
+    feed.close()
+
+
+async def test_the_state_of_a_host_is_encoded_once_a_frame_for_all_who_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = make_feed()
+    encoded = []
+    original = wire.encode_frame
+
+    def counted(*given: Any) -> bytes:
+        encoded.append(given[0].seq)
+        return original(*given)
+
+    monkeypatch.setattr(wire, "encode_frame", counted)
+    feed.publish(frame(1))
+    takers = [Taker(feed, key) for key in (PLAIN, GZIP, PLAIN)]
+    assert encoded == [1, 0]
+    feed.publish(frame(2, readings={"load.1": 2.5}, reads={"load": frame(2).monotonic}, full=False))
+    late = Taker(feed, GZIP)
+    states = [[each for _, each, _ in await taker.take() if isinstance(each, Frame)][0] for taker in (*takers, late)]
+    assert [each.readings["load.1"] for each in states] == [0.5, 0.5, 0.5, 2.5]
+    feed.close()
+
+
 async def test_what_was_missed_is_sent_again_from_the_ring() -> None:
     feed = make_feed()
     for seq in range(1, 11):
