@@ -57,7 +57,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     Attributes:
         id: unique and stable, so that an event received twice is kept once.
         kind:
-            alert.pending|alert.firing|alert.resolved|alert.no_data|host.up|host.down|boot|run|oom|clock|gap|recording|…
+            alert.pending|alert.firing|alert.resolved|alert.no_data|host.up|host.down|host.off|network.lost|network.back|
+            hub.lost|hub.back|clone|boot|run|oom|clock|gap|recording|…
+        host: '' where it is about no host: this side's network, a hub, the history.
         rule, key: of an alert: its rule's name and the series key.
         value: of the series at that moment; threshold: what it was held against.
         evidence: short lines: who was it (top processes …).

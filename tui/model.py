@@ -9,6 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.frame import Frame, ProcessRow
 from sysmon.records import AlertState, Event, Evidence, Gap, Hello, HostInfo, Liveness, Moment, Series, Status
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Catalogue
     from sysmon.records import Update
+
+SET_BACK = 60
+"""Seconds by which a host's clock must have been set back for its graphs to begin anew."""
 
 FEW = 8
 """Hosts up to which each has a window of its own; of more only those looked at last have one."""
@@ -97,6 +103,10 @@ class HostModel:
         if frame.tables.processes is not None:
             self._processes_time = frame.time
         second = frame.time // 1000
+        if last is not None and second < last.time // 1000 - SET_BACK:
+            # What was drawn lies in a future that does not come for long; a line that stands still says nothing.
+            self.pulse = Pulse(self.info.id)
+            self.window = Window()
         self.pulse.take(second, beat(self.state))
         if self.windowed:
             self.window.append(second, self._values())
@@ -220,6 +230,10 @@ class Model:
             host = self.hosts.get(update.host)
             if host is None:
                 host = self._add(HostInfo(id=update.host))
+            ahead = far_off(host.status.skew)
+            if ahead:
+                # The history keeps it under our time too: windows and what is read to fill them must meet.
+                update = msgspec.structs.replace(update, time=update.time - ahead // 1000 * 1000)
             host.take_frame(update)
             host.received = now
             return update.host
@@ -260,10 +274,14 @@ class Model:
                 # It was reached once, before its settings changed.
                 known.status = update
                 return known.info.id
-        elif isinstance(update, Event) and update.kind == "network.lost":
-            self.lost = update
-        elif isinstance(update, Event) and update.kind == "network.back":
-            self.lost = None
+        elif isinstance(update, Event):
+            if update.kind == "network.lost":
+                self.lost = update
+            elif update.kind == "network.back":
+                self.lost = None
+            # As in the history, what is about no host belongs to every one.
+            for each in self.hosts.values():
+                each.take_event(update)
         return None
 
     def _hello(self, hello: Hello) -> None:

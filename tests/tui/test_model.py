@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sysmon.records import AlertState, Event, Hello, HostInfo, Moment, Point, Series, Status
@@ -185,3 +186,39 @@ def test_that_this_side_lost_the_network_is_kept_until_it_is_back() -> None:
     assert model.lost is not None
     model.take(Event(id="2", time=2, host="", kind="network.back", message="back"))
     assert model.lost is None
+
+
+def test_what_is_about_no_host_is_an_event_of_every_one() -> None:
+    model = Model(catalogue())
+    for host in "ab":
+        model.take(HostInfo(id=host))
+    model.take(Event(id="1", time=1, host="", kind="hub.lost", severity="critical", message="lost"))
+    assert [event.kind for host in "ab" for event in model.hosts[host].events] == ["hub.lost", "hub.lost"]
+
+
+def test_a_host_a_day_ahead_is_drawn_under_our_time() -> None:
+    script, model = Script(), Model(catalogue())
+    frame = script.frame(1)
+    model.take(HostInfo(id=script.host))
+    model.take(Status(host=script.host, state="live", skew=86_400_300))
+    model.take(msgspec.structs.replace(frame, time=frame.time + 86_400_000))
+    state = model.hosts[script.host].state
+    assert state.frame is not None
+    assert state.frame.time == frame.time
+
+
+def test_graphs_go_on_when_a_clock_is_set_back() -> None:
+    script, model = Script(), Model(catalogue())
+    model.take(HostInfo(id=script.host))
+    model.look_at(script.host)
+    for second in range(1, 4):
+        model.take(script.frame(second))
+    window = model.hosts[script.host].window
+    end = window.end
+    assert end is not None
+    for second in range(4, 7):
+        frame = script.frame(second)
+        model.take(msgspec.structs.replace(frame, time=frame.time - 3 * 3_600_000))
+    window = model.hosts[script.host].window
+    assert window.end == end + 3 - 3 * 3600
+    assert any(len([each for each in window.points(key, 3) if each is not None]) == 3 for key in window.keys())

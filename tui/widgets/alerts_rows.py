@@ -22,6 +22,12 @@ _ORDER: Final[Mapping[str, int]] = {"critical": 0, "warning": 1, "info": 2}
 _WORDS: Final[Mapping[str, str]] = {
     "host.up": "host up",
     "host.down": "host down",
+    "host.off": "host off",
+    "network.lost": "network lost",
+    "network.back": "network back",
+    "hub.lost": "hub lost",
+    "hub.back": "hub back",
+    "clone": "cloned",
     "oom": "out of memory",
     "boot": "booted",
     "run": "started",
