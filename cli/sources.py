@@ -130,4 +130,17 @@ def open_source(
             patience=patience,
         )
         return Opened(exporter, lambda: None)
+    if target.kind == "netronome":
+        from remote.netronome import NetronomeSource
+
+        agent = NetronomeSource(
+            target,
+            catalogue=context.catalogue,
+            name=host.name,
+            interval=host.interval,
+            clock=context.clock,
+            connections=connections,
+            patience=patience,
+        )
+        return Opened(agent, lambda: None)
     raise UsageError(f"'{target}': {target.kind} is not there yet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -25,11 +26,19 @@ _SECRET = re.compile(r"[\x21-\x7e]{8,1024}")
 def authorization(target: Target) -> dict[str, str]:
     """Returns the header that lets us in, or none where no token is configured.
 
+    A Netronome agent takes its key in a header of its own; a node_exporter that wants USER:PASSWORD takes it as Basic.
+
     Raises:
         Unauthorized: the token cannot be had, or would cross a network unencrypted.
     """
     token = secret(target)
-    return {"authorization": f"Bearer {token}"} if token else {}
+    if not token:
+        return {}
+    if target.kind == "netronome":
+        return {"x-api-key": token}
+    if target.kind == "node" and ":" in token:
+        return {"authorization": f"Basic {base64.b64encode(token.encode()).decode()}"}
+    return {"authorization": f"Bearer {token}"}
 
 
 def secret(target: Target) -> str:
