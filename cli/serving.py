@@ -75,8 +75,8 @@ async def run_service(
         The exit status.
     """
     # Here and not above: the screen takes `Tables` from this file, and serves nothing.
-    from cli.endpoints import endpoints
     from cli.entrance import entrance
+    from remote.endpoints import endpoints
     from remote.feed import Feed
     from remote.server import build_app, serve
 
