@@ -9,6 +9,7 @@ import msgspec
 
 from cli.sources import open_source
 from remote.backfill import Backfill
+from remote.polled import PolledSource
 from remote.transport import Connections
 from sysmon.clock import far_off
 from sysmon.frame import Frame
@@ -64,6 +65,8 @@ async def follow_host(
     def elsewhere(each: str) -> bool:
         return known(each) or (paths is not None and paths.taken(each) != host.name)
 
+    if isinstance(source, PolledSource) and archive is not None and archive.history is not None and recording:
+        await source.resume(archive.history)
     station.contact.fetches = station.contact.fetches or recording
     if opened is not None:
         opened(source)

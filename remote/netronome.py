@@ -11,7 +11,6 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from remote import sse
-from remote.lifetime import Lifetime
 from remote.netronomejson import (
     CPU,
     Direction,
@@ -60,7 +59,6 @@ class NetronomeSource(PolledSource):
 
     def __init__(self, target: Any, *, catalogue: Catalogue, interval: float = PACE, **more: Any) -> None:
         super().__init__(target, catalogue=catalogue.merged([CPU]), interval=max(PACE, interval), **more)
-        self._lifetime = Lifetime(self.host)
         self._system: System | None = None
         self._system_at = 0
         self._hardware: Hardware | None = None
@@ -147,7 +145,7 @@ class NetronomeSource(PolledSource):
         if system is not None and system.uptime is not None and 0 <= system.uptime < 1 << 40:
             uptime = system.uptime + (ours - self._system_at) / 1e9
         booted = None if uptime is None else now / 1000 - uptime
-        boot, monotonic = self._lifetime.at(uptime=uptime, booted=booted, theirs=None, ours=ours, now=now)
+        boot, monotonic = self.lifetime.at(uptime=uptime, booted=booted, theirs=None, ours=ours, now=now)
         readings = self._traffic(line)
         collectors = {"network"}
         tables = Tables()

@@ -9,7 +9,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from remote import exposition
-from remote.lifetime import Lifetime
 from remote.nodenames import CPU_STATES, IDLE_STATES, NAMES, X86
 from remote.nodesensors import sensor_readings
 from remote.nodetables import disk_rows, filesystem_rows, interface_rows
@@ -73,10 +72,6 @@ class Family:
 
 class NodeExporterSource(PolledSource):
     """Frames of the host that a node_exporter runs on; implements `sysmon.ports.Source`."""
-
-    def __init__(self, *args: object, **more: object) -> None:
-        super().__init__(*args, **more)  # type: ignore[arg-type]
-        self.lifetime = Lifetime(self.host)
 
     async def look(self) -> Look:
         """Reads the page once.

@@ -7,6 +7,7 @@ rates, screens) cannot tell such a host from one with a sysmon of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from remote import clean
+from remote.lifetime import Lifetime
 from remote.liveness import Backoff, Patience, Skew, clock_words, judge
 from remote.target import parse_target
 from sysmon.clock import SystemClock
@@ -32,12 +34,15 @@ if TYPE_CHECKING:
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.frame import Fault, Number
+    from sysmon.ports import History
     from sysmon.records import Update
 
 QUEUE = 64
 """Updates made ahead of the consumer at most; then the peer is asked no more."""
 FULL = 60_000_000_000
 """Nanoseconds between full states."""
+PAST = 5.0
+"""Seconds to wait for the last frame that was recorded."""
 SKEW_STEP = 250
 """Milliseconds by which the skew must change to be told again."""
 
@@ -113,6 +118,8 @@ class PolledSource:
         """Set while the last look succeeded."""
         self.faults = 0
         """How often the peer sent what it should not have."""
+        self.lifetime = Lifetime(self.host)
+        """Boot and time of the host, for peers that tell neither."""
         self.clock: Clock = clock or SystemClock()
         self.catalogue = catalogue
         self._connections = connections
@@ -133,6 +140,18 @@ class PolledSource:
         self._broken = False
         self._told: Status | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    async def resume(self, history: History) -> None:
+        """Takes up the boot of the last frame recorded, so that a restart of this side begins no new one.
+
+        Args:
+            history: where earlier frames of the host are; one that does not answer is no reason not to begin.
+        """
+        with contextlib.suppress(SysmonError, TimeoutError):
+            async with asyncio.timeout(PAST):
+                found = await history.moment(self.host, self.clock.now())
+            if found is not None:
+                self.lifetime.resume(found.frame.boot, found.frame.monotonic, found.frame.time)
 
     # What a kind of peer gives
 

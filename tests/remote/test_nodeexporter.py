@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from collectors.registry import catalogue
@@ -19,9 +20,11 @@ from remote.nodetables import disk_rows, filesystem_rows, interface_rows
 from remote.polled import target_host
 from remote.target import parse_target
 from sysmon.derive import State
+from sysmon.errors import StoreError
 from sysmon.frame import Frame
 from sysmon.records import HostInfo, Status
 from tests.remote.peers import QUICK, peer, send, watching
+from tests.remote.support import MemoryHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -392,3 +395,22 @@ def test_every_target_has_an_id_of_its_own() -> None:
     assert len(ids) == 4
     assert all(re.fullmatch("[0-9a-f]{16}", each) for each in ids)
     assert target_host(parse_target("node+http://a")) == target_host(parse_target("node+http://a:9100/"))
+
+
+@pytest.mark.anyio
+async def test_what_was_recorded_says_whether_it_is_the_same_boot() -> None:
+    async with exporter() as (_, first):
+        async with watching(first) as watcher:  # type: ignore[arg-type]
+            await watcher.until(lambda: len(watcher.frames) >= 2)
+        last: Frame = watcher.of(Frame)[-1]
+        old = msgspec.structs.replace(last, boot="boot-of-before")
+        second = NodeExporterSource(first.target, catalogue=CATALOGUE, interval=0.1, patience=QUICK)
+        await second.resume(MemoryHistory(frames=[old]))
+        async with watching(second) as watcher:  # type: ignore[arg-type]
+            await watcher.until(lambda: watcher.frames)
+        again: Frame = watcher.of(Frame)[0]
+        assert (again.boot, again.run != last.run) == ("boot-of-before", True)
+        assert again.monotonic > last.monotonic
+        deaf = MemoryHistory(frames=[old])
+        deaf.broken = StoreError("the disk is gone")
+        await second.resume(deaf)
