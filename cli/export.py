@@ -55,11 +55,14 @@ def run(options: argparse.Namespace) -> int:
         for span in await history.spans(host.id):
             if span.end < start - 120_000 or span.start > end:
                 continue
+            shift: int | None = None
             for first in range(span.first, span.last + 1, SLICE):
                 last = min(first + SLICE - 1, span.last)
                 for frame in await history.frames(host.id, span.run, first, last):
+                    # Stamps stay as they were given; the range is one of the history's time, should its clock be off.
+                    shift = span.start - frame.time if shift is None else shift
                     state.apply(frame)
-                    if start <= frame.time <= end:
+                    if start <= frame.time + shift <= end:
                         write(frame, _chosen(frame, state, options), options.derived)
 
     context.read_history(go)
