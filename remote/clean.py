@@ -119,7 +119,8 @@ class Cleaner:
         known = self._series.get(frame.host)
         if known is None or not readings.keys() <= known or (frame.full and len(known) > 2 * len(readings) + 100):
             readings = self._readings(frame, excess)
-        wrong = [key for key, value in readings.items() if not _in_range(value)]
+        # Written out, as it is done for every number that comes in.
+        wrong = [key for key, value in readings.items() if not _INT_MIN <= value < _INT_MAX and not _in_range(value)]
         if wrong:
             excess["numbers"] = f"numbers that are out of range are left out, such as {_shown(wrong[0])}"
             readings = {key: value for key, value in readings.items() if _in_range(value)}
