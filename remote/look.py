@@ -12,7 +12,7 @@ from remote import trouble
 from remote.fingerprint import spki_fingerprint, words
 from remote.pin import context_of, looking_context
 from remote.target import Credentials
-from sysmon.errors import MalformedInput, RemoteError, Unreachable, Untrusted
+from sysmon.errors import MalformedInput, RemoteError, Unauthorized, Unreachable, Untrusted
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def look(target: Target, deadline: float = LOOK_SECONDS) -> Seen:
     """
     try:
         async with asyncio.timeout(deadline):
-            der = await _shake(target, looking_context(target.credentials))
+            der = await _shown(target)
             problem: RemoteError | None = None
             try:
                 await _shake(target, context_of(target))
@@ -82,6 +82,16 @@ async def objection(target: Target, deadline: float = 2.0) -> RemoteError | None
             except (OSError, ssl.CertificateError) as error:
                 return trouble.told(target, error)
     return None
+
+
+async def _shown(target: Target) -> bytes:
+    """Returns the certificate that a server shows; it sees ours only where it shows nothing without."""
+    try:
+        return await _shake(target, looking_context(Credentials()))
+    except Unauthorized:
+        if not target.credentials.cert:
+            raise
+    return await _shake(target, looking_context(target.credentials))
 
 
 async def _shake(target: Target, context: ssl.SSLContext) -> bytes:

@@ -87,6 +87,7 @@ class Told:
     def __init__(self, listener: socket.socket, context: ssl.SSLContext | None, answer: bytes) -> None:
         self.data = b""
         self.connections = 0
+        self.handshakes = 0
         self.port: int = listener.getsockname()[1]
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
         self._listener = listener
@@ -116,6 +117,7 @@ class Told:
         with connection, contextlib.suppress(OSError):
             if self._context is not None:
                 with self._context.wrap_socket(connection, server_side=True) as secure:
+                    self.handshakes += 1
                     self._talk(secure)
             else:
                 self._talk(connection)

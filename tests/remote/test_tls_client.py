@@ -167,6 +167,23 @@ async def test_mutual_tls(tmp_path: Path, pair: Pair) -> None:
         assert "refuses this side's certificate: unknown ca" in said
 
 
+async def test_nobody_but_the_pinned_server_sees_our_certificate(tmp_path: Path, pair: Pair) -> None:
+    authority = make_pair(tmp_path, "authority", authority=True)
+    own = make_pair(tmp_path, "reader", issuer=authority)
+    other = make_pair(tmp_path, "middle")
+    async with tls_server(other, client_ca=authority.cert) as server:
+        assert "wrong key" in await refused(
+            server.url, Untrusted, fingerprint=pair.fingerprint, cert=own.cert, key=own.key
+        )
+        seen = await look.look(
+            parse_target(server.url, Credentials(fingerprint=pair.fingerprint, cert=own.cert, key=own.key))
+        )
+        assert (seen.fingerprint, seen.problem is None) == (other.fingerprint, False)
+    assert server.connections == 3
+    # The last flight of the handshake is where a client's certificate goes: it was never sent.
+    assert server.handshakes == 0
+
+
 async def test_plain_http_and_tls_that_meet_are_told(pair: Pair) -> None:
     async with tls_server(pair) as server:
         plain = server.url.replace("https", "http")
