@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from cli.agent import NOWHERE
 from cli.once import leave_hung_threads
 from sysmon.errors import UsageError
 
@@ -26,11 +27,12 @@ def run_record(context: Context, options: argparse.Namespace) -> int:
         raise UsageError("--record records; it does not go with --no-history", "leave one of them out")
     listening = options.listen is not None or options.port is not None
     settings = context.config.agent
+    listen = options.listen or settings.listen
     status = asyncio.run(
         run_service(
             context,
             "recorder",
-            listen=(options.listen or settings.listen) if listening else None,
+            listen=None if not listening or listen == NOWHERE else listen,
             port=settings.port if options.port is None else options.port,
             socket=context.places.socket,
             interface=options.interface,

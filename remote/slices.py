@@ -23,7 +23,7 @@ PLAIN = 512 << 10
 """Bytes of the frames of one slice, before compression, where it has more than one."""
 LEAST_PLAIN = 16 << 10
 """To which that falls where a hub, or a proxy before it, finds reports too large."""
-WATCH = 25.0
+WATCH = 55.0
 """Seconds between two process tables pushed."""
 MAX_PROCESSES = 1000
 """Rows of a process table pushed at most; a longer one stays here."""
