@@ -16,6 +16,7 @@ import pytest
 from remote.fingerprint import words
 from tests.remote.authorities import make_pair
 from tests.system.programs import Program, wait_for
+from tests.system.sshbox import SshBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,3 +187,20 @@ def test_a_key_is_compared_at_a_terminal(agent: Program, recorder: Program) -> N
     child.close()
     assert child.exitstatus == 0
     assert f'fingerprint = "{key_of(agent)}"' in (recorder.folder / "config.toml").read_text()
+
+
+@pytest.mark.needs("sshd", "ssh")
+def test_a_box_behind_ssh_is_asked_like_any_other(
+    recorder: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = SshBox(tmp_path / "box", monkeypatch.setenv)
+    box.start()
+    try:
+        assert command(recorder, "hosts", "add", "box", box.target)[0] == 0
+        assert command(recorder, "hosts", "add", "shut", "ssh://127.0.0.1:1")[0] == 0
+        code, found = status(recorder)
+        there, shut = found["hosts"]
+        assert (code, there["state"], there["live"]) == (1, "live", 1), found
+        assert (shut["state"], "refused" in shut["message"]) == ("offline", True)
+    finally:
+        box.stop()
