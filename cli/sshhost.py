@@ -64,7 +64,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 EVERY = {"interfaces": 5, "links": 30, "blocks": 60}
 """Group of what changes seldom -> seconds between two answers."""
 
-FEW_SOCKETS = 2000
+FEW_SOCKETS = 500
 """TCP sockets up to which their list is asked for; their sum is known of any number."""
 
 CPUINFO_LIMIT = 64 << 10

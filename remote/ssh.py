@@ -306,9 +306,12 @@ class SshSource:
         began = self._clock.boottime()
         sample = await line.ask((*groups, "agent", "clock"), self.patience.deadline, lines)
         took = (self._clock.boottime() - began) // 1_000_000
-        theirs = clock_of(sample.facts.get("clock", ""))
-        if theirs is not None:
-            self._roster.skew.add(theirs, before + took // 2)
+        told = clock_of(sample.facts.get("clock", ""))
+        if told is not None:
+            theirs, margin = told
+            ours = before + took // 2
+            # Within what cannot be told apart, the clocks are held to agree.
+            self._roster.skew.add(theirs if abs(theirs - ours) > margin else ours, ours)
         self._looked = self._clock.boottime()
         self._roster.heard = self._looked
         return sample
@@ -378,9 +381,14 @@ class SshSource:
         return ""
 
 
-def clock_of(text: str) -> int | None:
-    """Reads what `date +%s.%N` printed into Unix milliseconds; busybox knows no %N and gives whole seconds."""
+def clock_of(text: str) -> tuple[int, int] | None:
+    """Reads what `date +%s.%N` printed.
+
+    Returns:
+        Unix milliseconds, and by how many they may be off: busybox knows no %N and gives whole seconds.
+    """
     found = re.match(r"([0-9]{1,12})(?:\.([0-9]{3})[0-9]*$)?", text)
     if found is None:
         return None
-    return int(found[1]) * 1000 + (int(found[2]) if found[2] else 500)
+    seconds = int(found[1]) * 1000
+    return (seconds + int(found[2]), 0) if found[2] else (seconds + 500, 750)
