@@ -6,6 +6,7 @@ those whose values are the same on both sides; what must be worked out is in tho
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 CPU_STATES: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
@@ -166,3 +167,23 @@ WORKED_OUT: Final[dict[str, str]] = {
     "power.energy": "node_rapl_*_joules_total, read only",
 }
 """What takes more than a name, for people."""
+
+
+def table() -> str:
+    """Returns the table of docs/others.md: our metrics, and the samples of node_exporter that they are."""
+    rows = {name.ours: (_described(name), name.theirs) for name in NAMES}
+    sensors = {ours: f"{theirs}, by `chip` and `sensor`" for theirs, ours in SENSORS.items()}
+    lines = ["| sysmon | node_exporter |", "|---|---|"]
+    lines += [f"| `{ours}{instance}` | `{theirs}` |" for ours, (instance, theirs) in sorted(rows.items())]
+    lines += [f"| `{ours}:CHIP/SENSOR` | {_quoted(theirs)} |" for ours, theirs in sorted(sensors.items())]
+    lines += [f"| `{ours}` | {_quoted(theirs)} |" for ours, theirs in WORKED_OUT.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _described(name: Name) -> str:
+    return f":{name.label.upper()}" if name.label else ""
+
+
+def _quoted(text: str) -> str:
+    """Marks the names in a text as code."""
+    return re.sub(r"node_[A-Za-z0-9_*]+", lambda match: f"`{match[0]}`", text)

@@ -17,7 +17,7 @@ from remote.exposition import Page as Parsed
 from remote.exposition import Sample, parse
 from remote.metricsroute import MetricsRoute, wants_openmetrics
 from remote.nodeexporter import Family, info_of, read_page
-from remote.nodenames import CPU_STATES, NAMES
+from remote.nodenames import CPU_STATES, NAMES, WORKED_OUT, table
 from remote.openmetrics import HostPage, Page, exposed_name
 from sysmon.derive import State
 from sysmon.frame import (
@@ -36,6 +36,7 @@ from tests.remote.support import BOOT, HOST, OTHER, RUN, T0, frame, make_feed, s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from remote.feed import Feed
 
@@ -304,3 +305,13 @@ async def test_a_hub_shows_all_its_hosts_but_no_value_of_the_past() -> None:
 
         assert (await get(server.port, "/metrics?host=nobody"))[0] == 404
         assert (await get(server.port, "/metrics?name=x"))[0] == 400
+
+
+def test_the_page_for_people_shows_the_table(checkout: Path) -> None:
+    page = (checkout / "docs" / "others.md").read_text()
+    assert page.endswith(table()), "docs/others.md is to end with what remote.nodenames.table() returns"
+    metrics = {metric.name for metric in CATALOGUE}
+    for row in WORKED_OUT:
+        for metric in row.split(", "):
+            name = metric.partition(":")[0].replace("STATE", "user")
+            assert name in metrics, name

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -31,14 +34,17 @@ CONFIG = """
 global: {{scrape_interval: 1s}}
 scrape_configs:
   - job_name: sysmon
+    scheme: https
+    authorization: {{credentials_file: {token}}}
+    tls_config: {{ca_file: {certificate}, server_name: {name}}}
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
 
 
-def read(url: str, **headers: str) -> bytes:
+def read(url: str, trusted: ssl.SSLContext | None = None, **headers: str) -> bytes:
     """The body of an answer."""
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:
         data: bytes = answer.read()
         return data
 
@@ -69,8 +75,10 @@ def exporter() -> Iterator[str]:
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Program]:
-    """A running agent; `port` is where."""
-    program = Program(tmp_path / "agent", "--agent", "--port", "0")
+    """A running agent that is reached from anywhere, so over TLS and with a token; `port` is where."""
+    program = Program(tmp_path / "agent", "--agent", "--listen", "0.0.0.0", "--port", "0")
+    command = [sys.executable, "-m", "sysmon", "token", "new", "prometheus", "--file", str(tmp_path / "token")]
+    subprocess.run(command, env=program.environment, capture_output=True, check=True, timeout=30)
     program.port = program.start()
     yield program
     program.stop(signal.SIGKILL)
@@ -78,8 +86,12 @@ def agent(tmp_path: Path) -> Iterator[Program]:
 
 @prometheus
 @promtool
-def test_prometheus_scrapes_an_agent(agent: Program, tmp_path: Path) -> None:
-    (tmp_path / "p.yml").write_text(CONFIG.format(port=agent.port))
+def test_prometheus_scrapes_an_agent_over_tls(agent: Program, tmp_path: Path) -> None:
+    (certificate,) = agent.folder.rglob("tls-cert.pem")
+    token = tmp_path / "token"
+    (tmp_path / "p.yml").write_text(
+        CONFIG.format(port=agent.port, token=token, certificate=certificate, name=socket.gethostname())
+    )
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (tmp_path / "prometheus.log").open("wb") as log:
@@ -128,7 +140,12 @@ def test_prometheus_scrapes_an_agent(agent: Program, tmp_path: Path) -> None:
     finally:
         server.terminate()
         server.wait(10)
-    page = read(f"http://127.0.0.1:{agent.port}/metrics")
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    trusted.check_hostname = False
+    bearer = {"Authorization": f"Bearer {token.read_text().strip()}"}
+    page = read(f"https://127.0.0.1:{agent.port}/metrics", trusted, **bearer)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        read(f"https://127.0.0.1:{agent.port}/metrics", trusted)
     linted = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
     for line in linted.stderr.decode().splitlines():
         # The linter dislikes names that node_exporter took from the kernel; nothing else may be said.
