@@ -122,6 +122,8 @@ def test_a_host_from_being_added_to_being_revoked(agent: Program, recorder: Prog
     assert command(recorder, "hosts", "stop", "far") == (0, "far: paused\n", "")
     code, found = status(recorder)
     assert (code, found["hosts"][0]["state"]) == (0, "paused")
+    # The agent is of this very machine, which the recorder left to it meanwhile.
+    wait_for(lambda: "this machine is sampled here again" in recorder.log.read_text())
     assert command(recorder, "hosts", "remove", "far")[0] == 0
     assert (recorder.folder / "config.toml").read_text() == "# mine\n"
     recorder.stop()
