@@ -21,7 +21,7 @@ CANNOT = (
 
 def agent_verbs(context: Context) -> list[tuple[str, str, str]]:
     """Returns (method, path, what it answers) of every route that an agent has."""
-    from cli.endpoints import endpoints
+    from remote.endpoints import endpoints
     from remote.feed import Feed
     from remote.server import build_app
 
