@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -110,7 +111,7 @@ def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profil
         begin, at = usage(recorder.pid), time.monotonic()
         time.sleep(seconds)
         end, lasted = usage(recorder.pid), time.monotonic() - at
-        stall, storm = asyncio.run(_storm(folder / "sysmon" / "sysmon.sock", agents))
+        stall, storm = _storm(folder / "sysmon" / "sysmon.sock", agents)
         # Agents end first, so that what they sent is all on its way to the recorder, then it.
         load.send_signal(signal.SIGTERM)
         said = json.loads(_line(load))
@@ -158,9 +159,29 @@ def _live(path: Path) -> int:
     return sum(each["state"] == "live" and each.get("target", "") != "local" for each in statuses)
 
 
-async def _storm(path: Path, agents: int) -> tuple[float, float]:
-    """Has readers come at once, and asks for a sign of life over and over meanwhile."""
+def _storm(path: Path, agents: int) -> tuple[float, float]:
+    """Has readers come at once, in another process, and asks for a sign of life over and over meanwhile."""
+    readers = multiprocessing.get_context("fork").Process(target=lambda: asyncio.run(_read_all(path, agents)))
+    worst = 0.0
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        answers = connection.makefile("rb")
+        readers.start()
+        began = time.monotonic()
+        while readers.is_alive():
+            asked = time.monotonic()
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            answers.read(length)
+            worst = max(worst, time.monotonic() - asked)
+            time.sleep(0.005)
+    return worst, time.monotonic() - began
 
+
+async def _read_all(path: Path, agents: int) -> None:
     async def read() -> None:
         reader, writer = await asyncio.open_unix_connection(str(path), limit=1 << 24)
         writer.write(b"GET /v1/stream HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\n\r\n")
@@ -171,27 +192,7 @@ async def _storm(path: Path, agents: int) -> tuple[float, float]:
             states += inflate.decompress((await reader.readexactly(size + 2))[:-2]).count(b"event: state\n")
         writer.transport.abort()
 
-    async def ask(done: asyncio.Event) -> float:
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        worst = 0.0
-        while not done.is_set():
-            began = time.monotonic()
-            writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
-            worst = max(worst, time.monotonic() - began)
-            await asyncio.sleep(0.005)
-        writer.transport.abort()
-        return worst
-
-    done = asyncio.Event()
-    asking = asyncio.create_task(ask(done))
-    await asyncio.sleep(0.5)
-    began = time.monotonic()
     await asyncio.gather(*(read() for _ in range(READERS)))
-    lasted = time.monotonic() - began
-    done.set()
-    return await asking, lasted
 
 
 def _missing(folder: Path, hosts: dict[str, Any]) -> tuple[int, int]:
@@ -326,17 +327,24 @@ def main() -> None:
     told = capture()
     print(f"{len(told.second.readings)} series a host, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
     runs = []
-    print(
-        f"{'agents':>7} {'CPU %':>7} {'RSS MiB':>8} {'all live s':>11} {'frames':>8} {'missing':>8} {'B/s host':>9} {'stall ms':>9}"
-    )
+    heads = ("agents", "CPU %", "RSS MiB", "live s", "frames", "missing", "B/s host", "stall ms", "storm s", "load ms")
+    print(" ".join(f"{head:>8}" for head in heads))
     for count in [int(each) for each in options.agents.split(",") if each]:
         run = hub(count, told, options.seconds, profile=options.profile)
         runs.append(run)
-        print(
-            f"{run.agents:7} {run.cpu * 100:7.1f} {run.rss / MIB:8.1f} {run.first:11.1f} {run.sent:8} {run.missing:8} "
-            f"{run.wire:9.0f} {run.stall * 1000:9.0f}   ({READERS} readers served in {run.storm:.1f} s; load at most {run.late:.2f} s late)",
-            flush=True,
+        cells = (
+            f"{run.agents}",
+            f"{run.cpu * 100:.1f}",
+            f"{run.rss / MIB:.1f}",
+            f"{run.first:.1f}",
+            f"{run.sent}",
+            f"{run.missing}",
+            f"{run.wire:.0f}",
+            f"{run.stall * 1000:.0f}",
+            f"{run.storm:.1f}",
+            f"{run.late * 1000:.0f}",
         )
+        print(" ".join(f"{cell:>8}" for cell in cells), flush=True)
     readers = []
     for count in [int(each) for each in options.readers.split(",") if each]:
         row = agent(count, options.seconds)

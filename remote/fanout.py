@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from remote.reduced import Pace
@@ -133,9 +134,36 @@ class Reader:
         self._abort()
 
 
-def _pack(opening: bytes) -> bytes:
+class Opening:
+    """What comes before everything else, made and compressed once for all who come at one moment."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._packed: bytes | None = None
+        self._packing: asyncio.Future[bytes] | None = None
+
+    def give(self, reader: Reader, *, gzip: bool) -> None:
+        """Hands it to a reader, at once or as soon as it is compressed."""
+        if not gzip:
+            reader.open(self._data)
+        elif len(self._data) < LARGE:
+            if self._packed is None:
+                self._packed = _pack(self._data)
+            reader.open(self._packed)
+        else:
+            # The states of hundreds of hosts: zlib lets go of the interpreter, and the loop goes on.
+            if self._packing is None:
+                self._packing = asyncio.get_running_loop().run_in_executor(_packer, _pack, self._data)
+            reader.open_later(self._packing)
+
+
+def _pack(data: bytes) -> bytes:
     own = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 9)
-    return own.compress(opening) + own.flush(zlib.Z_SYNC_FLUSH)
+    return own.compress(data) + own.flush(zlib.Z_SYNC_FLUSH)
+
+
+_packer = ThreadPoolExecutor(1, thread_name_prefix="compress")
+"""One thread: many readers that come at once must not take the processor from the frames."""
 
 
 class View:
@@ -150,18 +178,11 @@ class View:
         self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9) if key.gzip else None
         self._forget = False
 
-    def join(self, reader: Reader, opening: bytes) -> None:
-        """Adds a reader, with the bytes that only it gets."""
+    def join(self, reader: Reader, opening: Opening) -> None:
+        """Adds a reader, with what comes first for it."""
         self.readers.append(reader)
-        if self._compressor is None:
-            reader.open(opening)
-            return
-        self._forget = True
-        if len(opening) < LARGE:
-            reader.open(_pack(opening))
-        else:
-            # The states of hundreds of hosts: zlib lets go of the interpreter, and the loop goes on.
-            reader.open_later(asyncio.get_running_loop().run_in_executor(None, _pack, opening))
+        self._forget = self._compressor is not None
+        opening.give(reader, gzip=self.key.gzip)
 
     def send(self, data: bytes) -> None:
         """Gives all readers one event."""

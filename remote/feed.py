@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remote import wire
-from remote.fanout import Reader, View, ViewKey
+from remote.fanout import Opening, Reader, View, ViewKey
 from remote.names import find_host
 from remote.opening import Openings
 from remote.reduced import Forms
@@ -105,6 +105,7 @@ class Feed:
         self._keeps = states is None
         self._ring = Ring(self.limits.ring)
         self._openings = Openings(self, self._states, self._ring)
+        self._opened: tuple[tuple[ViewKey, str, Sequence[RunSpan]], Opening] | None = None
         self._views: dict[ViewKey, View] = {}
         self._collectors: dict[str, str] = {}
         self._beat: asyncio.Task[None] | None = None
@@ -119,6 +120,7 @@ class Feed:
             update: a frame in the order it arrived, or what goes with frames. A `Hello` teaches metrics and hosts.
             late: of a frame: it fills a hole and says nothing about the present.
         """
+        self._opened = None
         match update:
             case Frame():
                 self._take_frame(update, late=late)
@@ -149,6 +151,7 @@ class Feed:
 
     def forget(self, host: str) -> None:
         """Drops a host, so that readers who come now hear nothing of it; its past is the history's matter."""
+        self._opened = None
         self.hosts.pop(host, None)
         self.statuses.pop(host, None)
         self._states.pop(host, None)
@@ -304,7 +307,10 @@ class Feed:
         view = self._views.get(key)
         if view is None:
             view = self._views[key] = View(key)
-        view.join(reader, self._openings.make(key, last_id, spans, self._clock.now()))
+        asked = (key, last_id, spans)
+        if self._opened is None or self._opened[0] != asked:
+            self._opened = asked, Opening(self._openings.make(key, last_id, spans, self._clock.now()))
+        view.join(reader, self._opened[1])
         self._tidy()
         if self._beat is None:
             self._beat = asyncio.get_running_loop().create_task(self._beats(), name="feed heartbeat")

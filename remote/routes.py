@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_INTERVAL = 900
 """Seconds between frames that a reader may ask for at most."""
+TURN = 0.1
+"""Seconds between the beginnings of streams, where many want to begin."""
 DEVICE_KINDS = ("interface",)
 """Kinds of devices that `/v1/devices` knows."""
 
@@ -42,6 +45,7 @@ class Routes:
         self._clock = clock
         self._backend = Backend(feed, history, clock)
         self._past = Past(self._backend)
+        self._begins = 0.0
 
     def routes(self) -> list[Route]:
         """Returns all routes."""
@@ -78,10 +82,18 @@ class Routes:
         compress = accepts_gzip(request)
         key = ViewKey(hosts, tables, compress, collectors, interval)
         last_id = request.headers.get("last-event-id", "")[:64]
+        await self._turn()
         self._feed.room()
         return StreamResponse(
             self._feed, lambda abort: self._feed.join(key, abort=abort, last_id=last_id, spans=spans), gzip=compress
         )
+
+    async def _turn(self) -> None:
+        """Lets streams begin in groups where many come at once: those of one moment share what is made for them."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._begins = max(self._begins + TURN, now) if self._begins < now else self._begins
+        await asyncio.sleep(self._begins - now)
 
     def _collectors(self, query: Query) -> frozenset[str] | None:
         wanted = frozenset(query.texts("collectors"))

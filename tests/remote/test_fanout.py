@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remote import wire
-from remote.fanout import Reader, View, ViewKey
+from remote.fanout import Opening, Reader, View, ViewKey
 from remote.feed import Feed, TooManyStreams
 from remote.names import UnknownHost
 from remote.ring import Item, Ring
@@ -196,8 +196,9 @@ async def test_the_state_of_a_host_is_encoded_once_a_frame_for_all_who_come(monk
     assert encoded == [1, 0]
     feed.publish(frame(2, readings={"load.1": 2.5}, reads={"load": frame(2).monotonic}, full=False))
     late = Taker(feed, GZIP)
-    states = [[each for _, each, _ in await taker.take() if isinstance(each, Frame)][0] for taker in (*takers, late)]
-    assert [each.readings["load.1"] for each in states] == [0.5, 0.5, 0.5, 2.5]
+    for taker, load in zip((*takers, late), (0.5, 0.5, 0.5, 2.5), strict=True):
+        state = (await taker.take())[1][1]
+        assert isinstance(state, Frame) and state.readings["load.1"] == load
     feed.close()
 
 
@@ -331,7 +332,7 @@ async def test_a_view_forgets_its_window_when_somebody_joins() -> None:
     readers = []
     for _ in range(3):
         reader = Reader(GZIP, limit=10**6, stall=9, abort=lambda: None)
-        view.join(reader, b"hello\n")
+        view.join(reader, Opening(b"hello\n"))
         readers.append(reader)
         view.send(plain)
     for number, reader in enumerate(readers):
