@@ -36,7 +36,8 @@ class PushedHosts:
         context: clock, configuration, places.
         station: takes what is reported.
         archive: keeps it.
-        contacts: is told where a host that reports is this very machine, whose id is `own`.
+        contacts: is told where a host that reports is this very machine.
+        own: id of this machine. `boot`: the one it is in.
         server: the feed's, drawn at its start.
 
     Attributes:
@@ -47,7 +48,15 @@ class PushedHosts:
     """
 
     def __init__(
-        self, context: Context, station: Station, archive: Archive, contacts: Contacts, *, own: str, server: str
+        self,
+        context: Context,
+        station: Station,
+        archive: Archive,
+        contacts: Contacts,
+        *,
+        own: str,
+        boot: str,
+        server: str,
     ) -> None:
         from cli.ownhost import say
 
@@ -55,6 +64,7 @@ class PushedHosts:
         self._archive = archive
         self._contacts = contacts
         self._own = own
+        self._boot = boot
         self._server = server
         self._context = context
         self.intake = Intake(
@@ -81,6 +91,20 @@ class PushedHosts:
         """Returns what records and what reads it back, or None while nothing is recorded."""
         recorder, history = self._archive.recorder, self._archive.history
         return None if recorder is None or history is None else (recorder, history)
+
+    def conflict(self, host: str, boot: str) -> str:
+        """Says why that id is another machine's: this one's own, or that of a host which is followed."""
+        if not boot:
+            return ""
+        if host == self._own:
+            return "" if boot == self._boot else f"{host} is the id of the hub's own machine, and that is another"
+        paths, status, state = self._station.paths, self._station.statuses.get(host), self._station.states.get(host)
+        followed = paths is not None and paths.taken(host) not in (None, WAY)
+        if not followed or status is None or status.state != "live" or state is None or state.frame is None:
+            return ""
+        return (
+            "" if state.frame.boot == boot else f"{host} is followed already ({status.target}), and is another machine"
+        )
 
     async def take(self, update: Update, *, late: bool = False) -> None:
         """Takes what a host reports; where it is followed on another way too, its frames are only kept."""

@@ -163,6 +163,7 @@ async def push(
         host=lambda: station.infos.get(own.id) or own.runner.identity.info,
         metrics=lambda: list(station.catalogue),
         run=lambda: own.runner.run,
+        boot=own.runner.identity.boot,
         present=present,
         interval=settings.interval,
         version=version(),

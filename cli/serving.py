@@ -109,7 +109,9 @@ async def run_service(
         from cli.pushed import PushedHosts
         from remote.report import ReportRoute
 
-        reports = PushedHosts(context, station, archive, contacts, own=own.id, server=feed.server)
+        reports = PushedHosts(
+            context, station, archive, contacts, own=own.id, boot=own.runner.identity.boot, server=feed.server
+        )
         routes += ReportRoute(reports.intake, context.clock).routes()
     app = build_app(feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access, routes=routes)
 

@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         batch: drawn anew for each attempt; the answer names it.
         time: the agent's clock when it was sent, Unix milliseconds.
         interval: seconds between its reports when all is well.
-        run: of the process that sends it, also where the frames are of an earlier one.
+        run: of the process that sends it, also where the frames are of an earlier one. `boot`: of its machine now.
         host: who it is.
         catalogue: digest of the metrics its frames need; `metrics`: these, where the hub may not know them.
         spans: which frames the agent holds, so that the hub can say what is lost for good.
@@ -69,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     interval: float
     run: str
     host: HostInfo
+    boot: str = ""
     version: str = ""
     catalogue: str = ""
     metrics: list[Metric] = []
@@ -183,6 +184,8 @@ def decode_report(plain: bytes, now: int) -> Report:
         host = clean.record(report.host, "$.host")
         clean.identifier(host.id, "$.host.id")
         clean.identifier(report.run, "$.run")
+        if report.boot:
+            clean.identifier(report.boot, "$.boot")
         clean.identifier(report.batch, "$.batch")
         clean.moment(report.time, "$.time")
         if report.catalogue:

@@ -32,6 +32,8 @@ MAX_METRICS = 4000
 MARGIN = 1_200_000
 """Milliseconds by which frames are younger than the retention that are still asked for: they would be trimmed at once.
 """
+REMEDY = "after cloning a machine, remove /etc/machine-id there and run systemd-machine-id-setup"
+"""What helps where two machines have one id."""
 SKEW_STEP = 250
 """Milliseconds by which a host's skew must change to be told again."""
 LOOK = 1.0
@@ -54,6 +56,10 @@ class Sink(Protocol):
 
     def kept(self) -> tuple[Recorder, History] | None:
         """Returns what records and what reads it back, or None while nothing is recorded."""
+        ...
+
+    def conflict(self, host: str, boot: str) -> str:
+        """Says why that id is another machine's, in the boot that it has now; '' where it is not."""
         ...
 
     async def take(self, update: Update, *, late: bool = False) -> None:
@@ -139,6 +145,8 @@ class Intake:
                 f"the token '{token}' belongs to the host {bound}, not to {host} ({report.host.label})",
                 "each host has its own: `sysmon token new NAME --scope report` on the hub makes one",
             )
+        if why := self._sink.conflict(host, report.boot):
+            raise self._turned_away(host, 409, why, REMEDY)
         pushed = self.hosts.get(host)
         if pushed is None:
             if len(self.hosts) >= MAX_HOSTS:
@@ -149,7 +157,7 @@ class Intake:
                 host,
                 409,
                 f"another machine, or another sysmon, reports as {host} ({report.host.label}) already",
-                "after cloning a machine, remove /etc/machine-id and run systemd-machine-id-setup",
+                REMEDY,
             )
         if digest:
             self._bindings.bind(digest, host)

@@ -86,6 +86,7 @@ class Pusher:
         outbox: what there is to send.
         clock: this side's.
         host: returns who this host is. `metrics`: the catalogue's entries that its frames need. `run`: of this process.
+        boot: of this machine.
         present: returns the tables read last, and collector -> boot clock (ns) of its last read.
         interval: seconds between reports of the present.
         pause: seconds between reports that fill holes.
@@ -103,6 +104,7 @@ class Pusher:
         host: Callable[[], HostInfo],
         metrics: Callable[[], Sequence[Metric]],
         run: Callable[[], str],
+        boot: str = "",
         present: Callable[[], tuple[Tables, dict[str, int]]] = lambda: (Tables(), {}),
         interval: float = 10.0,
         pause: float = PAUSE,
@@ -118,6 +120,7 @@ class Pusher:
         self._host = host
         self._metrics = metrics
         self._run = run
+        self._boot = boot
         self._interval = interval
         self._pause = pause
         self._version = version
@@ -191,6 +194,7 @@ class Pusher:
             time=self._clock.now(),
             interval=self._interval,
             run=self._run(),
+            boot=self._boot,
             host=self._host(),
             catalogue=digest,
             metrics=[] if self._known_metrics == digest else list(metrics),

@@ -62,6 +62,10 @@ class Hub:
         """See `Sink`."""
         return (self.history, self.history) if self.recording else None
 
+    def conflict(self, host: str, boot: str) -> str:
+        """See `Sink`."""
+        return f"{host} is another" if boot == "elsewhere" else ""
+
     async def take(self, update: Update, *, late: bool = False) -> None:
         """See `Sink`."""
         self.taken.append((update, late))

@@ -287,6 +287,15 @@ async def test_two_machines_with_one_id_are_found_out_and_one_is_refused() -> No
     assert "cloned" in hub.intake.hosts[HOST].status(clock.boottime()).message
 
 
+async def test_an_id_that_is_another_machines_is_refused() -> None:
+    hub = hub_at()
+    with pytest.raises(Refusal, match="is another") as refused:
+        await hub.intake.take(report(frame(1), boot="elsewhere"))
+    assert refused.value.status == 409
+    assert "machine-id" in refused.value.hint
+    assert not hub.history.kept
+
+
 async def test_a_restarted_agent_is_no_clone_and_a_clone_that_is_gone_holds_nobody_up() -> None:
     clock, hub, agent = make()
     for _ in range(5):
