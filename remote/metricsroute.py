@@ -36,7 +36,7 @@ class MetricsRoute:
         return [Route("/metrics", self.metrics)]
 
     async def metrics(self, request: Request) -> Response:
-        """The page, of all hosts or of those given by `host`."""
+        """The present for Prometheus: of all hosts, or of those given by `host`."""
         query = Query(request, many=("host",))
         names = query.texts("host")
         wanted = {self._feed.find(name) for name in names} if names else None

@@ -79,7 +79,7 @@ class NetronomeRoutes:
         ]
 
     async def root(self, request: Request) -> Response:
-        """What there is to ask for."""
+        """What a Netronome server may ask for."""
         Query(request)
         host, port = _server(request)
         endpoints = {
@@ -100,7 +100,7 @@ class NetronomeRoutes:
         )
 
     async def about(self, request: Request) -> Response:
-        """Who answers, for their discovery."""
+        """Who answers, for a Netronome server."""
         Query(request)
         host, port = _server(request)
         answer = {

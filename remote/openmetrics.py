@@ -35,7 +35,7 @@ PRESENT: Final = frozenset({"live", "late", "connecting", "replay"})
 
 _BY_OURS: Final[dict[str, Name]] = {each.ours: each for each in NAMES}
 _SENSORS: Final = {ours: theirs for theirs, ours in SENSORS.items()}
-_LABEL: Final = re.compile(r"[^A-Za-z0-9_]")
+_LABEL: Final = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _CPU_HELP: Final = (
     "Seconds the CPUs spent in each mode. Sums and averages over cpu are right; sysmon counts modes for all CPUs "
     "together, each is given an equal share. What each did itself: sysmon_cpu_core_time_busy_seconds_total."
@@ -79,6 +79,8 @@ class Page:
         self._open = openmetrics
         self._heads: dict[str, tuple[str, str]] = {}
         self._lines: dict[str, list[str]] = {}
+        self._owners: dict[str, str] = {}
+        self._series: dict[str, set[str]] = {}
 
     def add(self, name: str, kind: str, help: str, labels: str, value: Number) -> None:
         """Takes one sample.
@@ -87,13 +89,23 @@ class Page:
             name: of the sample. `kind`: counter, gauge or untyped, of its family.
             help: of its family. `labels`: written, without braces.
             value: NaN and infinity say nothing and are left out.
+
+        A series that is there already is left out, and so is a name that would be taken for a family of another: a host
+        that was not built like this one may have metrics whose names differ in their dots alone.
         """
         if isinstance(value, float) and not math.isfinite(value):
             return
         lines = self._lines.get(name)
         if lines is None:
+            family = name.removesuffix("_total") if kind == "counter" else name
+            if self._owners.setdefault(family, name) != name:
+                return
             lines = self._lines[name] = []
+            self._series[name] = set()
             self._heads[name] = (kind, help)
+        if labels in self._series[name]:
+            return
+        self._series[name].add(labels)
         lines.append(f"{name}{{{labels}}} {write_number(value)}\n")
 
     def text(self) -> str:
@@ -176,7 +188,7 @@ class HostPage:
             label = metric.instance
             if instance and not label:  # the idle time of one core, beside that of all
                 label, name = "core", name.replace("cpu_time_idle", "cpu_core_time_idle")
-            self._put(name, metric.kind, metric.help, ((_LABEL.sub("_", label), instance),) if instance else (), value)
+            self._put(name, metric.kind, metric.help, ((_label(label), instance),) if instance else (), value)
             return
         kind = metric.kind if named.typed else "untyped"
         self._put(named.theirs, kind, metric.help, self._labels(named, instance), _scaled(value, named.scale))
@@ -272,6 +284,12 @@ class HostPage:
         if info.os:
             self._put("node_os_info", "gauge", "Which operating system", (("pretty_name", info.os),), 1)
         self._put("node_time_seconds", "gauge", "When this state was read, Unix time", (), time / 1000)
+
+
+def _label(what: str) -> str:
+    """Returns the label for instances that are called so in the catalogue; a peer may call them anything."""
+    name = what.lower().replace(" ", "_").replace("-", "_")
+    return name if _LABEL.fullmatch(name) and name not in ("host", "host_id") else "instance"
 
 
 def _scaled(value: Number, scale: float) -> Number:

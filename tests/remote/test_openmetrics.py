@@ -19,6 +19,7 @@ from remote.metricsroute import MetricsRoute, wants_openmetrics
 from remote.nodeexporter import Family, info_of, read_page
 from remote.nodenames import CPU_STATES, NAMES, WORKED_OUT, table
 from remote.openmetrics import HostPage, Page, exposed_name
+from sysmon.catalogue import counter, gauge
 from sysmon.derive import State
 from sysmon.frame import (
     DiskRow,
@@ -315,3 +316,27 @@ def test_the_page_for_people_shows_the_table(checkout: Path) -> None:
         for metric in row.split(", "):
             name = metric.partition(":")[0].replace("STATE", "user")
             assert name in metrics, name
+
+
+def test_metrics_of_strangers_cannot_break_the_page() -> None:
+    strange = CATALOGUE.merged(
+        [
+            gauge("a.b", "", "One", instance="host"),
+            gauge("a_b", "", "Two", instance="host"),
+            counter("c", "", "Three", instance="9 lives"),
+            gauge("c.count", "", "Four"),
+            gauge("build_info", "", "Five"),
+            gauge("9", "", "Six\n# TYPE x gauge", instance="{}"),
+        ]
+    )
+    readings: dict[str, Number] = {"a.b:x": 1, "a_b:x": 2, "c:y": 3, "c.count": 4, "build_info": 5, "9:z": 6}
+    state = State(strange)
+    state.apply(Frame(host=HOST, boot=BOOT, run=RUN, seq=1, time=T0, monotonic=10**12, readings=readings, full=True))
+    for openmetrics in (False, True):
+        page = Page(openmetrics=openmetrics)
+        page.add("sysmon_build_info", "gauge", "Which", 'version="1"', 1)
+        HostPage(page, strange, INFO).state(state)
+        found = parse(page.text(), openmetrics=openmetrics, grouped=True)
+        assert find(found, "sysmon_a_b").labels["instance"] == "x"
+        assert find(found, "sysmon_c_total").value == 3
+        assert not [each for each in found.samples if each.name == "sysmon_c"]
