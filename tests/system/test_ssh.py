@@ -254,6 +254,37 @@ async def test_an_agent_there_is_spoken_to_and_its_history_is_at_hand(box: SshBo
     assert not list((Path(os.environ["XDG_RUNTIME_DIR"]) / "sysmon" / "ssh").glob("f-*"))
 
 
+def test_a_recorder_gets_what_it_missed_from_the_agent_behind_ssh(box: SshBox, tmp_path: Path) -> None:
+    agent = Program(tmp_path / "agent", "--agent", "--port", "0")
+    recorder = Program(
+        tmp_path / "recorder", "--record", "--port", "0", config=f'[hosts.box]\ntarget = "{box.target}"\n'
+    )
+    agent.start()
+    environment = f"SetEnv XDG_RUNTIME_DIR={agent.folder}/run"
+    box.start(environment)
+    try:
+        recorder.start()
+        run = wait_for(lambda: [run for _, run, _ in agent.kept()])[0]
+
+        def held() -> list[int]:
+            return sorted(seq for _, each, seq in recorder.kept() if each == run)
+
+        wait_for(lambda: len(held()) >= 2)
+        box.stop()
+        last = held()[-1]
+        wait_for(lambda: max(seq for _, _, seq in agent.kept()) >= last + 3)
+        box.start(environment)
+        wait_for(lambda: held()[-1] > last + 5 and held() == list(range(held()[0], held()[-1] + 1)))
+        frames = agent.kept()
+        for identity, frame in recorder.kept().items():
+            if identity[1] == run and identity in frames:
+                assert (frame.readings, frame.faults) == (frames[identity].readings, frames[identity].faults)
+    finally:
+        for program in (recorder, agent):
+            if program.process is not None:
+                program.stop()
+
+
 async def test_one_frame_of_a_box_on_the_command_line(box: SshBox) -> None:
     box.start()
     process = await asyncio.create_subprocess_exec(
