@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from remote import wire
-from remote.fanout import Reader, View, ViewKey
+from remote.fanout import Reader, ViewKey
 from remote.feed import TooManyStreams
 from remote.vnstatlive import PERIOD, LiveLines, count, interfaces_of
 
@@ -28,8 +28,9 @@ class LiveStream:
         self._host = host
         self._pattern = pattern
         self._clock = clock
-        self._view = View(ViewKey(None, frozenset(), False))
+        self._key = ViewKey(None, frozenset(), False)
         self._task: asyncio.Task[None] | None = None
+        self.readers: list[Reader] = []
         self.lines = LiveLines()
 
     def room(self) -> None:
@@ -39,15 +40,15 @@ class LiveStream:
             TooManyStreams: as many are open as may be, or the server ends.
         """
         self._feed.room()
-        if self._feed.readers + len(self._view.readers) >= self._feed.limits.streams:
+        if self._feed.readers + len(self.readers) >= self._feed.limits.streams:
             raise TooManyStreams("as many streams are open as are allowed", "close one, or try again later")
 
     def join(self, abort: Callable[[], None]) -> Reader:
         """Adds a reader. `abort`: cuts its connection."""
         self.room()
         limits = self._feed.limits
-        reader = Reader(self._view.key, limit=limits.queue, stall=limits.stall, abort=abort)
-        self._view.join(reader, b"")
+        reader = Reader(self._key, limit=limits.queue, stall=limits.stall, abort=abort)
+        self.readers.append(reader)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="live data")
         return reader
@@ -55,12 +56,12 @@ class LiveStream:
     def leave(self, reader: Reader) -> None:
         """Forgets a reader whose connection is gone."""
         reader.finish("left")
-        if reader in self._view.readers:
-            self._view.readers.remove(reader)
+        if reader in self.readers:
+            self.readers.remove(reader)
 
     async def _run(self) -> None:
         self.tick()
-        while self._view.readers:
+        while self.readers:
             # On even seconds, a moment after the counters are read.
             await self._clock.sleep(PERIOD - self._clock.now() % int(PERIOD * 1000) / 1000 + BEHIND)
             try:
@@ -69,9 +70,9 @@ class LiveStream:
                 if self._feed.readers == 0:  # the server ends
                     break
             self.tick()
-        for reader in self._view.readers:
+        for reader in self.readers:
             reader.finish("the server ends")
-        self._view.readers.clear()
+        self.readers.clear()
 
     def tick(self) -> None:
         """Sends the next line, if there is one."""
@@ -81,4 +82,7 @@ class LiveStream:
         line = self.lines.line(count(state, interfaces_of(state, self._pattern)), self._clock.now())
         if line is not None:
             # As their agent writes it: no space behind the colons, no id.
-            self._view.send(b"event:message\ndata:" + wire.encode_json(line) + b"\n\n")
+            event = b"event:message\ndata:" + wire.encode_json(line) + b"\n\n"
+            for reader in self.readers:
+                reader.push(event)
+            self.readers = [reader for reader in self.readers if not reader.ended]

@@ -337,7 +337,7 @@ async def test_ours_is_read_as_theirs_is() -> None:
     async with served(feed, routes=routes.routes()) as server:
         source = source_of(f"netronome+{server.url}")
         async with watching(source) as watcher:  # type: ignore[arg-type]
-            await watcher.until(lambda: live._view.readers)
+            await watcher.until(lambda: live.readers)
             for seq in (3, 5, 7):
                 go_on(server, seq)
                 await watcher.until(lambda seq=seq: len(watcher.frames) == seq // 2)  # type: ignore[misc]

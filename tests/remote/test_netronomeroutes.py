@@ -346,15 +346,15 @@ async def test_a_reader_that_takes_nothing_is_dropped_alone() -> None:
         await good.ask("/events")
         await stuck.ask("/events")
         stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        assert len(live._view.readers) == 2
+        assert len(live.readers) == 2
         for seq in range(1, 60_000):
             feed.publish(frame(seq, traffic(seq), tables=ROUTED if seq == 1 else None))
             live.tick()
             if seq % 20 == 0:
                 await good.reader.read(1 << 20)
-            if len(live._view.readers) < 2:
+            if len(live.readers) < 2:
                 break
-        assert len(live._view.readers) == 1
+        assert len(live.readers) == 1
 
 
 @pytest.mark.anyio
