@@ -16,6 +16,7 @@ from alerts.engine import Engine
 from cli.local import make_runner, own_boot, own_host
 from cli.neighbours import Neighbours
 from cli.ownhost import Tables
+from cli.paths import Paths
 from cli.recording import Archive, begin, open_archive
 from cli.station import Station
 from cli.witness import Witness
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 LOOK = 1.0
 """Seconds between looks at who records."""
 
+NO_HUB = "-"
+"""No id of any hub."""
+
 STATUS_EVERY = 5
 """Looks between questions to a recorder that is shown, how its history is."""
 
@@ -61,6 +65,8 @@ class LocalSource:
         self._interface = interface
         self._record = record and context.config.history.enabled
         self._station = Station(context.catalogue, context.clock, evidence=context.config.history.evidence)
+        # A screen serves nobody, so that no way leads back to it; a host with two ways is taken from one all the same.
+        self._station.paths = Paths(NO_HUB)
         self._watcher = self._station.watch()
         self._tables: set[str] = set()
         self._runner: Runner | None = None
