@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sysmon.ports import History, Recorder
     from sysmon.records import Update
 
-WAY = "push"
-"""The name of the way that reports come, among the ways to a host."""
+WAY = "@push"
+"""The name of the way that reports come, among the ways to a host; no configured host can have it."""
 BINDINGS = "reporting.json"
 """Which token belongs to which host, in the state folder."""
 
@@ -132,7 +132,7 @@ class PushedHosts:
             await self._station.take(each)
             if isinstance(each, Status) and each.target == status.target:
                 # Every pushed host is on a line of its own: those that go at once do not hang on one hub.
-                await self._station.heed(msgspec.structs.replace(each, target=f"{WAY} {each.host}"))
+                await self._station.heed(msgspec.structs.replace(each, target=f"{each.target} {each.host}"))
 
     def tell(self, update: Update) -> None:
         """Passes on what is not recorded here: a gap."""
