@@ -25,7 +25,7 @@ PATH = "/v1/report"
 """Where reports are posted."""
 MAX_BODY = 4 << 20
 """Bytes of a report as it is sent, compressed, at most."""
-MAX_PLAIN = 16 << 20
+MAX_PLAIN = 8 << 20
 """Bytes of a report decompressed at most."""
 MAX_ANSWER = 2 << 20
 """Bytes of an answer at most."""

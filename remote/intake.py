@@ -10,7 +10,7 @@ import msgspec
 
 from remote import batch, wire
 from remote.holes import lost
-from remote.pushed import TARGET, PushedHost
+from remote.pushed import MAX_PIECES, TARGET, PushedHost
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, StoreError
 from sysmon.records import Gap, Hello
@@ -126,7 +126,9 @@ class Intake:
         async with pushed.lock:
             if not report.metrics and report.catalogue != pushed.catalogue:
                 return self._answer(report, pushed, acknowledged="", wanted="metrics")
-            wait = pushed.allow(len(report.frames), self._clock.boottime())
+            if len(pushed.held) > MAX_PIECES:
+                raise Refusal(429, f"this host's frames lie in more than {MAX_PIECES} pieces", retry=3600.0)
+            wait = pushed.allow(max(1, len(report.frames)), self._clock.boottime())
             if wait:
                 raise Refusal(429, "this host pushes more frames than it can have made", retry=wait)
             try:
@@ -182,8 +184,7 @@ class Intake:
         pushed.skew.add(report.time, now)
         await self._describe(report, pushed)
         if not pushed.seeded:
-            pushed.held = await history.spans(host)
-            pushed.seeded = True
+            pushed.hold(await history.spans(host))
         refused, problem = 0, ""
         for raw in report.frames:
             try:
@@ -196,7 +197,7 @@ class Intake:
         for evidence in report.evidence:
             await recorder.record_evidence(evidence)
         await recorder.flush()
-        pushed.held = await history.spans(host)
+        pushed.hold(await history.spans(host))
         await self._take_events(report, history)
         self._tell_lost(report, pushed)
         await self.judge(pushed)

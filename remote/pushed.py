@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from remote import clean
@@ -26,6 +27,8 @@ LIVE_AGE = 60_000
 """Milliseconds, by the agent's own clock, to which a frame is of the present."""
 MAX_RUNS = 64
 """Runs of one host that are remembered."""
+MAX_PIECES = 10_000
+"""Pieces that its frames may be held in: runs, and stretches of a run. Who is cut off often comes to some hundred."""
 RATE = 20.0
 """Frames a second that one host may push in the long run."""
 BURST = 400_000.0
@@ -93,6 +96,7 @@ class PushedHost:
         self.seen: int | None = None
         self.held: Sequence[RunSpan] = []
         self.seeded = False
+        self._pieces: dict[str, tuple[list[int], list[int]]] = {}
         self.catalogue = ""
         self.cleaner = clean.Cleaner()
         self.skew = Skew()
@@ -140,9 +144,22 @@ class PushedHost:
 
     # Which frames it had
 
+    def hold(self, spans: Sequence[RunSpan]) -> None:
+        """Takes what the history holds of it now."""
+        if spans == self.held and self.seeded:
+            return
+        self.held, self.seeded = spans, True
+        self._pieces = {}
+        for span in sorted(spans, key=lambda span: span.first):
+            firsts, lasts = self._pieces.setdefault(span.run, ([], []))
+            firsts.append(span.first)
+            lasts.append(span.last)
+
     def committed(self, frame: Frame) -> bool:
         """Whether the history holds a frame already."""
-        return any(span.run == frame.run and span.first <= frame.seq <= span.last for span in self.held)
+        firsts, lasts = self._pieces.get(frame.run, ([], []))
+        at = bisect_right(firsts, frame.seq) - 1
+        return at >= 0 and frame.seq <= lasts[at]
 
     def given(self, frame: Frame) -> bool:
         """Notes that a frame is handed on; returns whether it was before."""

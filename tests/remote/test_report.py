@@ -222,6 +222,15 @@ async def test_a_host_that_makes_up_frames_without_end_is_held_up() -> None:
     assert refused.value.retry >= 1
 
 
+async def test_a_host_whose_frames_are_crumbs_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remote.intake.MAX_PIECES", 5)
+    hub = hub_at()
+    await hub.intake.take(report(*(frame(seq) for seq in range(1, 13, 2))))
+    with pytest.raises(Refusal, match="pieces") as refused:
+        await hub.intake.take(report(frame(20)))
+    assert refused.value.retry == 3600.0
+
+
 async def test_nothing_is_acknowledged_that_could_not_be_committed_and_nothing_is_shown_twice() -> None:
     hub = hub_at()
     hub.recording = False
