@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from remote import sse
+from remote import sse, wire
 from remote.netronomejson import (
     CPU,
     Direction,
@@ -62,6 +62,7 @@ class NetronomeSource(PolledSource):
         self._system: System | None = None
         self._system_at = 0
         self._hardware: Hardware | None = None
+        self._hardware_at = 0
         self._fresh = False
         self._problems: dict[str, Fault] = {}
         self._interface = ""
@@ -76,7 +77,7 @@ class NetronomeSource(PolledSource):
             if not told and self._info is not None:
                 told = True
                 yield Hello(
-                    schema=1,
+                    schema=wire.SCHEMA,
                     version="",
                     server=self.run,
                     time=self.clock.now(),
@@ -158,7 +159,9 @@ class NetronomeSource(PolledSource):
                 readings |= hardware_readings(hardware)
                 collectors |= {"memory", "filesystems", "netronome"}
                 tables = Tables(interfaces=interface_rows(system), filesystems=filesystem_rows(hardware))
-                theirs = clock_of(hardware.updated_at)
+                # It was told some time ago: what counts is how far apart both clocks were then.
+                told = clock_of(hardware.updated_at)
+                theirs = None if told is None else told + now - self._hardware_at
         if uptime is not None:
             readings["uptime"] = int(uptime)
         return Look(
@@ -209,6 +212,7 @@ class NetronomeSource(PolledSource):
         while True:
             try:
                 self._hardware = await self._ask("/system/hardware", Hardware)
+                self._hardware_at = self.clock.now()
                 self._problems.pop("hardware", None)
             except SysmonError as error:
                 self._problems["hardware"] = Fault("netronome", "failed", error.message, error.hint)

@@ -39,9 +39,9 @@ def moment(time: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(time / 1000, zone)
 
 
-def rfc3339_local(time: int, zone: tzinfo) -> str:
-    """Writes Unix milliseconds with the offset of a zone, to the second."""
-    return moment(time, zone).isoformat(timespec="seconds").replace("+00:00", "Z")
+def rfc3339_local(time: int, zone: tzinfo, precision: str = "milliseconds") -> str:
+    """Writes Unix milliseconds with the offset of a zone."""
+    return moment(time, zone).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 class Interface:
@@ -111,7 +111,7 @@ def document(interfaces: list[dict[str, Any]], version: str, zone: tzinfo, now: 
         "vnstatversion": f"sysmon {version}",
         "jsonversion": "2",
         "interfaces": interfaces,
-        "server_time": rfc3339_local(now, zone),
+        "server_time": rfc3339_local(now, zone, "seconds"),
         "server_time_unix": now // 1000,
         "timezone_offset": int(offset.total_seconds()),
     }
