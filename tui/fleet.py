@@ -36,12 +36,12 @@ WORDS: Final[Mapping[State, tuple[str, Severity]]] = {
     "blind": ("UNSEEN", "unknown"),
     "reading": ("READING", "unknown"),
     "nothing": ("NO DATA", "unknown"),
-    "unknown": ("UNKNOWN", "warning"),
+    "unknown": ("UNKNOWN", "unknown"),
 }
 """How each state is written, and how bad it is."""
 
 _RANKS: Final[Mapping[State, int]] = {
-    "offline": 1, "unknown": 1, "stale": 3, "late": 4, "blind": 4, "connecting": 5, "live": 6, "nothing": 7, "off": 7,
+    "offline": 1, "unknown": 5, "stale": 3, "late": 4, "blind": 4, "connecting": 5, "live": 6, "nothing": 7, "off": 7,
     "reading": 8, "paused": 9,
 }  # fmt: skip
 """Worst first; firing critical is 0, firing warning 2."""
@@ -264,7 +264,7 @@ def counts(found: Sequence[Entry]) -> list[tuple[int, str, Severity]]:
         ("live", "live", "ok"), ("late", "late", "warning"), ("stale", "stale", "warning"),
         ("offline", "offline", "critical"), ("blind", "unseen", "unknown"), ("connecting", "connecting", "unknown"),
         ("off", "off", "unknown"), ("paused", "paused", "unknown"), ("nothing", "without data", "unknown"),
-        ("unknown", "unknown", "warning"), ("reading", "being read", "unknown"),
+        ("unknown", "unknown", "unknown"), ("reading", "being read", "unknown"),
     ]  # fmt: skip
     result = [(states[state], word, severity) for state, word, severity in words if states[state]]
     firing = [entry.worst[0] for entry in found if entry.worst is not None and entry.worst[0] != "info"]

@@ -70,6 +70,4 @@ def trouble(entry: Entry) -> Finding | None:
         return Finding("critical", f"no contact with {entry.label} for {entry.age_text}")
     if entry.state == "stale":
         return Finding("warning", f"nothing heard from {entry.label} for {entry.age_text}")
-    if entry.state == "unknown":
-        return Finding("warning", f"{entry.label}: {entry.message}")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -84,6 +85,15 @@ def parse_filter(text: str) -> tuple[Term, ...]:
             values = tuple(_whole_state(each) for each in values)
         terms.append(Term(field, values, negated))
     return tuple(terms)
+
+
+_LAST: Final = re.compile(r"\S\s+[!-]?([a-z]+)$")
+
+
+def begun(text: str) -> bool:
+    """Whether a text ends, after a term, in what may become a field: as a word it would empty the list for a moment."""
+    found = _LAST.search(text.lower())
+    return found is not None and any(field.startswith(found[1]) for field in FIELDS)
 
 
 _EXAMPLES: Final = {"name": "db", "tag": "prod", "state": "offline"}

@@ -97,12 +97,16 @@ class Glimpse:
     host: HostState | None = None
     alerts: list[AlertState] = field(default_factory=list)
 
+    def firing(self) -> list[AlertState]:
+        """The alerts that fired and nobody had acknowledged, worst first, then the oldest."""
+        order = {"critical": 0, "warning": 1, "info": 2}
+        found = [alert for alert in self.alerts if alert.status == "firing"]
+        return sorted(found, key=lambda alert: (order[alert.severity], alert.started))
+
 
 def glimpse_entry(host: HostModel, glimpse: Glimpse, moment: int) -> Entry:
     """A host at a moment, as a row."""
-    order = {"critical": 0, "warning": 1, "info": 2}
-    firing = [alert for alert in glimpse.alerts if alert.status == "firing"]
-    firing.sort(key=lambda alert: (order[alert.severity], alert.started))
+    firing = glimpse.firing()
     info, known = host.info, glimpse.time is not None
     return Entry(
         key=info.id,

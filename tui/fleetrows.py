@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sysmon.config import HostSettings
     from sysmon.derive import State
+    from sysmon.records import AlertState
     from tui.app import SysmonApp
     from tui.model import HostModel, View
 
@@ -113,9 +114,22 @@ class FleetRows:
         return in_order(found)
 
     def state_of(self, entry: Entry | None) -> State | None:
-        """The values of a host at the moment of the past that is shown; None in the present."""
-        glimpse = self._glimpses.get(entry.key) if entry is not None and self._moment is not None else None
+        """The values of a host at the moment shown; None where they are not known."""
+        if entry is None or entry.host is None:
+            return None
+        if self._moment is None:
+            return entry.host.state if entry.heard else None
+        glimpse = self._glimpses.get(entry.key)
         return glimpse.host if glimpse is not None else None
+
+    def alerts_of(self, entry: Entry | None) -> list[AlertState]:
+        """The alerts that fire on a host at the moment shown, worst first."""
+        if entry is None or entry.host is None or entry.worst is None:
+            return []
+        if self._moment is None:
+            return entry.host.firing()
+        glimpse = self._glimpses.get(entry.key)
+        return glimpse.firing() if glimpse is not None else []
 
     # -- reading
 

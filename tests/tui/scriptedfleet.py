@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sysmon.errors import SysmonError, UsageError
 from sysmon.frame import Frame, Tables
+from sysmon.ports import Peer
 from sysmon.records import AlertState, HostInfo, Liveness, Status
 from tests.tui.scripted import START, Rig, Script, rig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import asyncio
+    from collections.abc import Mapping, Sequence
 
-    from sysmon.config import ScreenSettings
+    from sysmon.config import HostSettings, ScreenSettings
     from tests.tui.scripted import ScriptedHistory
     from tui.app import SysmonApp
 
@@ -153,6 +156,55 @@ class FleetRig:
                        target=f"https://{member.name}:8200"),
                 *(() if not host else member.alerts),
             )  # fmt: skip
+
+
+class ScriptedBook:
+    """The configured hosts in memory, and who answers at a target.
+
+    Attributes:
+        peer: what `probe` returns; an error is raised. `hold`: when set, it waits for it.
+        probed: what was probed.
+    """
+
+    def __init__(self, *hosts: HostSettings) -> None:
+        self.kept = {host.name: host for host in hosts}
+        self.peer: Peer | SysmonError = Peer(target="")
+        self.hold: asyncio.Event | None = None
+        self.probed: list[HostSettings] = []
+        self.refuses = ""
+
+    def hosts(self) -> list[HostSettings]:
+        """All."""
+        return list(self.kept.values())
+
+    def add(self, settings: HostSettings) -> None:
+        """Adds one, or refuses."""
+        if self.refuses:
+            raise UsageError(self.refuses)
+        self.kept[settings.name] = settings
+
+    def edit(self, name: str, changes: Mapping[str, object]) -> HostSettings:
+        """Changes one."""
+        if self.refuses:
+            raise UsageError(self.refuses)
+        new = msgspec.structs.replace(self.kept.pop(name), **changes)
+        self.kept[new.name] = new
+        return new
+
+    def remove(self, name: str) -> None:
+        """Removes one."""
+        if self.refuses:
+            raise UsageError(self.refuses)
+        del self.kept[name]
+
+    async def probe(self, settings: HostSettings) -> Peer:
+        """Tells who answers."""
+        self.probed.append(settings)
+        if self.hold is not None:
+            await self.hold.wait()
+        if isinstance(self.peer, SysmonError):
+            raise self.peer
+        return self.peer
 
 
 def fleet(

@@ -144,7 +144,8 @@ def _reason(entry: Entry, width: int, height: int, look: Look) -> list[Strip]:
     lines = [strip([(line, palette.dim)], width, palette.text, ellipsis=dots) for line in words][: height - 1]
     lines += [blank(width, palette.text)] * (height - 1 - len(lines))
     tags: Spans = [(" ".join(entry.tags), palette.faint)]
-    return [*lines, strip(beside([(entry.target, palette.faint)], tags, width, palette.text), width, palette.text)]
+    last = beside([(entry.target, palette.faint)], tags, width, palette.text, ellipsis=dots)
+    return [*lines, strip(last, width, palette.text, ellipsis=dots)]
 
 
 def _joined(blocks: Sequence[list[Strip]], width: int, look: Look) -> list[Strip]:

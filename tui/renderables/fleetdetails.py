@@ -13,13 +13,13 @@ from tui.renderables.lines import badge
 from tui.renderables.text import Spans, spans_width, strip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.style import Style
     from textual.strip import Strip
 
     from sysmon.derive import State
-    from sysmon.records import HostInfo
+    from sysmon.records import AlertState, HostInfo
     from tui.fleet import Entry
     from tui.theme import Look
 
@@ -28,6 +28,7 @@ _DAY = 86_400_000
 
 def details(
     entry: Entry, width: int, height: int, look: Look, *, now: int, state: State | None = None,
+    alerts: Sequence[AlertState] = (),
     labels: Mapping[str, str] | None = None,
 ) -> list[Strip]:  # fmt: skip
     """Draw what is known of a host.
@@ -37,15 +38,14 @@ def details(
         width: cells. `height`: lines at most.
         look: palette and glyphs.
         now: the moment shown, Unix milliseconds.
-        state: its values then, for what is wrong with it and no alert.
+        state: its values at that moment, for what is wrong with it and no alert; None where they are not known.
+        alerts: those that fire, worst first.
         labels: host id -> name, for the hubs it comes through.
     """
     lines = [_head(entry, width, look, now)]
     lines += _why(entry, width, look)
-    if state is None and entry.host is not None and entry.heard:
-        state = entry.host.state
-    facts = _facts(entry, width, look, labels or {})
-    wrong = _wrong(entry, width, look, state)
+    facts = _facts(entry, state, width, look, labels or {})
+    wrong = _wrong(alerts, state, width, look)
     room = max(0, height - len(lines))
     # The facts keep a line as long as there is one.
     lines += wrong[: max(0, room - min(len(facts), 1))]
@@ -75,13 +75,10 @@ def _why(entry: Entry, width: int, look: Look) -> list[Strip]:
     return [strip([(line, style)], width, style) for line in textwrap.wrap(entry.message, max(8, width))[:4]]
 
 
-def _wrong(entry: Entry, width: int, look: Look, state: State | None) -> list[Strip]:
+def _wrong(alerts: Sequence[AlertState], state: State | None, width: int, look: Look) -> list[Strip]:
     palette, dots = look.palette, look.glyphs.ellipsis
     lines: list[Strip] = []
-    alerts = entry.host.firing() if entry.host is not None and state is not None else []
     told = {alert.message for alert in alerts}
-    if entry.worst is not None and entry.worst[1] not in told:
-        lines.append(strip(badge(*entry.worst, look=look), width, palette.text, ellipsis=dots))
     for alert in alerts:
         spans = badge(alert.severity, alert.message or alert.rule, look=look)
         since = f"  since {format_time(alert.started, date=False)}" if alert.started else ""
@@ -92,12 +89,12 @@ def _wrong(entry: Entry, width: int, look: Look, state: State | None) -> list[St
     ]
 
 
-def _facts(entry: Entry, width: int, look: Look, labels: Mapping[str, str]) -> list[Strip]:
+def _facts(entry: Entry, state: State | None, width: int, look: Look, labels: Mapping[str, str]) -> list[Strip]:
     """Pairs of a name and a value, as many to a line as fit."""
     palette = look.palette
     lines: list[Strip] = []
     row: Spans = []
-    for name, value in _pairs(entry, labels):
+    for name, value in _pairs(entry, state, labels):
         value = value.replace("°", "") if look.glyphs.ascii else value
         piece: Spans = [(f"{name} ", palette.dim), (value, palette.text)]
         if row and spans_width(row) + 3 + spans_width(piece) > width:
@@ -107,7 +104,7 @@ def _facts(entry: Entry, width: int, look: Look, labels: Mapping[str, str]) -> l
     return [*lines, strip(row, width, palette.text, ellipsis=look.glyphs.ellipsis)] if row else lines
 
 
-def _pairs(entry: Entry, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+def _pairs(entry: Entry, state: State | None, labels: Mapping[str, str]) -> list[tuple[str, str]]:
     info: HostInfo | None = entry.host.info if entry.host is not None else None
     now = entry.now
     pairs = [("from", entry.target)] if entry.target else []
@@ -123,7 +120,7 @@ def _pairs(entry: Entry, labels: Mapping[str, str]) -> list[tuple[str, str]]:
         if info.cpus:
             size = f", {format_bytes(info.memory)}" if info.memory else ""
             pairs.append(("with", f"{info.cpus} CPUs{size}"))
-        if entry.host is not None and (uptime := entry.host.state.get("uptime")) is not None:
+        if state is not None and (uptime := state.get("uptime")) is not None:
             pairs.append(("up", format_duration(uptime)))
         pairs += [("agent", info.version)] if info.version else []
         if info.via:

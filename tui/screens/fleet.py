@@ -219,11 +219,13 @@ class FleetScreen(FleetHosts, HostScreen):
             return
         entry = self.entry
         now = self._chrome.now if self._chrome is not None else 0
-        state = self.found.state_of(entry)
+        state, alerts = self.found.state_of(entry), self.found.alerts_of(entry)
         labels = {key: host.info.label for key, host in self.sysmon.model.hosts.items()}
         panel.set_draw(
             lambda width, height, look: (
-                [] if entry is None else details(entry, width, height, look, now=now, state=state, labels=labels)
+                []
+                if entry is None
+                else details(entry, width, height, look, now=now, state=state, alerts=alerts, labels=labels)
             )
         )
 

@@ -189,6 +189,8 @@ class HostForm(ModalScreen["HostSettings | None"]):
         self.add_class("-trust")
         panel = self.query_one("#trust", LinesPanel)
         panel.set_frame(title=f"who answers at {peer.target}", update=False)
+        width = min(84, self.app.size.width * 98 // 100) - 4
+        panel.styles.height = min(self.app.size.height, len(trust_lines(peer, width, 99, panel.look)) + 2)
         panel.set_draw(lambda width, height, look: trust_lines(peer, width, height, look))
         panel.focus()
 

@@ -183,7 +183,9 @@ class FleetCards(Panel):
         look, palette = self.look, self.look.palette
         left: Spans = [(f" {look.glyphs.hotkey(self._hotkey)}", palette.hotkey), (self._title, palette.title)]
         told = "  ".join(filter(None, (str(self._subtitle), self._place())))
-        return strip(beside(left, [(f"{told} ", palette.dim)], width, palette.text), width, palette.text)
+        dots = look.glyphs.ellipsis
+        row = beside(left, [(f"{told} ", palette.dim)], width, palette.text, ellipsis=dots)
+        return strip(row, width, palette.text, ellipsis=dots)
 
     def _draw_cards(self, width: int, height: int) -> list[Strip]:
         look, palette = self.look, self.look.palette

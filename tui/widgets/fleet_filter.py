@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from sysmon.errors import UsageError
-from tui.fleetfilter import parse_filter
+from tui.fleetfilter import begun, parse_filter
 from tui.renderables.text import strip
 from tui.widgets.lines import Line
 
@@ -124,7 +124,7 @@ class FleetFilter(Vertical):
             return
         problem = self._problem(event.value)
         self._explain(problem)
-        if not problem and event.value != self._good:
+        if not problem and not begun(event.value) and event.value != self._good:
             self._good = event.value
             self.post_message(self.Changed(event.value.strip()))
 
