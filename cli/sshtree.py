@@ -6,6 +6,7 @@ Only names that the script on the box can print are written, below a private fol
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -31,6 +32,10 @@ _PLAIN_LINK = re.compile(r"[A-Za-z0-9_/.+:\[\]-]{1,200}")
 _TOLD = ("/etc/localtime", "/proc/1/ns/pid", "/proc/self/ns/pid")
 """Links of which only the end's name is looked at."""
 
+PREFIX = "sysmon-box-"
+LOCK = ".lock"
+"""Begin of the folder's name, and the file in it that is locked as long as its process lives."""
+
 _OF_PROCESS = re.compile(r"/proc/([0-9]{1,9})/")
 _PARTS = ("stat", "status", "cgroup", "cmdline")
 """Files of a process that may be there."""
@@ -44,8 +49,10 @@ class Tree:
     """A folder that looks like the root of a box, as far as it was told of it."""
 
     def __init__(self) -> None:
-        memory = "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
-        self._folder = tempfile.TemporaryDirectory(prefix="sysmon-box-", dir=memory, ignore_cleanup_errors=True)
+        memory = "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+        sweep(memory)
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=memory, ignore_cleanup_errors=True)
+        self._lock = _locked(f"{self._folder.name}/{LOCK}", os.O_CREAT)
         self.base = Path(self._folder.name)
         self._base = self._folder.name
         self._texts: dict[str, bytes] = {}
@@ -61,6 +68,9 @@ class Tree:
     def close(self) -> None:
         """Removes the folder."""
         self._folder.cleanup()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def pids(self) -> set[int]:
@@ -194,6 +204,34 @@ class Tree:
         for new in pids - self._pids:
             self._make(f"/proc/{new}")
         self._pids = pids
+
+
+def sweep(folder: str) -> None:
+    """Removes the trees of processes that were killed: memory is too dear to be left to them."""
+    for entry in os.scandir(folder):
+        if not entry.name.startswith(PREFIX):
+            continue
+        with contextlib.suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_uid != os.geteuid() or not entry.is_dir(follow_symlinks=False):
+                continue
+            lock = _locked(f"{entry.path}/{LOCK}")
+            if lock is not None:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(path: str, more: int = 0) -> int | None:
+    """Opens and locks a file; None where there is none, or another process holds it."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def _process(path: str) -> int | None:

@@ -17,7 +17,8 @@ from remote.liveness import SECOND, Backoff, Patience
 from remote.roster import Roster
 from remote.sshagent import AgentBehind, Gone
 from remote.sshfaults import SshFault
-from remote.sshline import Runtime, SshLine
+from remote.sshline import SshLine
+from remote.sshruntime import Runtime
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, SysmonError
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import re
 import secrets
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remote.sshfaults import SshFault, explain, no_client, silent
 from remote.sshframes import Answers
+from remote.sshruntime import control_path, remove
 from remote.sshscript import script
 from sysmon.errors import MalformedInput
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remote.sshframes import Sample
+    from remote.sshruntime import Runtime
     from remote.target import Target
 
 PROGRAM = "ssh"
@@ -43,60 +43,8 @@ ALIVE_COUNT = 3
 PERSIST_SECONDS = 20
 """Seconds for which the connection stays open for others when the last that used it is gone."""
 
-MAX_CONTROL = 90
-"""Characters of a socket's path at most: sun_path holds 108 bytes, and ssh appends 17 while it makes it."""
-
 ERRORS_LIMIT = 16 << 10
 """Bytes of standard error that are kept."""
-
-_STEADY = re.compile(r"[A-Za-z0-9/._-]+")
-
-
-class Runtime:
-    """The private folder for the sockets of ssh.
-
-    Args:
-        runtime: this user's folder for such things, or None. One too long for a socket's name is not used.
-    """
-
-    def __init__(self, runtime: Path | None) -> None:
-        self._wanted = None if runtime is None else runtime / "ssh"
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-
-    def folder(self) -> Path:
-        """Returns the folder, made at first.
-
-        Raises:
-            OSError: none can be made.
-        """
-        if self._temporary is not None:
-            return Path(self._temporary.name)
-        wanted = self._wanted
-        if wanted is not None and len(str(wanted)) + 13 <= MAX_CONTROL and _STEADY.fullmatch(str(wanted)):
-            with contextlib.suppress(OSError):
-                wanted.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                wanted.mkdir(mode=0o700, exist_ok=True)
-                found = wanted.lstat()
-                if found.st_uid == os.geteuid() and found.st_mode & 0o40077 == 0o40000:
-                    return wanted
-        for place in (None, "/tmp"):
-            made = tempfile.TemporaryDirectory(prefix="sysmon-", dir=place, ignore_cleanup_errors=True)
-            if len(made.name) + 13 <= MAX_CONTROL and _STEADY.fullmatch(made.name):
-                self._temporary = made
-                return Path(made.name)
-            made.cleanup()
-        raise OSError("no folder has a name short enough for a socket")
-
-    def close(self) -> None:
-        """Removes a folder made for this process alone."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
-
-
-def control_path(folder: Path, target: Target) -> Path:
-    """Returns the socket by which processes share the connection to a target."""
-    return folder / f"c-{hashlib.sha256(f'{target.base} {target.port}'.encode()).hexdigest()[:10]}"
 
 
 def arguments(target: Target, control: Path, *, strict: str = "") -> list[str]:
@@ -286,7 +234,7 @@ class SshLine:
         Raises:
             SshFault: ssh refuses.
         """
-        _remove(local)
+        remove(local)
         status, said = await self._control_command("forward", "-L", f"{local}:{remote}")
         if status != 0:
             raise SshFault("forward", f"{self.target}: {remote} cannot be reached: {said.strip()[-200:]}")
@@ -294,7 +242,7 @@ class SshLine:
 
     def local_socket(self) -> Path:
         """Returns a path for `forward` that nobody else uses."""
-        return self._runtime.folder() / f"f-{secrets.token_hex(5)}"
+        return self._runtime.forwarded()
 
     async def _control_command(self, command: str, *more: str) -> tuple[int, str]:
         words = [PROGRAM, "-F", "none", "-o", f"ControlPath={self._control}", "-O", command, *more]
@@ -305,7 +253,7 @@ class SshLine:
         forwards, self._forwards = self._forwards, []
         for local, remote in forwards:
             await self._control_command("cancel", "-L", f"{local}:{remote}")
-            _remove(local)
+            remove(local)
 
     async def close(self, *, dead: bool = False) -> None:
         """Ends ssh and, with its input, what runs on the box.
@@ -319,7 +267,7 @@ class SshLine:
         elif self._control.name:
             await self._control_command("exit")
         for local, _ in self._forwards:
-            _remove(local)
+            remove(local)
         self._forwards = []
         if process is not None:
             if process.stdin is not None:
@@ -336,11 +284,6 @@ class SshLine:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
             self._reading = None
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
 
 
 def _place(target: Target) -> str:

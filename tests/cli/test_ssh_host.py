@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cli.context import Context
 from cli.sshhost import NEEDS, SshHost, offset, page_size
-from cli.sshtree import Tree
+from cli.sshtree import Tree, _locked, sweep
 from collectors.base import Roots
 from collectors.identity import host_id
 from collectors.registry import names
@@ -254,6 +254,24 @@ def test_a_link_that_comes_after_its_files() -> None:
     device = tree.base / "sys/class/hwmon/hwmon0/device"
     assert device.is_symlink() and (device / "name").read_text() == "chip\n"
     tree.close()
+
+
+def test_the_tree_of_a_killed_process_is_removed_and_no_other(tmp_path: Path) -> None:
+    for name in ("sysmon-box-dead", "sysmon-box-new", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "sysmon-box-dead/.lock").touch()
+    (tmp_path / "other/.lock").touch()
+    tree = Tree()
+    living = tmp_path / "sysmon-box-living"
+    living.mkdir()
+    held = _locked(str(living / ".lock"), os.O_CREAT)
+    sweep(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["other", "sysmon-box-living", "sysmon-box-new"]
+    sweep(str(tree.base.parent))
+    assert tree.base.exists()
+    tree.close()
+    assert held is not None
+    os.close(held)
 
 
 def test_a_box_cannot_fill_this_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:

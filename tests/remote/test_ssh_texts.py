@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from remote.sshfaults import explain, silent
 from remote.sshframes import MAX_NOISE, Answers, Sample
-from remote.sshline import MAX_CONTROL, Runtime, arguments, control_path
+from remote.sshline import arguments
+from remote.sshruntime import MAX_CONTROL, Runtime, control_path
 from remote.sshscript import GROUPS, PRELUDE, SPECIAL, script
 from remote.target import parse_target
 from sysmon.errors import MalformedInput

@@ -21,7 +21,8 @@ from collectors.memory import MemoryCollector
 from collectors.network import NetworkCollector
 from collectors.registry import catalogue
 from remote.sshfaults import SshFault
-from remote.sshline import Runtime, SshLine
+from remote.sshline import SshLine
+from remote.sshruntime import Runtime
 from remote.target import parse_target
 from sysmon.derive import State
 from tests.system.programs import Program, wait_for
