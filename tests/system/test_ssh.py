@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.system,
     pytest.mark.needs("sshd", "ssh", "ssh-keygen"),
     pytest.mark.skipif(os.geteuid() != 0, reason="an sshd for root needs root"),
 ]
@@ -255,6 +256,7 @@ async def test_an_agent_there_is_spoken_to_and_its_history_is_at_hand(box: SshBo
     assert not list((Path(os.environ["XDG_RUNTIME_DIR"]) / "sysmon" / "ssh").glob("f-*"))
 
 
+@pytest.mark.slow
 def test_a_recorder_gets_what_it_missed_from_the_agent_behind_ssh(box: SshBox, tmp_path: Path) -> None:
     agent = Program(tmp_path / "agent", "--agent", "--port", "0")
     recorder = Program(
