@@ -17,7 +17,7 @@ from sysmon.frame import Frame
 from sysmon.records import Event, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sysmon.clock import Clock
     from sysmon.records import Update
@@ -48,9 +48,11 @@ class _Sight:
 class _Way:
     """What one configured host has said: its last greeting, who its hosts are and how fresh, and what is due there."""
 
-    __slots__ = ("due", "hello", "infos", "split", "statuses")
+    __slots__ = ("due", "hello", "infos", "offline", "split", "statuses", "target")
 
     def __init__(self) -> None:
+        self.target = ""
+        self.offline = False
         self.hello: Hello | None = None
         self.infos: dict[str, HostInfo] = {}
         self.statuses: dict[str, Status] = {}
@@ -63,9 +65,13 @@ class Clones:
 
     Args:
         clock: this side's.
+
+    Attributes:
+        taken: tells which way's frames are taken of a host that has several.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.taken: Callable[[str], str | None] = lambda host: None
         self._clock = clock
         self._own = ""
         self._boot = ""
@@ -108,18 +114,24 @@ class Clones:
             late: of a frame: it says nothing about now.
         """
         way = self._ways.setdefault(name, _Way())
+        withheld = False
         if isinstance(update, Frame):
-            if update.seq and not late and update.host not in way.split:
-                self._look(name, way, update, self._clock.boottime())
+            if update.host not in way.split:
+                if update.seq and not late:
+                    self._look(name, way, update, self._clock.boottime())
+                withheld = update.host not in way.split and self._contested(name, way, update)
         elif isinstance(update, Hello):
             self._greeted(name, way, update)
         elif isinstance(update, HostInfo):
             way.infos[update.id] = update
             self._recall(way, update)
-        elif isinstance(update, Status) and update.host:
-            way.statuses[update.host] = update
+        elif isinstance(update, Status):
+            way.target = update.target or way.target
+            way.offline = update.state in ("offline", "paused")
+            if update.host:
+                way.statuses[update.host] = update
         due, way.due = way.due, []
-        return [*due, self._renamed(name, way, update)]
+        return due if withheld else [*due, self._renamed(name, way, update)]
 
     # Telling apart
 
@@ -161,14 +173,42 @@ class Clones:
                 self._split(second, self._ways[second], frame.host)
                 return
 
-    def _second(self, host: str, one: str, other: str) -> str:
-        """Returns which of two ways leads to the clone: not to the machine that was recorded under this id."""
+    def _owner(self, host: str) -> str | None:
+        """Returns the way to who has an id by right: the one recorded under it, else taken now, else seen first."""
+        sights = self._sights.get(host, {})
         recorded = self._known.get(host)
-        first, second = sorted((one, other), key=lambda name: self._sights[host][name].first)
-        info = self._ways[second].infos.get(host)
-        if recorded is not None and info is not None and info.target == recorded.target:
-            return first
-        return second
+        if recorded is not None:
+            for name, way in self._ways.items():
+                if way.target == recorded.target and host not in way.split and (name in sights or not way.offline):
+                    return name
+        taken = self.taken(host)
+        return taken if taken in sights else min(sights, key=lambda name: sights[name].first, default=None)
+
+    def _second(self, host: str, one: str, other: str) -> str:
+        """Returns which of two ways leads to the clone."""
+        owner = self._owner(host)
+        if owner in (one, other):
+            return other if owner == one else one
+        return max((one, other), key=lambda name: self._sights[host][name].first)
+
+    def _contested(self, name: str, way: _Way, frame: Frame) -> bool:
+        """Whether a frame may be of another machine than the one with its id, of which it is not known yet.
+
+        It is left out until that is clear, rather than mixed with the other's.
+        """
+        recorded = self._known.get(frame.host)
+        if recorded.target == way.target if recorded is not None else len(self._sights.get(frame.host, ())) < 2:
+            # As it nearly always is.
+            return False
+        owner = self._owner(frame.host)
+        if owner is None or owner == name:
+            return False
+        seen = self._sights.get(frame.host, {}).get(owner)
+        if seen is None:
+            # The machine that was recorded under this id has not been heard yet, and may be any moment.
+            return not self._ways[owner].infos and self._ways[owner].target != way.target
+        silent = self._clock.boottime() - seen.recent[-1]
+        return seen.boot != frame.boot and silent <= CONFIRM
 
     def _split(self, name: str, way: _Way, host: str) -> None:
         info = way.infos.get(host) or HostInfo(id=host)

@@ -61,6 +61,8 @@ async def follow_host(
     backfill: Backfill | None = None
     recording = archive is not None and archive.recorder is not None and archive.history is not None
     paths = station.paths
+    if paths is not None:
+        station.clones.taken = paths.taken
 
     def elsewhere(each: str) -> bool:
         return known(each) or (paths is not None and paths.taken(each) != host.name)

@@ -26,6 +26,8 @@ class World:
         self.clock = clock or ManualClock()
         self.clones = clones or Clones(self.clock)
         self.paths = paths
+        if paths is not None:
+            self.clones.taken = paths.taken
         self.seq = 0
         self.seen: list[Update] = []
 
@@ -141,6 +143,45 @@ async def test_the_id_stays_with_the_machine_that_was_recorded_under_it() -> Non
     await world.run(1, "one", "two")
     assert world.hosts(RUNS["two"]) == {ID}
     assert world.hosts(RUNS["one"]) == {clone_id(ID, "http://one")}
+
+
+async def test_frames_are_left_out_rather_than_mixed_while_it_is_not_clear() -> None:
+    world = World()
+    world.greet("one")
+    await world.run(5, "one")
+    world.greet("two")
+    await world.run(60, "one", "two")
+    assert world.hosts(RUNS["one"]) == {ID}
+    assert world.hosts(RUNS["two"]) == {SPLIT}
+
+
+async def test_a_clone_that_is_heard_before_the_machine_recorded_is_left_out_until_that_is_heard() -> None:
+    clock = ManualClock()
+    clones = Clones(clock)
+    clones.restore([HostInfo(id=ID, name="one", target="http://one")])
+    world = World(clones, clock)
+    world.give("one", Status(host="", name="one", state="connecting", target="http://one"))
+    world.greet("two")
+    await world.run(3, "two")
+    world.greet("one")
+    await world.run(60, "one", "two")
+    assert world.hosts(RUNS["one"]) == {ID}
+    assert world.hosts(RUNS["two"]) == {SPLIT}
+
+
+async def test_a_machine_that_moved_is_taken_once_nobody_is_where_it_was() -> None:
+    clock = ManualClock()
+    clones = Clones(clock)
+    clones.restore([HostInfo(id=ID, name="one", target="http://one")])
+    world = World(clones, clock)
+    world.give("one", Status(host="", name="one", state="connecting", target="http://one"))
+    world.greet("two")
+    await world.run(3, "two")
+    assert not [each for each in world.seen if isinstance(each, Frame)]
+    world.give("one", Status(host="", name="one", state="offline", target="http://one"))
+    await world.run(3, "two")
+    assert world.hosts(RUNS["two"]) == {ID}
+    assert not [each for each in world.seen if isinstance(each, Event)]
 
 
 async def test_one_machine_seen_twice_is_no_clone() -> None:
