@@ -209,7 +209,7 @@ class Station:
                 if update.host:
                     self.statuses.pop(f"@{update.name}", None)
                 self.statuses[update.host or f"@{update.name}"] = update
-                if update.host == self.sampled and update.state != "live":
+                if update.host and update.host == self.sampled and update.state != "live":
                     # Somebody else was to tell of this machine and does not: it is still here.
                     return
             self._publish(update)
