@@ -159,6 +159,16 @@ class Engine:
         event = self._event(track.state, "alert.acknowledged", f"{track.state.message}: seen by {who}")
         return Outcome([event], [track.tell(self.clock.boottime())])
 
+    def forget(self, host: str) -> Outcome:
+        """Ends all alerts of a host that is not watched any more; nothing would ever resolve them."""
+        outcome = Outcome([], [])
+        for where in [where for where in self._tracks if where[0] == host]:
+            self._resolve(outcome, where, "the host is not watched any more")
+        self._contact.pop(host, None)
+        self._labels.pop(host, None)
+        self._matching = {key: rules for key, rules in self._matching.items() if key[0] != host}
+        return outcome
+
     def evaluate(self, info: HostInfo, state: State) -> Outcome:
         """Holds one host's present state against the rules.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cli.paths import Paths
     from cli.witness import Witness
     from remote.feed import Feed
+    from remote.history import HttpHistory
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.ports import History, Recorder, Source
@@ -112,6 +113,8 @@ class Station:
         """Why the last thing was not recorded, or ''."""
         self.paths: Paths | None = None
         """Of a recorder: which way is taken to each host that it follows."""
+        self.pasts: dict[str, Callable[[], HttpHistory | None]] = {}
+        """Configured host -> what gives the history that is kept there."""
         self.witnesses: dict[str, Witness] = {}
         """Host id -> what reads its processes more often while an alert is in the making."""
         self.contact = Contact()
@@ -214,6 +217,14 @@ class Station:
                     return
             self._publish(update)
 
+    def past(self, host: str) -> HttpHistory | None:
+        """Returns the history that a followed host keeps itself, None where it cannot be asked now."""
+        way = self.paths.taken(host) if self.paths is not None else None
+        status = self.statuses.get(host)
+        if way is None or way not in self.pasts or status is None or status.state in ("offline", "paused"):
+            return None
+        return self.pasts[way]()
+
     def _learn(self, hello: Hello) -> None:
         """Takes the metrics of remote hosts that are not known here; mostly there are none."""
         if all(metric.name in self.catalogue for metric in hello.metrics):
@@ -232,6 +243,9 @@ class Station:
         """Lets go of a host that is not followed any more; `last` is what is still said of it. Its past stays."""
         await self.take(last)
         await self.heed(last)
+        if self.engine is not None:
+            outcome = self.engine.forget(last.host)
+            await self.settle(outcome.events, outcome.states)
         self.statuses.pop(last.host, None)
         self.infos.pop(last.host, None)
         self.states.pop(last.host, None)

@@ -327,3 +327,16 @@ async def test_a_firing_alert_is_not_resolved_by_a_calm_that_nobody_saw() -> Non
     bench.engine.found("h1")
     assert kinds(await bench.feed(fs_root=0.5)) == []
     assert kinds(await bench.feed(31, fs_root=0.5)) == ["alert.resolved"]
+
+
+@pytest.mark.anyio
+async def test_the_alerts_of_a_host_that_is_watched_no_more_end() -> None:
+    bench = Bench(msgspec.structs.replace(FULL, hold=0.0), Rule(name="busy", metric="memory.utilization", above=0.5))
+    await bench.feed(fs_root=0.99, memory=0.9)
+    assert bench.engine.forget("another").states == []
+    outcome = bench.engine.forget("h1")
+    assert {state.status for state in outcome.states} == {"resolved"}
+    assert kinds(outcome) == ["alert.resolved"] * 2
+    assert "not watched any more" in outcome.events[0].message
+    assert bench.statuses == {}
+    assert kinds(await bench.feed(fs_root=0.99)) == ["alert.firing"], "watched again, it is found anew"
