@@ -126,7 +126,9 @@ class OwnHost:
             await self._station.run(self.runner)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(contacts.all.wait(), FIRST_CONTACT)
+            # Not wait_for: in Python 3.11 it swallows being cancelled in the moment in which what it waits for comes.
+            async with asyncio.timeout(FIRST_CONTACT):
+                await contacts.all.wait()
         while True:
             if not contacts.elsewhere(self._station):
                 await self._sample_while(contacts)
