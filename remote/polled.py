@@ -19,6 +19,7 @@ import msgspec
 from remote import clean
 from remote.lifetime import Lifetime
 from remote.liveness import Backoff, Patience, Skew, clock_words, judge
+from remote.reduced import only
 from remote.target import parse_target
 from sysmon.clock import SystemClock
 from sysmon.derive import State
@@ -87,6 +88,7 @@ class PolledSource:
         catalogue: the metrics that it is read into; they say which collector each belongs to.
         name: the configured name.
         interval: seconds between looks.
+        collectors: those wanted of it; empty for all.
         clock: this side's.
         connections: shared by all sources of the process; its own otherwise.
         patience: how long is too long.
@@ -102,6 +104,7 @@ class PolledSource:
         catalogue: Catalogue,
         name: str = "",
         interval: float = 1.0,
+        collectors: Iterable[str] = (),
         clock: Clock | None = None,
         connections: Connections | None = None,
         patience: Patience | None = None,
@@ -129,6 +132,7 @@ class PolledSource:
         self._skew = Skew()
         self._backoff = Backoff(self.patience)
         self._state = State(catalogue)
+        self._collectors = frozenset(collectors)
         self._intervals: dict[str, float] = {}
         self._last: Frame | None = None
         self._info: HostInfo | None = None
@@ -288,7 +292,7 @@ class PolledSource:
         monotonic = look.monotonic
         if last is not None and last.boot == look.boot:
             monotonic = max(monotonic, last.monotonic + 1)
-        owners = {metric.collector for key in look.readings if (metric := self.catalogue.of_key(key)) is not None}
+        owners = {self._owner(key) for key in look.readings}
         names = sorted((owners | look.collectors) - {""})
         frame = Frame(
             host=self.host,
@@ -304,8 +308,14 @@ class PolledSource:
             cost={"runner": round(max(0.0, look.cost), 6)},
         )
         for name in names:
-            self._intervals[name] = look.intervals.get(name, self.interval)
-        return self._cleaner.frame(frame)
+            if not self._collectors or name in self._collectors:
+                self._intervals[name] = look.intervals.get(name, self.interval)
+        frame = self._cleaner.frame(frame)
+        return only(frame, self._collectors, self._owner) if self._collectors else frame
+
+    def _owner(self, key: str) -> str:
+        metric = self.catalogue.of_key(key)
+        return metric.collector if metric is not None else ""
 
     def _kept(self, frame: Frame, again: bool) -> Frame:
         """Returns the frame as it goes out: a full state where one is due, with what other looks have said."""

@@ -414,3 +414,18 @@ async def test_what_was_recorded_says_whether_it_is_the_same_boot() -> None:
         deaf = MemoryHistory(frames=[old])
         deaf.broken = StoreError("the disk is gone")
         await second.resume(deaf)
+
+
+@pytest.mark.anyio
+async def test_only_the_collectors_wanted_are_taken() -> None:
+    async with exporter() as (_, all_of_it):
+        source = NodeExporterSource(
+            all_of_it.target, catalogue=CATALOGUE, interval=0.1, patience=QUICK, collectors=["memory", "load"]
+        )
+        async with watching(source) as watcher:  # type: ignore[arg-type]
+            await watcher.until(lambda: len(watcher.frames) >= 2)
+    for frame in watcher.of(Frame):
+        assert frame.reads.keys() == {"memory", "load"}
+        assert {key.partition(".")[0] for key in frame.readings} == {"memory", "swap", "load"}
+        assert frame.faults == []
+    assert watcher.of(Frame)[0].intervals == {"memory": 0.1, "load": 0.1}
