@@ -63,6 +63,7 @@ async def follow_host(
     paths = station.paths
     if paths is not None:
         station.clones.taken = paths.taken
+        station.pasts[host.name] = past
 
     def elsewhere(each: str) -> bool:
         return known(each) or (paths is not None and paths.taken(each) != host.name)
@@ -103,6 +104,7 @@ async def follow_host(
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
         station.clones.leave(host.name)
+        station.pasts.pop(host.name, None)
         if paths is not None:
             for update in paths.leave(host.name):
                 await station.take(update)

@@ -78,6 +78,7 @@ async def run_service(
     from cli.entrance import entrance
     from remote.endpoints import endpoints
     from remote.feed import Feed
+    from remote.lent import LentEvidence
     from remote.server import build_app, serve
 
     way_in = entrance(context, listen)
@@ -113,7 +114,15 @@ async def run_service(
             context, station, archive, contacts, own=own.id, boot=own.runner.identity.boot, server=feed.server
         )
         routes += ReportRoute(reports.intake, context.clock).routes()
-    app = build_app(feed, archive.history, clock=context.clock, names=way_in.names, access=way_in.access, routes=routes)
+    app = build_app(
+        feed,
+        archive.history,
+        clock=context.clock,
+        names=way_in.names,
+        access=way_in.access,
+        routes=routes,
+        lent=LentEvidence(station.past) if hub else None,
+    )
 
     def started(bound: int | None) -> None:
         where = way_in.where(bound) if bound is not None else f"unix://{socket}"

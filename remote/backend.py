@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from remote.names import find_host
 from sysmon.errors import StoreError
 
@@ -12,21 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from remote.feed import Feed
+    from remote.lent import LentEvidence
     from remote.query import Query
     from sysmon.clock import Clock
     from sysmon.ports import History
-    from sysmon.records import HostInfo, RunSpan
+    from sysmon.records import Evidence, HostInfo, Moment, RunSpan
 
 T = TypeVar("T")
 
 
 class Backend:
-    """The feed and the history of one server."""
+    """The feed and the history of one server. `lent`: asks hosts for what only they know."""
 
-    def __init__(self, feed: Feed, history: History | None, clock: Clock) -> None:
+    def __init__(self, feed: Feed, history: History | None, clock: Clock, lent: LentEvidence | None = None) -> None:
         self.feed = feed
         self.history = history
         self.clock = clock
+        self._lent = lent
 
     def kept(self) -> History:
         """Returns the history.
@@ -46,6 +50,19 @@ class Backend:
         """
         async with asyncio.timeout(self.feed.limits.deadline):
             return await answer
+
+    async def evidence(self, host: str, at: int) -> Evidence | None:
+        """Returns who was busiest on a host at or before a time: by the history, else by the host itself."""
+        found = await self.asked(self.kept().evidence(host, at))
+        return found if found is not None or self._lent is None else await self._lent.get(host, at)
+
+    async def moment(self, host: str, at: int, step: int) -> Moment | None:
+        """Returns a moment of a host, with its evidence."""
+        found = await self.asked(self.kept().moment(host, at, step))
+        if found is None or found.evidence is not None or self._lent is None:
+            return found
+        evidence = await self._lent.get(host, found.frame.time)
+        return found if evidence is None else msgspec.structs.replace(found, evidence=evidence)
 
     async def held(self, host: str | None = None) -> list[RunSpan]:
         """Returns which frames are held; none where the history cannot tell now."""

@@ -95,7 +95,7 @@ class Past:
         host = await self._backend.host(query)
         when = query.moment("time", self._clock.now())
         step = query.integer("step", -1, 1, 0)
-        return await json_reply(request, await self._backend.asked(self._backend.kept().moment(host, when, step)))
+        return await json_reply(request, await self._backend.moment(host, when, step))
 
     async def series(self, request: Request) -> Response:
         """Series in steps."""
@@ -158,7 +158,7 @@ class Past:
         query = Query(request, "host", "time")
         host = await self._backend.host(query)
         when = query.moment("time", self._clock.now())
-        return await json_reply(request, await self._backend.asked(self._backend.kept().evidence(host, when)))
+        return await json_reply(request, await self._backend.evidence(host, when))
 
     async def usage(self, request: Request) -> Response:
         """Exact byte totals per counter."""

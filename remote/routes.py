@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from remote.feed import Feed
+    from remote.lent import LentEvidence
     from sysmon.clock import Clock
     from sysmon.ports import History
     from sysmon.records import Status
@@ -40,10 +41,10 @@ DEVICE_KINDS = ("interface",)
 class Routes:
     """The endpoints of one server."""
 
-    def __init__(self, feed: Feed, history: History | None, clock: Clock) -> None:
+    def __init__(self, feed: Feed, history: History | None, clock: Clock, lent: LentEvidence | None = None) -> None:
         self._feed = feed
         self._clock = clock
-        self._backend = Backend(feed, history, clock)
+        self._backend = Backend(feed, history, clock, lent)
         self._past = Past(self._backend)
         self._begins = 0.0
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
+    from remote.lent import LentEvidence
     from remote.tls import ServerTls
     from sysmon.clock import Clock
     from sysmon.ports import History
@@ -54,6 +55,7 @@ def build_app(
     names: frozenset[str] = frozenset(),
     routes: Sequence[Route] = (),
     access: Access | None = None,
+    lent: LentEvidence | None = None,
 ) -> Starlette:
     """Builds the application.
 
@@ -63,13 +65,14 @@ def build_app(
         clock: the server's.
         names: hostnames and addresses beside loopback by which the server may be called.
         routes: further endpoints; one that takes POST must stand in `remote.permits.WRITES`.
+        lent: of a hub: asks the hosts it follows for what only they know.
         access: who is let in; without it this machine's own programs, to read.
 
     Raises:
         ValueError: a route changes something and is not allowed to.
     """
     access = access or Access(clock=clock)
-    table = RouteTable([*Routes(feed, history, clock or SystemClock()).routes(), *routes])
+    table = RouteTable([*Routes(feed, history, clock or SystemClock(), lent).routes(), *routes])
     app = Starlette(
         routes=table.routes,
         middleware=[
