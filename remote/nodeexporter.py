@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SERIES_AT_ONCE = 2_000
 """Lines of a page from which it is parsed in a thread beside the loop."""
 
+LAST_DATE: Final = 253_402_300_799
+"""Unix seconds of the last moment that has a date."""
+
 COLLECTORS: Final[dict[str, str]] = {
     "cpu": "node_cpu_seconds_total",
     "memory": "node_memory_MemTotal_bytes",
@@ -90,13 +93,29 @@ class NodeExporterSource(PolledSource):
                 page = exposition.parse(body, wanted=_wanted)
         except MalformedInput as error:
             raise MalformedInput(f"{self.target}/metrics: {error.message}") from None
-        found = Family(page.samples)
+        return self.look_at(Family(page.samples), (answered - asked) / 1e9, middle)
+
+    def look_at(self, found: Family, cost: float, ours: int | None = None) -> Look:
+        """Makes a look of a page.
+
+        Args:
+            found: its samples.
+            cost: seconds that asking took.
+            ours: this side's boot clock (ns) when it was read; now by default.
+
+        Raises:
+            ProtocolMismatch: it is not one of a node_exporter, or speaks of several hosts.
+        """
         self._check(found)
-        theirs, booted = found.value("node_time_seconds"), found.value("node_boot_time_seconds")
+        theirs, booted = (_moment(found.value(f"node_{name}_seconds")) for name in ("time", "boot_time"))
         wall = theirs if theirs is not None else self.clock.now() / 1000
         uptime = None if booted is None else max(0.0, wall - booted)
         boot, monotonic = self.lifetime.at(
-            uptime=uptime, booted=booted, theirs=theirs, ours=middle, now=self.clock.now()
+            uptime=uptime,
+            booted=booted,
+            theirs=theirs,
+            ours=self.clock.boottime() if ours is None else ours,
+            now=self.clock.now(),
         )
         readings = read_page(found)
         if uptime is not None and theirs is not None:
@@ -111,7 +130,7 @@ class NodeExporterSource(PolledSource):
             faults=tuple(faults_of(found, str(self.target))),
             info=info_of(found),
             theirs=None if theirs is None else round(theirs * 1000),
-            cost=(answered - asked) / 1e9,
+            cost=cost,
         )
 
     async def _page(self) -> bytes:
@@ -145,6 +164,11 @@ class NodeExporterSource(PolledSource):
             raise ProtocolMismatch(
                 f"{self.target}/metrics holds nothing that a node_exporter tells", "is another exporter at this port?"
             )
+
+
+def _moment(seconds: Number | None) -> Number | None:
+    """Leaves out what is no time since 1970 that has a date."""
+    return seconds if seconds is not None and 0 <= seconds < LAST_DATE else None
 
 
 def _wanted(name: str) -> bool:

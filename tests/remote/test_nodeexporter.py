@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.registry import catalogue
 from remote import exposition
 from remote.lifetime import Lifetime
 from remote.nodeexporter import Family, NodeExporterSource, faults_of, info_of, read_page
+from remote.nodenames import NAMES, SENSORS
 from remote.nodetables import disk_rows, filesystem_rows, interface_rows
 from remote.polled import target_host
 from remote.target import parse_target
 from sysmon.derive import State
-from sysmon.errors import StoreError
+from sysmon.errors import StoreError, SysmonError
 from sysmon.frame import Frame
 from sysmon.records import HostInfo, Status
 from tests.remote.peers import QUICK, peer, send, watching
@@ -163,6 +166,42 @@ def test_names_that_are_made_to_harm() -> None:
     (key,) = readings
     assert key.isprintable()
     assert "%1B" in key
+
+
+SAMPLES = sorted(
+    {name.theirs for name in NAMES}
+    | {*SENSORS, "node_cpu_seconds_total", "node_time_seconds", "node_boot_time_seconds", "node_thermal_zone_temp"}
+    | {"node_uname_info", "node_hwmon_chip_names", "node_filesystem_files_free", "node_time_zone_offset_seconds"}
+    | {"node_network_mtu_bytes", "node_network_up", "node_network_flags", "node_network_protocol_type"}
+    | {"node_memory_HugePages_Total", "node_memory_Hugepagesize_bytes", "node_sockstat_UDP_inuse", "node_zfs_arc_c_min"}
+)
+LABELS = ["device", "cpu", "mode", "mountpoint", "fstype", "chip", "sensor", "state", "zone", "type", "machine", "name"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(SAMPLES),
+            st.dictionaries(
+                st.sampled_from(LABELS), st.text(max_size=20) | st.sampled_from(["user", "x86_64", "/", "0"])
+            ),
+            st.floats() | st.integers(-(10**40), 10**40),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_a_page_holds_becomes_a_frame_or_is_refused(
+    lines: list[tuple[str, dict[str, str], float]],
+) -> None:
+    source = NodeExporterSource("node+http://127.0.0.1:1", catalogue=CATALOGUE)
+    page = Family(exposition.Sample(name, labels, value) for name, labels, value in lines)
+    try:
+        look = source.look_at(page, 0.0)
+        frame = source._frame(look)
+    except SysmonError:
+        return
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", "".join(frame.readings))
+    assert msgspec.json.decode(msgspec.json.encode(frame), type=Frame).seq == 1
 
 
 # Its boots
