@@ -123,6 +123,7 @@ class Station:
         """Which of them share an id."""
         self._happenings: dict[str, Happenings] = {}
         self._waiting: asyncio.Task[None] | None = None
+        self._unheard: set[str] = set()
         self._evidence = evidence
         self._evidence_at: dict[str, int] = {}
 
@@ -209,6 +210,8 @@ class Station:
             self._publish(update)
         else:
             if isinstance(update, Status):
+                if update.state in ("stale", "offline", "paused"):
+                    self._unheard.add(update.host)
                 if update.host:
                     self.statuses.pop(f"@{update.name}", None)
                 self.statuses[update.host or f"@{update.name}"] = update
@@ -276,9 +279,9 @@ class Station:
             await self._keep_evidence(frame, state)
         if self.engine is not None:
             info = self.infos.get(frame.host) or HostInfo(id=frame.host)
-            status = self.statuses.get(frame.host)
-            if status is not None and status.state in ("stale", "offline", "paused"):
+            if frame.host in self._unheard:
                 # Its status comes behind the frame that proves it wrong.
+                self._unheard.discard(frame.host)
                 self.engine.found(frame.host)
             outcome = self.engine.evaluate(info, state)
             await self.settle(outcome.events, outcome.states)

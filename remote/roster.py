@@ -172,11 +172,11 @@ class Roster:
             waited = (self._clock.boottime() - self._opened) / SECOND
             if waited <= max(self._patience.stale, self._patience.late * host.interval):
                 # Frames have not stopped: the line has just come back.
-                state, words = told.state, "" if told.state == "live" else "connected again, no frame yet"
+                state, words = ("live", "") if told.state == "live" else ("connecting", "connected again, no frame yet")
         if connected and upstream is not None and upstream.state not in ("live", "connecting"):
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
-        elif connected and (state != "connecting" or host.problem):
+        elif connected and (state != "connecting" or words or host.problem):
             notes = [host.problem, words, host.limits, host.twice]
             if upstream is None or upstream.skew is None:
                 notes.append(clock_words(self.skew.value))

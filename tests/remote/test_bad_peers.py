@@ -258,7 +258,7 @@ async def test_a_line_that_is_back_is_not_blamed_for_frames_that_were_not_due() 
         async with served(make_feed(heartbeat=0.05), port=server.port):
             await seen.until(lambda: any(each.message == "connected again, no frame yet" for each in of(seen, HOST)))
             waiting = next(each for each in of(seen, HOST) if each.message == "connected again, no frame yet")
-            assert waiting.state == "offline"
+            assert waiting.state == "connecting"
             await seen.until(lambda: of(seen, HOST)[-1].message == "connected, but frames have stopped")
 
 
