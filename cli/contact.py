@@ -26,6 +26,8 @@ UNDECIDED: Final = 45 * SECOND
 """Nanoseconds after which those that are merely silent no longer hold up the word about one that is gone."""
 RETURN: Final = 60 * SECOND
 """Nanoseconds that hosts have to be heard again once the first of them is: the longest back-off, and a deadline."""
+TOGETHER: Final = SECOND
+"""Nanoseconds within which hosts vanish at one moment: what is not certain of one is not certain of the others."""
 LATER: Final = 2 * SECOND
 """Nanoseconds after another fell silent at which a host that is heard shows that the network is there."""
 LEAST: Final = 2
@@ -171,9 +173,10 @@ class Contact:
                     self._fold(host, peer, again)
                 else:
                     events.append(self._down(host, peer, now))
+        undecided: list[int] = []
         for host, peer in self._peers.items():
             if peer.waits:
-                events += self._decide(host, peer, now, boot)
+                events += self._decide(host, peer, now, boot, undecided)
         return events
 
     def wait(self, boot: int) -> float | None:
@@ -185,8 +188,11 @@ class Contact:
 
     # How it is decided
 
-    def _decide(self, host: str, peer: _Peer, now: int, boot: int) -> list[Event]:
-        """Tells of a host that is offline, alone or with others, as soon as it is certain which."""
+    def _decide(self, host: str, peer: _Peer, now: int, boot: int, undecided: list[int]) -> list[Event]:
+        """Tells of a host that is offline, alone or with others, as soon as it is certain which.
+
+        `undecided`: when those vanished of whom that is not certain yet; who vanished with one of them waits with it.
+        """
         vanished = peer.heard or 0
         outage = self._outage(peer)
         if outage is not None:
@@ -194,6 +200,8 @@ class Contact:
             return []
         if peer.off:
             return [] if boot < vanished + WINDOW else [self._down(host, peer, now)]
+        if any(abs(vanished - each) <= TOGETHER for each in undecided):
+            return []
         counted = {name: each for name, each in self._peers.items() if self._counts(each, vanished)}
         silent = [name for name, each in counted.items() if not each.here]
         cause = self._cause(counted, lost := [name for name in silent if counted[name].waits])
@@ -201,6 +209,7 @@ class Contact:
             quiet = [name for name, each in counted.items() if each.here and (each.heard or 0) <= vanished + LATER]
             perhaps = self._cause(counted, [*silent, *(quiet if boot < vanished + WINDOW else ())])
             if perhaps not in ("", cause):
+                undecided.append(vanished)
                 return []
         if cause:
             return [self._lost(cause, counted, silent, lost, now)]

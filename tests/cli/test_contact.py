@@ -340,3 +340,27 @@ async def test_a_station_tells_what_time_alone_makes_certain() -> None:
     assert [update.kind for update in watcher._queue if isinstance(update, Event)] == ["host.down"]
     assert station._waiting is None
     await station.close()
+
+
+def test_a_whole_fleet_that_vanishes_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    original = Contact._counts
+
+    def counted(peer: object, vanished: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return original(peer, vanished)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Contact, "_counts", staticmethod(counted))
+    contact, hosts = Contact(), [f"{number:016x}" for number in range(100)]
+    second = 1_000_000_000
+    for number, host in enumerate(hosts):
+        contact.know(HostInfo(id=host, hostname=f"h{number}"))
+        contact.take(Status(host=host, state="live", target=f"t{number}"), 0, number)
+    events = []
+    for number, host in enumerate(hosts):
+        events += contact.take(Status(host=host, state="offline", target=f"t{number}"), 5_000, 5 * second + number)
+    for seconds in range(6, 60):
+        events += contact.due(seconds * 1000, seconds * second)
+    assert [event.kind for event in events] == ["network.lost"]
+    assert looks < 5 * len(hosts) ** 2, "each host against each, not against each for each"
