@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sysmon.records import AlertState, Liveness, Status
     from tui.glyphs import Severity
     from tui.model import HostModel, Model
-    from tui.pulse import Beat, Pulse
+    from tui.pulse import Beat, Pulse, Vital
 
 State = Literal[
     "connecting", "live", "late", "stale", "offline", "paused", "off", "blind", "reading", "nothing", "unknown"
@@ -52,6 +52,13 @@ FRESH: Final = 2
 SKEW_MS: Final = 2_000
 """A clock that is off by more is told of."""
 
+LIMITS: Final[Mapping[Vital, tuple[str, float, float]]] = {
+    "memory": ("memory.utilization", 0.92, 0.97),
+    "disk": ("fs.utilization", 0.9, 0.97),
+    "temperature": ("temperature", 90.0, 100.0),
+}
+"""Metric, and above which its value is a warning, and critical: as `sysmon.wrong` judges what no alert tells of."""
+
 HEARD: Final = frozenset({"live", "late"})
 """States whose values are the present ones."""
 
@@ -64,7 +71,8 @@ class Entry:
         key: the host's id, or `@NAME` of a configured one never reached.
         label: its name; `hostname` and `tags`: what it is found by, too.
         state, age: how fresh it is, and seconds since its last frame; None: there was none.
-        worst: the worst firing alert, (severity, words); `more`: how many others fire.
+        worst: the worst firing alert, (severity, words); `more`: how many others fire. Where none does, what is wrong
+            with its values: then `firing` is False.
         beats, last: which values and which points it is drawn with.
         skew: milliseconds by which its clock is off, None below `SKEW_MS`.
         message: the source's own words.
@@ -77,6 +85,7 @@ class Entry:
     age: int | None = None
     worst: tuple[Severity, str] | None = None
     more: int = 0
+    firing: bool = True
     beats: int = 0
     last: int = 0
     skew: int | None = None
@@ -142,13 +151,15 @@ def entry_of(host: HostModel, now: int, second: int, *, blind: bool = False) -> 
     state = state_of(liveness, expected_off=info.expected_off, blind=blind)
     # What fired when it was last heard says nothing of a host that may be away.
     firing = host.firing() if state not in ("paused", "off") else []
+    worst = worst_of(firing) or (judged(host.pulse.now, host.alerts.values()) if state in HEARD else None)
     return Entry(
         key=info.id,
         label=info.label,
         state=state,
         age=None if age is None else int(age),
-        worst=worst_of(firing),
+        worst=worst,
         more=max(0, len(firing) - 1),
+        firing=bool(firing),
         beats=host.pulse.beats,
         last=host.pulse.number(second) - 1,
         skew=status.skew if status.skew is not None and abs(status.skew) > SKEW_MS else None,
@@ -186,6 +197,29 @@ def state_of(liveness: Liveness, *, expected_off: bool = False, blind: bool = Fa
 def worst_of(firing: Sequence[AlertState]) -> tuple[Severity, str] | None:
     """The first of alerts that are sorted already."""
     return (firing[0].severity, firing[0].message or firing[0].rule) if firing else None
+
+
+def judged(now: Beat, alerts: Iterable[AlertState] = ()) -> tuple[Severity, str] | None:
+    """What is wrong with a host's values, the worst; None where nothing is, or somebody has seen it already.
+
+    Args:
+        now: its values.
+        alerts: those in being: what one of them is about is told by it.
+    """
+    found: list[tuple[Severity, str]] = []
+    for name, (metric, warning, critical) in LIMITS.items():
+        value: float | None = getattr(now, name)
+        if value is None or value <= warning:
+            continue
+        if any(alert.key.partition(":")[0] == metric and alert.status != "pending" for alert in alerts):
+            continue
+        words = {
+            "memory": f"memory {value * 100:.0f} % used",
+            "disk": f"{now.mount} is {value * 100:.0f} % full",
+            "temperature": f"{now.sensor} at {value:.0f} °C",
+        }
+        found.append(("critical" if value > critical else "warning", words[name]))
+    return min(found, key=lambda each: each[0], default=None)
 
 
 def entries(model: Model, now: int, second: int, settings: Callable[[str], HostSettings | None]) -> list[Entry]:
@@ -267,7 +301,7 @@ def counts(found: Sequence[Entry]) -> list[tuple[int, str, Severity]]:
         ("unknown", "unknown", "unknown"), ("reading", "being read", "unknown"),
     ]  # fmt: skip
     result = [(states[state], word, severity) for state, word, severity in words if states[state]]
-    firing = [entry.worst[0] for entry in found if entry.worst is not None and entry.worst[0] != "info"]
+    firing = [entry.worst[0] for entry in found if entry.firing and entry.worst and entry.worst[0] != "info"]
     if firing:
         result.append((len(firing), "firing", "critical" if "critical" in firing else "warning"))
     return result

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sysmon.errors import SysmonError
 from sysmon.records import Status
 
@@ -69,6 +71,15 @@ class FleetHosts(_Base):
             return None
         return self.services.hosts
 
+    def _reread(self, book: HostBook) -> None:
+        """Has the screen know the hosts as they are configured now: their tags, and whether they may be off."""
+        try:
+            hosts = {host.name: host for host in book.hosts()}
+        except SysmonError as error:
+            self.sysmon.say(str(error))
+            return
+        self.services.config = msgspec.structs.replace(self.services.config, hosts=hosts)
+
     def _chosen(self, book: HostBook) -> HostSettings | None:
         """The settings of the host under the cursor, or None, and why is said."""
         entry, app = self.entry, self.sysmon
@@ -89,15 +100,18 @@ class FleetHosts(_Base):
         from tui.screens.hostform import HostForm
 
         book = self._book()
-        if book is not None:
-            self.app.push_screen(HostForm(book), self._added)
+        if book is None:
+            return
 
-    def _added(self, host: HostSettings | None) -> None:
-        if host is not None:
-            _begin(self.sysmon, host)
-            self.sysmon.say(f"{host.name} is added", update=False)
-            self.reveal(f"@{host.name}")
-            self.show_again()
+        def added(host: HostSettings | None) -> None:
+            if host is not None:
+                self._reread(book)
+                _begin(self.sysmon, host)
+                self.sysmon.say(f"{host.name} is added", update=False)
+                self.reveal(f"@{host.name}")
+                self.show_again()
+
+        self.app.push_screen(HostForm(book), added)
 
     def action_edit_host(self) -> None:
         """Change the settings of the host under the cursor."""
@@ -111,6 +125,7 @@ class FleetHosts(_Base):
         def changed(new: HostSettings | None) -> None:
             if new is None:
                 return
+            self._reread(book)
             if new.name != host.name:
                 self.sysmon.model.forget(host.name)
                 _begin(self.sysmon, new)
@@ -130,6 +145,7 @@ class FleetHosts(_Base):
         except SysmonError as error:
             self.sysmon.say(str(error))
             return
+        self._reread(book)
         self.sysmon.say(f"{host.name} is paused" if new.paused else f"{host.name} is watched again", update=False)
         self.show_again()
 
@@ -150,6 +166,7 @@ class FleetHosts(_Base):
             except SysmonError as error:
                 self.sysmon.say(str(error))
                 return
+            self._reread(book)
             self.sysmon.model.forget(host.name)
             self.sysmon.say(f"{host.name} is removed; what was recorded of it stays", update=False)
             self.show_again()

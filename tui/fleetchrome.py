@@ -18,7 +18,9 @@ _TOLD: Final = 30
 """Hosts whose trouble the header may tell of; the rest it counts by its own '+3'."""
 
 
-def fleet_chrome(chrome: Chrome, entries: Sequence[Entry], lost: Event | None, note: str = "") -> Chrome:
+def fleet_chrome(
+    chrome: Chrome, entries: Sequence[Entry], lost: Event | None, note: str = "", *, hub: Event | None = None
+) -> Chrome:
     """The header of the Fleet screen.
 
     Args:
@@ -26,6 +28,7 @@ def fleet_chrome(chrome: Chrome, entries: Sequence[Entry], lost: Event | None, n
         entries: all hosts, worst first.
         lost: that this side lost the network, while it has.
         note: what is being read.
+        hub: that a hub is not heard, while it is not.
     """
     live = chrome.mode != "past"
     hosts = "1 host" if len(entries) == 1 else f"{len(entries)} hosts"
@@ -41,13 +44,13 @@ def fleet_chrome(chrome: Chrome, entries: Sequence[Entry], lost: Event | None, n
         message="",
         zone="",
         skew=None,
-        wrong=troubles(entries, lost if live else None),
+        wrong=troubles(entries, (lost or hub) if live else None),
         note=chrome.note or note,
     )
 
 
 def troubles(entries: Sequence[Entry], lost: Event | None) -> tuple[Finding, ...]:
-    """What is wrong anywhere, worst first; that this side lost the network is said once, for all hosts."""
+    """What is wrong anywhere, worst first; that this side lost the network, or a hub, is said once, for all hosts."""
     found = [Finding("critical", lost.message or "this side lost the network")] if lost is not None else []
     for entry in sorted(entries, key=lambda entry: entry.rank):
         if len(found) >= _TOLD:

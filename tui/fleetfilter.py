@@ -26,7 +26,7 @@ STATE_NAMES: Final = (
     "critical",
     "warning",
 )
-"""What `state:` may be given; the last three are about alerts."""
+"""What `state:` may be given; the last three are about what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Term:
 def _states(entry: Entry) -> set[str]:
     found = {entry.state, WORDS[entry.state][0].lower()}
     if entry.worst is not None and entry.worst[0] != "info":
-        found |= {"firing", entry.worst[0]}
+        found |= {"firing", entry.worst[0]} if entry.firing else {entry.worst[0]}
     if entry.state in ("blind", "off"):
         found.add("offline")
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sysmon.derive import State as HostState
 from sysmon.errors import SysmonError
 from sysmon.records import SeriesQuery
-from tui.fleet import Entry, State, worst_of
+from tui.fleet import HEARD, Entry, State, judged, worst_of
 from tui.pulse import POINTS, STEP, Pulse, Vital, beat, outer_interfaces
 from tui.widgets.alerts_rows import alerts_at
 
@@ -108,13 +108,15 @@ def glimpse_entry(host: HostModel, glimpse: Glimpse, moment: int) -> Entry:
     """A host at a moment, as a row."""
     firing = glimpse.firing()
     info, known = host.info, glimpse.time is not None
+    worst = worst_of(firing) or (judged(glimpse.pulse.now, glimpse.alerts) if glimpse.state in HEARD else None)
     return Entry(
         key=info.id,
         label=info.label,
         state=glimpse.state,
         age=glimpse.age,
-        worst=worst_of(firing),
+        worst=worst,
         more=max(0, len(firing) - 1),
+        firing=bool(firing),
         beats=glimpse.pulse.beats,
         last=glimpse.pulse.number(moment // 1000),
         message=glimpse.problem,

@@ -124,7 +124,7 @@ class FleetRows:
 
     def alerts_of(self, entry: Entry | None) -> list[AlertState]:
         """The alerts that fire on a host at the moment shown, worst first."""
-        if entry is None or entry.host is None or entry.worst is None:
+        if entry is None or entry.host is None or not entry.firing:
             return []
         if self._moment is None:
             return entry.host.firing()

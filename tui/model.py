@@ -195,6 +195,8 @@ class Model:
         """Configured hosts that were never reached, by their names."""
         self.lost: Event | None = None
         """That this side lost the network, while it has."""
+        self.lost_hub: Event | None = None
+        """That a hub is not heard, and with it the hosts behind it."""
         self._recent: list[str] = []
 
     def look_at(self, host_id: str) -> None:
@@ -279,6 +281,8 @@ class Model:
                 self.lost = update
             elif update.kind == "network.back":
                 self.lost = None
+            elif update.kind in ("hub.lost", "hub.back"):
+                self.lost_hub = update if update.kind == "hub.lost" else None
             # As in the history, what is about no host belongs to every one.
             for each in self.hosts.values():
                 each.take_event(update)

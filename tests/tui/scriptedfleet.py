@@ -28,7 +28,7 @@ _TAGS = (("prod", "web"), ("prod", "db"), ("prod",), ("ci",), ("office",), ("edg
 
 @lru_cache(8)
 def _shape(index: int) -> Script:
-    return Script(cores=4, load=0.15 + 0.13 * index, gpus=0, processes=0, mounts=2 + index % 3, disks=1, interfaces=2,
+    return Script(cores=4, load=0.15 + 0.13 * index, gpus=0, processes=0, mounts=1 + index % 2, disks=1, interfaces=2,
                   sensors=index != 2, pressure=False)  # fmt: skip
 
 

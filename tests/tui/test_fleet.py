@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from tui.fleet import (
     entries,
     head_line,
     in_order,
+    judged,
     natural,
     skew_text,
     sort_entries,
@@ -125,6 +127,19 @@ def test_sorting_by_a_column_puts_what_is_missing_last() -> None:
     assert sort_entries(found, "", False) == found
     for column, reverse in SORTS.items():
         assert len(sort_entries(found, column, reverse)) == 4
+
+
+def test_what_no_alert_tells_of_is_judged_by_its_values() -> None:
+    full = Beat(disk=0.93, mount="/srv", memory=0.98, temperature=91.0, sensor="k10temp")
+    assert judged(full) == ("critical", "memory 98 % used")
+    told = [msgspec.structs.replace(alert("h", "critical", "x"), key="memory.utilization", status="acknowledged")]
+    assert judged(full, told) == ("warning", "/srv is 93 % full")
+    assert judged(Beat(temperature=101.0, sensor="cpu")) == ("critical", "cpu at 101 °C")
+    assert judged(Beat(memory=0.5, disk=0.5)) is None
+    found = [entry("a", worst="warning", firing=False)]
+    assert counts(found) == [(1, "live", "ok")]
+    assert kept(found, parse_filter("state:firing")) == []
+    assert kept(found, parse_filter("state:warning")) == found
 
 
 # -- words

@@ -130,7 +130,8 @@ class FleetScreen(FleetHosts, HostScreen):
                 self._show_fleet()
             except Exception as error:  # a fault of one screen must not take the others with it
                 chrome = replace(chrome, problem=f"{self.TITLE_TEXT} cannot be drawn: {where(error)}")
-            chrome = fleet_chrome(chrome, self._all, self.sysmon.model.lost, self.found.note)
+            model = self.sysmon.model
+            chrome = fleet_chrome(chrome, self._all, model.lost, self.found.note, hub=model.lost_hub)
         super().present(None, chrome)
 
     def show(self, view: View) -> None:

@@ -9,7 +9,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.renderables.fleetcard import Grid, card, fitting, scrolling
-from tui.renderables.text import beside, blank, strip
+from tui.renderables.frame import HintPlace, hint_label
+from tui.renderables.text import beside, blank, spans_width, strip, width_of
 from tui.widgets.panel import Panel
 from tui.widgets.viewport import Viewport
 
@@ -159,7 +160,13 @@ class FleetCards(Panel):
     async def on_click(self, event: events.Click) -> None:
         """Move to a card; a click on the one under the cursor, or a double click, opens it."""
         grid, x, y = self._grid, event.x, event.y - 1
-        if grid is None or y < 0:
+        if y < 0:
+            for place in self._hint_places:
+                if place.start <= x < place.end:
+                    event.stop()
+                    await self.run_action(place.hint.action)
+            return
+        if grid is None:
             return
         column = x // grid.width
         index = (self._above + y // grid.height) * grid.across + column
@@ -183,6 +190,16 @@ class FleetCards(Panel):
         look, palette = self.look, self.look.palette
         left: Spans = [(f" {look.glyphs.hotkey(self._hotkey)}", palette.hotkey), (self._title, palette.title)]
         told = "  ".join(filter(None, (str(self._subtitle), self._place())))
+        room = width - width_of(told) - 3
+        self._hint_places = []
+        for hint in self._hints:
+            words = hint_label(hint, look)
+            start = spans_width(left) + 3
+            end = start + spans_width(words)
+            if end > room:
+                break
+            self._hint_places.append(HintPlace(start, end, hint))
+            left += [("   ", palette.text), *words]
         dots = look.glyphs.ellipsis
         row = beside(left, [(f"{told} ", palette.dim)], width, palette.text, ellipsis=dots)
         return strip(row, width, palette.text, ellipsis=dots)
