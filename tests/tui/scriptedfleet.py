@@ -93,7 +93,7 @@ def members(count: int, end: int) -> list[Member]:
         member = Member(host, f"{_NAMES[kind]}-{index // len(_NAMES) + 1}", _shape(kind), 37 * index, _TAGS[kind])
         story = (index + 9) % 12
         if story == 0:
-            member.alerts = (alert(host, "critical", "/srv is 97 % full"), alert(host, "warning", "swap 85 % used"))
+            member.alerts = (alert(host, "critical", "backup.service failed"), alert(host, "warning", "swap is 85 % used"))
         elif story == 3 and index % 5:
             member.until, member.state = end - 312, "offline"
             member.message = f"{member.name}: connection refused; is `sysmon --agent` running there?"

@@ -228,6 +228,6 @@ def trust_lines(peer: Peer, width: int, height: int, look: Look) -> list[Strip]:
     if peer.problem:
         lines += [[(piece, palette.warning)] for piece in textwrap.wrap(peer.problem, max(8, width))]
     lines.append([("", palette.text)])
-    question = "The agent prints the same words on its own machine. Are they the same? Nothing secret was sent yet."
+    question = "`sysmon --agent` prints its words when it starts. Are they the same? Nothing secret was sent yet."
     lines += [[(piece, palette.text)] for piece in textwrap.wrap(question, max(8, width))]
     return [strip(line, width, palette.text, ellipsis=dots) for line in lines][:height]

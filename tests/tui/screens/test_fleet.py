@@ -138,7 +138,7 @@ async def test_hosts_come_worst_first_with_state_age_and_reason() -> None:
         row = next(line for line in lines if "web-2" in line and "OFFLINE" in line)
         assert "OFFLINE 5m" in row
         assert "connection refused" in row
-        assert "build-1: /srv is 97 % full" in lines[1]
+        assert "build-1: backup.service failed" in lines[1]
         assert any("LIVE <2s" in line for line in lines)
         await stage.press("down")
         await stage.until_text("connection refused; is `sysmon --agent` running there?")
