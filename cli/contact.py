@@ -194,12 +194,13 @@ class Contact:
         `undecided`: when those vanished of whom that is not certain yet; who vanished with one of them waits with it.
         """
         vanished = peer.heard or 0
+        then = now - (boot - vanished) // 1_000_000
         outage = self._outage(peer)
         if outage is not None:
             self._fold(host, peer, outage)
             return []
         if peer.off:
-            return [] if boot < vanished + WINDOW else [self._down(host, peer, now)]
+            return [] if boot < vanished + WINDOW else [self._down(host, peer, then)]
         if any(abs(vanished - each) <= TOGETHER for each in undecided):
             return []
         counted = {name: each for name, each in self._peers.items() if self._counts(each, vanished)}
@@ -212,8 +213,8 @@ class Contact:
                 undecided.append(vanished)
                 return []
         if cause:
-            return [self._lost(cause, counted, silent, lost, now)]
-        return [self._down(host, peer, now)]
+            return [self._lost(cause, counted, silent, lost, then)]
+        return [self._down(host, peer, then)]
 
     def _outage(self, peer: _Peer) -> _Outage | None:
         """Returns what a host that is not heard vanished with, or None."""
@@ -246,7 +247,7 @@ class Contact:
         return "hub" if len(targets) == 1 and whole else ""
 
     def _lost(
-        self, cause: Cause, counted: Mapping[str, _Peer], silent: Collection[str], lost: Collection[str], now: int
+        self, cause: Cause, counted: Mapping[str, _Peer], silent: Collection[str], lost: Collection[str], then: int
     ) -> Event:
         first = min(lost, key=lambda name: (counted[name].heard or 0, name))
         outage = _Outage(cause, counted[first].target if cause == "hub" else "", counted[first].heard or 0)
@@ -261,7 +262,7 @@ class Contact:
         else:
             share = "all" if len(gone) == len(counted) else f"{len(gone)} of"
             message = f"this side lost the network: {share} {len(counted)} hosts vanished at once ({names})"
-        return _event("", now, f"{cause}.lost", "critical", message, sorted(lost))
+        return _event("", then, f"{cause}.lost", "critical", message, sorted(lost))
 
     @staticmethod
     def _fold(host: str, peer: _Peer, outage: _Outage) -> None:
@@ -275,12 +276,12 @@ class Contact:
         return ", ".join(labels[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
     @staticmethod
-    def _down(host: str, peer: _Peer, now: int) -> Event:
+    def _down(host: str, peer: _Peer, then: int) -> Event:
         peer.waits = False
         peer.told = True
         if peer.off:
-            return _event(host, now, "host.off", "info", "it is off, which is nothing wrong with this host")
-        return _event(host, now, "host.down", "critical", f"lost contact: {peer.why}" if peer.why else "lost contact")
+            return _event(host, then, "host.off", "info", "it is off, which is nothing wrong with this host")
+        return _event(host, then, "host.down", "critical", f"lost contact: {peer.why}" if peer.why else "lost contact")
 
     def _found(self, host: str, peer: _Peer, now: int, boot: int) -> list[Event]:
         """Takes a host that is heard; its absence ends as it was told, alone or with others."""
