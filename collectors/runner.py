@@ -21,6 +21,7 @@ from sysmon.clock import SystemClock
 from sysmon.derive import State
 from sysmon.frame import Fault, Frame, Number, Tables
 from sysmon.records import Event
+from sysmon.units import plain_duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -374,6 +375,6 @@ class Runner:
             time=self._ticks.stamp,
             host=self.identity.host,
             kind="clock",
-            message=f"the wall clock was set {'forward' if stepped > 0 else 'back'} by {abs(stepped) / 1000:.1f} s",
+            message=f"its clock was set {'forward' if stepped > 0 else 'back'} by {plain_duration(abs(stepped) / 1000)}",
             value=stepped / 1000,
         )
