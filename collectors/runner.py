@@ -370,11 +370,12 @@ class Runner:
         )
 
     def _clock_event(self, stepped: int) -> Event:
+        way = "forward" if stepped > 0 else "back"
         return Event(
             id=f"{self.run}-clock-{self._ticks.number}",
             time=self._ticks.stamp,
             host=self.identity.host,
             kind="clock",
-            message=f"its clock was set {'forward' if stepped > 0 else 'back'} by {plain_duration(abs(stepped) / 1000)}",
+            message=f"its clock was set {way} by {plain_duration(abs(stepped) / 1000)}",
             value=stepped / 1000,
         )
