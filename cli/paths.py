@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NAMED = 5
 """Hosts named in one message at most."""
 
+ITSELF = "this is this recorder itself: take it out of the configuration"
+"""Said of a configured host that leads back here."""
+
 _ALIVE: dict[Liveness, int] = {
     "live": 0,
     "late": 0,
@@ -70,7 +73,8 @@ class Paths:
         self._own = own
         self._ways: dict[str, dict[str, _Way]] = {}
         self._taken: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
+        self._itself: set[str] = set()
+        self._back: dict[str, dict[str, str]] = {}
         self._wakes: dict[str, Callable[[], None]] = {}
 
     def taken(self, host: str) -> str | None:
@@ -79,7 +83,14 @@ class Paths:
 
     def refused(self, way: str) -> str:
         """Returns what is left out of a way and why, or ''."""
-        return self._refused.get(way, "")
+        if way in self._itself:
+            return ITSELF
+        back = self._back.get(way)
+        if back:
+            names = ", ".join(sorted(back.values())[:NAMED]) + (", …" if len(back) > NAMED else "")
+            count = "1 host is" if len(back) == 1 else f"{len(back)} hosts are"
+            return f"the two hubs watch each other: {count} left out that came from here ({names})"
+        return "" if way in self._taken.values() else "its hosts are known here another way"
 
     def on_change(self, way: str, wake: Callable[[], None]) -> None:
         """Has `wake` called when a host is taken from this way that was taken from another before."""
@@ -93,16 +104,18 @@ class Paths:
             return self._greeted(way, update)
         if isinstance(update, HostInfo):
             if not self._may(update):
-                return self._gone(way, update.id)
-            changes = self._offered(way, update)
-            return changes or ([self._shown(update.id)] if self._taken.get(update.id) == way else [])
+                return [*self._gone(way, update.id), *self._left_out(way, update)]
+            if self._back.get(way, {}).pop(update.id, None):
+                return [*(self._offered(way, update) or self._again(way, update.id)), self._note(way)]
+            return self._offered(way, update) or self._again(way, update.id)
         if isinstance(update, Status):
             return self._told(way, update)
         return [update] if not update.host or self._taken.get(update.host) == way else []
 
     def leave(self, way: str) -> list[Update]:
         """Forgets a way that is no longer followed."""
-        self._refused.pop(way, None)
+        self._itself.discard(way)
+        self._back.pop(way, None)
         self._wakes.pop(way, None)
         return [each for host in list(self._ways) if way in self._ways[host] for each in self._gone(way, host)]
 
@@ -111,14 +124,8 @@ class Paths:
         return self.hub not in info.via and not (info.id == self._own and info.via)
 
     def _greeted(self, way: str, hello: Hello) -> list[Update]:
-        back = [info for info in hello.hosts if self.hub in info.via]
-        told = self._refused.pop(way, "")
-        if hello.hub == self.hub:
-            self._refused[way] = "this is this recorder itself: take it out of the configuration"
-        elif back:
-            names = ", ".join(sorted(info.label for info in back)[:NAMED]) + (", …" if len(back) > NAMED else "")
-            count = "1 host is" if len(back) == 1 else f"{len(back)} hosts are"
-            self._refused[way] = f"the two hubs watch each other: {count} left out that came from here ({names})"
+        self._back[way] = {info.id: info.label for info in hello.hosts if self.hub in info.via}
+        (self._itself.add if hello.hub == self.hub else self._itself.discard)(way)
         hosts = [] if hello.hub == self.hub else [info for info in hello.hosts if self._may(info)]
         here = {info.id for info in hosts}
         changes = [
@@ -136,11 +143,24 @@ class Paths:
             spans=[span for span in hello.spans if span.host in chosen],
             alerts=[alert for alert in hello.alerts if alert.host in chosen],
         )
-        words = self._refused.get(way, "")
-        if words or told:
-            state: Liveness = "offline" if hello.hub == self.hub else "live"
-            changes.append(Status(host="", name=way, state=state, message=words))
+        if (hello.hosts and not chosen) or self._back[way]:
+            changes.append(self._note(way))
         return [kept, *changes]
+
+    def _left_out(self, way: str, info: HostInfo) -> list[Update]:
+        back = self._back.setdefault(way, {})
+        if self.hub not in info.via or back.get(info.id) == info.label:
+            return []
+        back[info.id] = info.label
+        return [self._note(way)]
+
+    def _again(self, way: str, host: str) -> list[Update]:
+        return [self._shown(host)] if self._taken.get(host) == way else []
+
+    def _note(self, way: str) -> Status:
+        """What is to be known of a configured hub beside its hosts: why some are left out."""
+        words = self.refused(way)
+        return Status(host="", name=way, state="offline" if words == ITSELF else "live", message=words)
 
     def _offered(self, way: str, info: HostInfo) -> list[Update]:
         ways = self._ways.setdefault(info.id, {})
@@ -163,17 +183,18 @@ class Paths:
 
     def _told(self, way: str, status: Status) -> list[Update]:
         if not status.host:
-            words = self._refused.get(way)
-            if words and status.state in ("live", "connecting", "stale"):
+            if (way in self._itself or self._back.get(way)) and status.state in ("live", "connecting", "stale"):
                 # Connected, and without a host that is not left out: that is why.
-                status = msgspec.structs.replace(status, state="live", message=words)
+                note = self._note(way)
+                status = msgspec.structs.replace(status, state=note.state, message=note.message)
             return [status]
         known = self._ways.get(status.host, {}).get(way)
         if known is None:
             return []
         known.status = status
-        changes = self._choose(status.host)
-        return changes or ([status] if self._taken.get(status.host) == way else [])
+        changes = self._choose(status.host) or ([status] if self._taken.get(status.host) == way else [])
+        # A status of a host stands for its target as well; what is left out of that is still to be known.
+        return [*changes, self._note(way)] if changes and self._back.get(way) else changes
 
     def _choose(self, host: str) -> list[Update]:
         """Chooses anew; returns what a change of the way makes known: who the host is now, and how fresh."""

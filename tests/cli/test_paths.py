@@ -80,11 +80,20 @@ def test_what_came_from_here_is_left_out_and_said() -> None:
     assert (status.name, status.state) == ("b", "live")
     assert status.message == f"the two hubs watch each other: 1 host is left out that came from here ({X})"
     assert paths.admit("b", frame(X)) == paths.admit("b", frame(OWN)) == paths.admit("b", live(X)) == []
+    # What is left out is said again behind a status of the others, which stands for the target as well.
+    assert [getattr(each, "message", "") != "" for each in paths.admit("b", live(Y))] == [False, True]
     # A host that comes to lead through here later is dropped, and taken again when it no longer does.
-    assert paths.admit("b", HostInfo(id=Y, via=[A, B])) == []
+    (note,) = paths.admit("b", HostInfo(id=Y, hostname="y", via=[A, B]))
+    assert isinstance(note, Status) and note.message.endswith(f"2 hosts are left out that came from here ({X}, y)")
+    assert paths.admit("b", HostInfo(id=Y, hostname="y", via=[A, B])) == []
     assert paths.admit("b", frame(Y)) == []
     paths.admit("b", HostInfo(id=Y, via=[B]))
     assert paths.admit("b", frame(Y)) == [frame(Y)]
+    # The same when it was never offered another way.
+    *_, note = paths.admit("c", hello(HostInfo(id=OWN, via=[C]), hub=C))
+    assert isinstance(note, Status) and note.message == "its hosts are known here another way"
+    (note,) = paths.admit("c", HostInfo(id=X, hostname="x", via=[A, C]))
+    assert isinstance(note, Status) and note.message.endswith("1 host is left out that came from here (x)")
     # An agent of this very machine is another matter.
     paths.admit("here", hello(HostInfo(id=OWN)))
     assert paths.admit("here", frame(OWN)) == [frame(OWN)]
