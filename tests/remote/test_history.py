@@ -120,6 +120,23 @@ async def test_frames_that_were_not_asked_for_are_refused() -> None:
         await history.close()
 
 
+async def test_frames_of_a_far_future_do_not_cost_those_around_them() -> None:
+    from remote import wire
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = [frame(1), frame(2, time=T0 + 20_000 * 86_400_000), frame(3)]
+        body = b"".join(wire.encode_frame(each) + b"\n" for each in frames)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
+        await writer.drain()
+
+    async with peer(odd) as url:
+        history = HttpHistory(url)
+        assert [each.seq for each in await history.frames(HOST, RUN, 1, 5)] == [1, 3]
+        await history.close()
+
+
 async def test_an_answer_that_never_ends_or_never_comes_meets_a_deadline() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[")
