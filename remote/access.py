@@ -126,9 +126,8 @@ class Access:
 
     def keep_use(self) -> None:
         """Writes when tokens were last used; blocks."""
-        now = self.clock.now()
-        used = {**self._used, **dict.fromkeys(list(self._open), now)}
-        self._used.clear()
+        used, self._used = self._used, {}
+        used.update(dict.fromkeys(list(self._open), self.clock.now()))
         if used and self._store is not None:
             with contextlib.suppress(SysmonError):  # a file that cannot be written lets nobody in or out
                 self._store.note_used(used)

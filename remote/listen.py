@@ -46,6 +46,8 @@ MAX_CONNECTIONS = 400
 """Connections served at once; one more is answered 503."""
 SPARE = 32
 """Connections beyond those that are still answered; a further one is closed."""
+WRITE_SECONDS = 60.0
+"""Seconds a reader may leave what was sent to it; then it is cut."""
 WRITE_BUFFER = 64 << 10
 """Bytes held in TLS for a reader that does not read; asyncio's own choice is 512 KiB."""
 
@@ -194,6 +196,7 @@ class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1 with a deadline for the request's head, and its connection within reach of the application."""
 
     _head: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
     _first = True
     gone: Callable[[], None] = staticmethod(lambda: None)
     say: Callable[[str], None] = staticmethod(lambda line: None)
@@ -220,10 +223,24 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends."""
-        if self._head is not None:
-            self._head.cancel()
+        for timer in (self._head, self._stuck):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
         self.gone()
+
+    def pause_writing(self) -> None:
+        """More is held for the reader than should be."""
+        super().pause_writing()
+        if self._stuck is None:
+            self._stuck = self.loop.call_later(WRITE_SECONDS, self._cut)
+
+    def resume_writing(self) -> None:
+        """The reader took most of it."""
+        super().resume_writing()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def _cut(self) -> None:
         # A reset lets go of what the kernel still holds for a peer that does not read.

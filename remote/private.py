@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from sysmon.errors import SysmonError
@@ -100,11 +101,15 @@ def make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the lock beside a file while it is read, changed and replaced; waits for other processes.
+def locked(path: Path, *, wait: float = 30.0) -> Iterator[None]:
+    """Holds the lock beside a file while it is read, changed and replaced.
+
+    Args:
+        path: the file.
+        wait: seconds to wait for another process that holds it.
 
     Raises:
-        SysmonError: the lock cannot be made.
+        SysmonError: the lock cannot be made, or is held for longer.
     """
     try:
         make_folder(path.parent)
@@ -114,7 +119,15 @@ def locked(path: Path) -> Iterator[None]:
         raise SysmonError(f"{path} cannot be changed: {error.strerror}") from None
     try:
         _give_to_owner(handle, path.parent)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise SysmonError(f"{path} is being changed by another process") from None
+                time.sleep(0.01)
         yield
     finally:
         os.close(handle)

@@ -217,15 +217,15 @@ class TokenStore:
         return ended
 
     def note_used(self, used: dict[str, int]) -> None:
-        """Writes when tokens were last used.
+        """Writes when tokens were last used; waits for nobody long, since a server ends with it.
 
         Args:
             used: digest -> Unix milliseconds.
 
         Raises:
-            SysmonError: the file cannot be written.
+            SysmonError: the file cannot be written, or another process holds it.
         """
-        with locked(self.path):
+        with locked(self.path, wait=0.3):
             kept = self.tokens()
             changed = [
                 msgspec.structs.replace(each, used=max(each.used or 0, used[each.digest]))

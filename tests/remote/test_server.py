@@ -119,6 +119,26 @@ async def test_a_reader_that_does_not_read_is_dropped_while_another_gets_all() -
         stuck.close()
 
 
+async def test_a_reader_that_leaves_its_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "WRITE_SECONDS", 0.3)
+    frames = [frame(seq, readings={f"net.receive:{at}": seq for at in range(300)}) for seq in range(1, 601)]
+    async with served(make_feed(), MemoryHistory([HostInfo(id=HOST)], frames)) as server:
+        stuck = socket.socket()
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", server.port))
+        stuck.sendall(f"GET /v1/range?run={RUN}&first=1&last=600 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        stuck.settimeout(0)
+        async with asyncio.timeout(10):
+            while (await get(server.port, "/healthz"))[0] != 200 or _alive(stuck):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        stuck.close()
+
+
+def _alive(connection: socket.socket) -> bool:
+    # Reset by the other side: what it sent and nobody took is gone with it.
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
 async def test_last_event_id_brings_what_was_missed() -> None:
     feed = make_feed()
     for seq in range(1, 6):

@@ -256,6 +256,18 @@ async def test_a_renewed_certificate_is_shown_to_who_comes_next(state: Path) -> 
 
 
 @pytest.mark.anyio
+async def test_half_a_replacement_does_not_end_what_is_served(tmp_path: Path) -> None:
+    one, other = make_pair(tmp_path, "one"), make_pair(tmp_path, "other")
+    with_tls = guarded(tmp_path)
+    tls = with_tls["tls"] = given_tls(Path(one.cert), Path(one.key), NOW)
+    async with served(make_feed(), **with_tls) as server:
+        os.replace(other.cert, one.cert)
+        assert "was not renewed" in tls.refresh(NOW)
+        shown = (await shown_by(server)).getpeercert(binary_form=True)
+        assert spki_fingerprint(shown or b"") == one.fingerprint
+
+
+@pytest.mark.anyio
 async def test_a_handshake_that_stalls_is_ended_and_keeps_nobody_waiting(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

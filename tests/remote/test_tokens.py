@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from remote.private import Exposed, read_private, write_private
+from remote.private import Exposed, locked, read_private, write_private
 from remote.tokens import FORGET, MAX_TOKENS, TokenStore, find_token, new_secret, parse_scopes, read_token
 from sysmon.errors import SysmonError, UsageError
 
@@ -111,6 +111,12 @@ def test_last_use_is_kept_and_never_goes_back(store: TokenStore) -> None:
     before = store.stamp()
     store.note_used({token.digest: NOW + 1})
     assert store.stamp() == before
+
+
+def test_noting_use_waits_for_nobody_long(store: TokenStore) -> None:
+    token, _ = store.new("hub", ("read",), NOW)
+    with locked(store.path), pytest.raises(SysmonError, match="is being changed by another process"):
+        store.note_used({token.digest: NOW})
 
 
 def test_many_processes_make_tokens_and_none_is_lost(store: TokenStore) -> None:
