@@ -16,7 +16,7 @@ from sysmon.errors import MalformedInput
 from sysmon.frame import Fault, Frame, Tables, clean_instance, clean_text, join_key, split_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 T = TypeVar("T")
 
@@ -119,9 +119,8 @@ class Cleaner:
         known = self._series.get(frame.host)
         if known is None or not readings.keys() <= known or (frame.full and len(known) > 2 * len(readings) + 100):
             readings = self._readings(frame, excess)
-        # Written out, as it is done for every number that comes in.
-        wrong = [key for key, value in readings.items() if not _INT_MIN <= value < _INT_MAX and not _in_range(value)]
-        if wrong:
+        if readings and not _all_in_range(readings.values()):
+            wrong = [key for key, value in readings.items() if not _in_range(value)]
             excess["numbers"] = f"numbers that are out of range are left out, such as {_shown(wrong[0])}"
             readings = {key: value for key, value in readings.items() if _in_range(value)}
         if readings is not frame.readings:
@@ -310,6 +309,14 @@ def _inner(value: Any, path: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise MalformedInput(f"{path}: {value} is not a number")
     return value
+
+
+def _all_in_range(numbers: Collection[int | float]) -> bool:
+    """Whether all numbers are usual ones; the quick look, for it is taken at every number that comes in."""
+    if not (min(numbers) >= _INT_MIN and max(numbers) < _INT_MAX):
+        return all(map(_in_range, numbers))
+    # NaN compares as nothing, and spoils every sum.
+    return not math.isnan(sum(numbers))
 
 
 def _in_range(number: int | float) -> bool:

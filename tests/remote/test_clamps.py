@@ -81,6 +81,20 @@ def test_numbers_that_are_none_and_names_that_are_too_long_cost_only_themselves(
     assert all(len(key.encode()) <= 270 for key in got.readings)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 2**64, -(2**63) - 1, 10**400])
+@pytest.mark.parametrize("at", [0, 3, 6])
+def test_one_number_that_is_none_is_found_wherever_it_stands(bad: float, at: int) -> None:
+    readings: dict[str, int | float] = {f"m:{n}": n * 1.5 for n in range(7)}
+    readings[f"m:{at}"] = bad
+    got = clean.Cleaner().frame(frame(1, readings=readings))
+    assert set(got.readings) == {f"m:{n}" for n in range(7)} - {f"m:{at}"}
+    assert limits(got) == [f"numbers that are out of range are left out, such as 'm:{at}'"]
+
+
+def test_a_float_beyond_all_integers_is_a_number() -> None:
+    assert clean.Cleaner().frame(frame(1, readings={"m": 1e300, "n": -1e300})).readings == {"m": 1e300, "n": -1e300}
+
+
 def test_a_limit_is_no_longer_said_once_a_full_state_keeps_to_it() -> None:
     state = State(CATALOGUE)
     cleaner = clean.Cleaner(max_series=2)
