@@ -24,6 +24,10 @@ STEPS: Final = (1, 2, 5, 10, 30)
 """Seconds between two pictures that `+` and `-` choose from."""
 
 
+MANY: Final = 20
+"""Hosts above which a list of them is judged by what is cheap to tell."""
+
+
 class ScreenActions(_Base):
     """Needs of the app what is declared here."""
 
@@ -50,7 +54,8 @@ class ScreenActions(_Base):
         from tui.screens.hosts import HostsScreen, host_row
 
         def rows() -> list[Any]:
-            return [host_row(host, self.services.clock.boottime()) for host in self.model.hosts.values()]
+            now, hosts = self.services.clock.boottime(), self.model.hosts.values()
+            return [host_row(host, now, many=len(hosts) > MANY) for host in hosts]
 
         def chosen(host_id: str | None) -> None:
             if host_id is not None:

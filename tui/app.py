@@ -296,6 +296,17 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             self.read_track_when_old()
             self.refresh_view()
 
+    def forget_host(self, name: str) -> None:
+        """Drops a host by its configured name; where it was the one shown, another is."""
+        self.model.forget(name)
+        if self.host_id not in self.model.hosts:
+            self.cursor.thaw()
+            other = next(iter(self.model.hosts), None)
+            if other is None:
+                self.host_id = None
+            else:
+                self.show_host(other)
+
     def run_action_soon(self, action: str, namespace: Any) -> None:
         """Runs an action once the present one is through, for the palette."""
         self.call_later(self.run_action, action, namespace)

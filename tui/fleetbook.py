@@ -127,7 +127,7 @@ class FleetHosts(_Base):
                 return
             self._reread(book)
             if new.name != host.name:
-                self.sysmon.model.forget(host.name)
+                self.sysmon.forget_host(host.name)
                 _begin(self.sysmon, new)
             self.sysmon.say(f"{new.name} is changed", update=False)
             self.show_again()
@@ -167,7 +167,7 @@ class FleetHosts(_Base):
                 self.sysmon.say(str(error))
                 return
             self._reread(book)
-            self.sysmon.model.forget(host.name)
+            self.sysmon.forget_host(host.name)
             self.sysmon.say(f"{host.name} is removed; what was recorded of it stays", update=False)
             self.show_again()
 

@@ -118,7 +118,7 @@ class FleetRows:
         if entry is None or entry.host is None:
             return None
         if self._moment is None:
-            return entry.host.state if entry.heard else None
+            return entry.host.state if entry.heard and self._frozen is None else None
         glimpse = self._glimpses.get(entry.key)
         return glimpse.host if glimpse is not None else None
 

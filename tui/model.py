@@ -198,6 +198,7 @@ class Model:
         self.lost_hub: Event | None = None
         """That a hub is not heard, and with it the hosts behind it."""
         self._recent: list[str] = []
+        self._dropped: set[str] = set()
 
     def look_at(self, host_id: str) -> None:
         """Tells which host is shown: it has a window, as have those shown before it."""
@@ -210,12 +211,17 @@ class Model:
             host.keep_window(not many or host_id in self._recent)
 
     def forget(self, name: str) -> None:
-        """Drops a host by its id or its configured name; it comes back when it is heard of again."""
+        """Drops a host by its id or its configured name; it comes back when it introduces itself again.
+
+        Frames that were on their way do not bring it back.
+        """
         self.unreached.pop(name, None)
         for host_id in [key for key, host in self.hosts.items() if name in (key, host.info.name)]:
             del self.hosts[host_id]
+            self._dropped.add(host_id)
 
     def _add(self, info: HostInfo) -> HostModel:
+        self._dropped.discard(info.id)
         host = self.hosts[info.id] = HostModel(info, self.catalogue)
         if len(self.hosts) > FEW:
             self._share_windows()
@@ -231,6 +237,8 @@ class Model:
         if isinstance(update, Frame):
             host = self.hosts.get(update.host)
             if host is None:
+                if update.host in self._dropped:
+                    return None
                 host = self._add(HostInfo(id=update.host))
             ahead = far_off(host.status.skew)
             if ahead:

@@ -178,6 +178,11 @@ def test_a_host_that_was_never_reached_is_known_by_its_name_until_it_is() -> Non
     assert model.hosts["a" * 16].status.message == "again"
     model.forget("db")
     assert not model.hosts
+    model.take(msgspec.structs.replace(Script().frame(1), host="a" * 16))
+    assert not model.hosts
+    model.take(HostInfo(id="a" * 16, name="db"))
+    model.take(msgspec.structs.replace(Script().frame(1), host="a" * 16))
+    assert model.hosts["a" * 16].frames == 1
 
 
 def test_that_this_side_lost_the_network_is_kept_until_it_is_back() -> None:

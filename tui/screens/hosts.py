@@ -11,7 +11,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sysmon.units import format_duration
+from sysmon.wrong import Finding
 from tui.chrome import STATES
+from tui.fleet import judged
 from tui.renderables.columns import Column
 from tui.renderables.lines import badge
 from tui.widgets.table import Table
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from sysmon.records import Liveness
-    from sysmon.wrong import Finding
     from tui.model import HostModel
     from tui.renderables.text import Spans
     from tui.theme import Look
@@ -43,14 +44,22 @@ class HostRow:
     more: int
 
 
-def host_row(host: HostModel, now: int) -> HostRow:
-    """Judges a host at a boot clock's time."""
+def host_row(host: HostModel, now: int, *, many: bool = False) -> HostRow:
+    """Judges a host at a boot clock's time; of `many` by its alerts and few values alone, which costs less."""
     state, age = host.liveness(now)
-    wrong = host.view().wrong
+    wrong = _few_findings(host) if many else host.view().wrong
     return HostRow(
         host.info.id, host.info.label, host.info.target, state,
         None if age is None else float(int(age)), wrong[0] if wrong else None, max(0, len(wrong) - 1),
     )  # fmt: skip
+
+
+def _few_findings(host: HostModel) -> list[Finding]:
+    firing = [Finding(alert.severity, alert.message, alert.key) for alert in host.firing()]
+    found = judged(host.pulse.now, host.alerts.values())
+    if firing or found is None:
+        return firing
+    return [Finding("critical" if found[0] == "critical" else "warning", found[1])]
 
 
 def sorted_rows(rows: list[HostRow]) -> list[HostRow]:

@@ -21,6 +21,7 @@ from tui.renderables.fleetcells import vital_spans
 from tui.screens.confirm import Confirm
 from tui.screens.fleet import FleetScreen
 from tui.screens.hostform import HostForm
+from tui.screens.hosts import host_row
 from tui.widgets.fleet_filter import FleetFilter
 
 if TYPE_CHECKING:
@@ -343,6 +344,22 @@ async def test_a_host_alone_has_no_tab_but_a_key() -> None:
         assert "2 Fleet" in text_of(stage.app)[-1]
 
 
+async def test_the_list_of_hosts_is_cheap_with_many_and_says_the_same() -> None:
+    async with staged(40, (120, 40)) as stage:
+        await stage.press("h")
+        await stage.until_text("Hosts: Enter shows one")
+        await stage.press("home")
+        await stage.until_text("✖ backup.service failed")
+        rows = [
+            host_row(host, stage.app.services.clock.boottime(), many=True) for host in stage.app.model.hosts.values()
+        ]
+        exact = [host_row(host, stage.app.services.clock.boottime()) for host in stage.app.model.hosts.values()]
+        assert [row.state for row in rows] == [row.state for row in exact]
+        assert [row.worst and row.worst.text for row in rows if row.more] == [
+            row.worst and row.worst.text for row, few in zip(exact, rows, strict=True) if few.more
+        ]
+
+
 # -- the past
 
 
@@ -584,8 +601,12 @@ async def test_a_host_is_edited_paused_and_removed() -> None:
         assert any(isinstance(screen, Confirm) for screen in stage.app.screen_stack)
         await stage.press("enter", "n")
         assert "build-1" in book.kept
+        shown = next(host.info.id for host in stage.app.model.hosts.values() if host.info.name == "build-1")
+        stage.app.show_host(shown)
         await stage.press("D", "y")
         await until(stage.pilot, lambda: not book.kept)
+        assert stage.app.host_id in stage.app.model.hosts
+        stage.given.rig.source.push(next(each for each in stage.given.members if each.id == shown).frame(END + 1))
         await until(stage.pilot, lambda: "build-1" not in stage.names)
 
 
