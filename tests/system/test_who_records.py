@@ -194,3 +194,25 @@ def test_a_recorder_that_starts_beside_a_screen_is_given_way_to(tmp_path: Path) 
             assert screen.quit() == 0
         finally:
             assert recorder.stop() == 0
+
+
+def test_two_screens_share_one_recorder_and_leave_it_as_it_was(tmp_path: Path) -> None:
+    recorder = Program(tmp_path, "--record")
+    recorder.start()
+    assert recorder.process is not None
+    pid = recorder.process.pid
+    try:
+        wait_for(lambda: runs(tmp_path))
+        with Screen(tmp_path) as first, Screen(tmp_path) as second:
+            for screen in (first, second):
+                screen.wait_shown("LIVE", "load", "as recorder", str(pid))
+            assert first.quit() == 0
+            second.write(b"4")
+            second.wait_shown("PID", "COMMAND", "python")
+            assert second.quit() == 0
+        assert who(tmp_path) == ("recorder", pid)
+        seen = max(seq for _, _, seq in recorder.kept())
+        wait_for(lambda: max(seq for _, _, seq in recorder.kept()) > seen + 1)
+        assert len(runs(tmp_path)) == 1, "neither screen sampled anything"
+    finally:
+        assert recorder.stop() == 0
