@@ -112,13 +112,13 @@ class Access:
                     cut()
 
     async def watch(self) -> None:
-        """Looks every second, and keeps when tokens were last used; runs until cancelled."""
-        kept = self.clock.boottime()
+        """Looks every second, and keeps when tokens were last used, the first use at once; runs until cancelled."""
+        kept = self.clock.boottime() - int(KEEP_USE * 1e9)
         try:
             while True:
                 await self.clock.sleep(LOOK)
                 self.look()
-                if self.clock.boottime() - kept >= KEEP_USE * 1e9:
+                if (self._used or self._open) and self.clock.boottime() - kept >= KEEP_USE * 1e9:
                     kept = self.clock.boottime()
                     await asyncio.to_thread(self.keep_use)
         finally:
