@@ -173,8 +173,8 @@ class Feed:
         state = self._states.get(frame.host)
         if state is None:
             state = self._states[frame.host] = State(self.catalogue)
-            if frame.host not in self.hosts:
-                self.publish(HostInfo(id=frame.host))
+        if frame.host not in self.hosts:
+            self.publish(HostInfo(id=frame.host))
         newest = state.frame
         if self._keeps and not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
             state.apply(frame)
