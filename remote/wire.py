@@ -274,6 +274,8 @@ def check_span(span: Any) -> None:
     clean.identifier(span.run, "$.spans[].run")
     if not 0 < span.first <= span.last < 2**53:
         raise MalformedInput(f"$.spans[]: {span.first}..{span.last} is not a range of sequence numbers")
+    if not 1 <= span.every < 2**31:
+        raise MalformedInput(f"$.spans[].every: {span.every} is not a number of frames")
     clean.moment(span.start, "$.spans[].start")
     clean.moment(span.end, "$.spans[].end")
 

@@ -8,6 +8,7 @@ run, leave a mark in the file; that run is then read anew.
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from store.schema import RUN_SHIFT
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+SINGLES = 5
+"""Single frames at one distance from each other, in a row, that are no holes but all that was asked for."""
 _MARK = "late:"
 _MASK = (1 << RUN_SHIFT) - 1
 
@@ -36,7 +39,7 @@ def forget_marks(connection: sqlite3.Connection, runs: Iterable[int]) -> None:
 
 
 class _Held:
-    """The frames of one row of `run`, as ranges (first, last, start, end) in the order of their seqs.
+    """The frames of one row of `run`, as ranges (first, last, start, end, every) in the order of their seqs.
 
     Attributes:
         seen: the newest seq in them. `sealed`: ranges of blocks sealed since, which may reach beyond it.
@@ -60,17 +63,41 @@ class _Held:
         """Adds what lies behind all that is known."""
         self.spans = None
         self.seen = max(self.seen, last)
-        if self.ranges and first == self.ranges[-1][1] + 1:
-            self.ranges[-1][1], self.ranges[-1][3] = last, end
-        else:
-            self.ranges.append([first, last, start, end])
+        if self.ranges:
+            newest = self.ranges[-1]
+            if first == newest[1] + newest[4] and (newest[4] == 1 or first == last):
+                newest[1], newest[3] = last, end
+                return
+        self.ranges.append([first, last, start, end, 1])
+        self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Makes one range of the last ones where they are single frames at one distance: a reader of few frames."""
+        if len(self.ranges) < SINGLES:
+            return
+        last = self.ranges[-SINGLES:]
+        every = last[1][0] - last[0][0]
+        if all(each[0] == each[1] for each in last) and all(
+            after[0] - before[0] == every for before, after in pairwise(last)
+        ):
+            del self.ranges[-SINGLES:]
+            self.ranges.append([last[0][0], last[-1][1], last[0][2], last[-1][3], every])
 
     def told(self) -> list[RunSpan]:
         """Returns the ranges for readers."""
         if self.spans is None:
             self.spans = [
-                RunSpan(host=self.host, run=self.run, boot=self.boot, first=first, last=last, start=start, end=end)
-                for first, last, start, end in self.ranges
+                RunSpan(
+                    host=self.host,
+                    run=self.run,
+                    boot=self.boot,
+                    first=first,
+                    last=last,
+                    start=start,
+                    end=end,
+                    every=every,
+                )
+                for first, last, start, end, every in self.ranges
             ]
         return self.spans
 

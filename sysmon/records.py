@@ -114,7 +114,7 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class RunSpan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Frames `first`..`last` (seqs, all held, no holes) of one run."""
+    """Frames `first`..`last` (seqs, all held, no holes) of one run; where fewer were asked for, each `every`-th."""
 
     host: str
     run: str
@@ -123,6 +123,7 @@ class RunSpan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     last: int
     start: int
     end: int
+    every: int = 1
 
 
 class Point(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -91,3 +91,33 @@ async def test_a_reader_of_many_hosts_is_answered_at_once(tmp_path: Path) -> Non
             began = time.perf_counter()
             await fresh.spans()
             assert quick < time.perf_counter() - began
+
+
+async def test_frames_at_longer_intervals_are_one_span(tmp_path: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock(START)
+    frames = World().frames(700)
+    thin = [frame for frame in frames if frame.seq % 10 == 1 and frame.seq < 500]
+    whole = [frame for frame in frames if 520 <= frame.seq < 600]
+    # Holes of a line that breaks again and again are still holes.
+    broken = [frame for frame in frames if frame.seq >= 610 and frame.seq % 20 < 10]
+    async with recording(path, clock) as recorder, reading(path, clock) as history:
+        for count, frame in enumerate([*thin, *whole, *broken]):
+            clock.step_wall(frame.time - clock.now())
+            await recorder.record(frame, received=clock.now())
+            if count % 23 == 0:
+                await recorder.flush()
+                await history.spans()
+        await recorder.flush()
+        wanted = [
+            (1, 491, 10),
+            (520, 599, 1),
+            (620, 629, 1),
+            (640, 649, 1),
+            (660, 669, 1),
+            (680, 689, 1),
+            (700, 700, 1),
+        ]
+        assert [(span.first, span.last, span.every) for span in await history.spans()] == wanted
+        await recorder.maintain()
+        async with reading(path, clock) as fresh:
+            assert [(span.first, span.last, span.every) for span in await fresh.spans()] == wanted
