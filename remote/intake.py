@@ -296,11 +296,13 @@ class Intake:
         wanted: str = "",
     ) -> batch.Acknowledgement:
         runs = {span.run for span in report.spans}
+        # Where only each n-th frame is held, the agent sends all: a frame that comes twice costs little.
+        whole = [span for span in pushed.held if span.run in runs and span.every == 1]
         return batch.Acknowledgement(
             acknowledged=acknowledged,
             server=self._server,
             time=self._clock.now(),
-            held=[span for span in pushed.held if span.run in runs][-4 * batch.MAX_SPANS :],
+            held=whole[-4 * batch.MAX_SPANS :],
             since=self._since(report),
             refused=refused,
             problem=problem,

@@ -96,7 +96,7 @@ class PushedHost:
         self.seen: int | None = None
         self.held: Sequence[RunSpan] = []
         self.seeded = False
-        self._pieces: dict[str, tuple[list[int], list[int]]] = {}
+        self._pieces: dict[str, tuple[list[int], list[RunSpan]]] = {}
         self.catalogue = ""
         self.cleaner = clean.Cleaner()
         self.skew = Skew()
@@ -151,15 +151,15 @@ class PushedHost:
         self.held, self.seeded = spans, True
         self._pieces = {}
         for span in sorted(spans, key=lambda span: span.first):
-            firsts, lasts = self._pieces.setdefault(span.run, ([], []))
+            firsts, pieces = self._pieces.setdefault(span.run, ([], []))
             firsts.append(span.first)
-            lasts.append(span.last)
+            pieces.append(span)
 
     def committed(self, frame: Frame) -> bool:
         """Whether the history holds a frame already."""
-        firsts, lasts = self._pieces.get(frame.run, ([], []))
+        firsts, pieces = self._pieces.get(frame.run, ([], []))
         at = bisect_right(firsts, frame.seq) - 1
-        return at >= 0 and frame.seq <= lasts[at]
+        return at >= 0 and frame.seq <= pieces[at].last and (frame.seq - firsts[at]) % pieces[at].every == 0
 
     def given(self, frame: Frame) -> bool:
         """Notes that a frame is handed on; returns whether it was before."""
