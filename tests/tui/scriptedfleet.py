@@ -135,7 +135,7 @@ class FleetRig:
         self.last = second
         self.rig.source.push(*(member.frame(second) for member in self.members if member.speaks(second)))
 
-    async def warm(self, app: SysmonApp, end: int, step: int = 10) -> None:
+    async def warm(self, app: SysmonApp, end: int, step: int = 25) -> None:
         """Gives the app what the hosts said up to a second, all at once; the last five seconds in full."""
         for second in (*range(0, end - 5, step), *range(end - 5, end + 1)):
             clock = self.rig.clock
