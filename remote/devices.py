@@ -7,6 +7,7 @@ their own and the same `rates`, `today`, `month` and `total`.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from sysmon.frame import InterfaceRow
     from sysmon.records import Usage
 
+FRESH = 5.0
+"""Seconds for which totals are remembered."""
+MAX_KNOWN = 10_000
+"""Hosts whose totals are remembered."""
+SLOW = "the history did not answer in time"
 _WAYS = ("receive", "transmit")
 
 
@@ -85,23 +91,35 @@ class _Used(NamedTuple):
     month: list[Usage]
 
 
-async def interfaces(backend: Backend, host: str | None = None) -> DeviceAnswer:
+class Totals:
+    """What went through today and this month, by host; remembered for a while, as it takes reading the history."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, _Used]] = {}
+        # Of two hundred hosts it takes seconds: short questions are not to wait behind them.
+        self._room = asyncio.Semaphore(1)
+
+    async def get(self, backend: Backend, host: str, now: int, keys: list[str]) -> _Used | str:
+        """Returns the totals of these counters, or why they are not known."""
+        known = self._known.get(host)
+        if known is not None and time.monotonic() < known[0] + FRESH:
+            return known[1]
+        async with self._room:
+            found = await _usage(backend, host, now, keys)
+        if not isinstance(found, str):
+            self._known[host] = (time.monotonic(), found)
+            while len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+        return found
+
+
+async def interfaces(backend: Backend, totals: Totals, host: str | None = None) -> DeviceAnswer:
     """Returns the interfaces of a host, or of all, in the order of hosts and names."""
     hosts = [host] if host is not None else list(backend.feed.hosts)
     now = backend.clock.now()
-    used: dict[str, _Used | str] = {}
-    room = asyncio.Semaphore(4)
-
-    async def ask(each: str, keys: list[str]) -> None:
-        async with room:
-            used[each] = await _usage(backend, each, now, keys)
-
     states = {each: state for each in hosts if (state := backend.feed.state(each)) is not None}
     names = {each: sorted(_names(state)) for each, state in states.items()}
-    if backend.history is not None:
-        await asyncio.gather(
-            *(ask(each, [f"net.{way}:{name}" for name in names[each] for way in _WAYS]) for each in states)
-        )
+    used = {} if backend.history is None else await _all(backend, totals, names, now)
     devices = []
     problems = []
     for each, state in states.items():
@@ -115,6 +133,24 @@ async def interfaces(backend: Backend, host: str | None = None) -> DeviceAnswer:
     return DeviceAnswer(time=now, devices=devices, problems=problems)
 
 
+async def _all(backend: Backend, totals: Totals, names: dict[str, list[str]], now: int) -> dict[str, _Used | str]:
+    """Returns the totals of all hosts that the history knows within the deadline."""
+    tasks = {
+        host: asyncio.ensure_future(
+            totals.get(backend, host, now, [f"net.{way}:{name}" for name in own for way in _WAYS])
+        )
+        for host, own in names.items()
+    }
+    try:
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=backend.feed.limits.deadline)
+        return {host: task.result() if task.done() else SLOW for host, task in tasks.items()}
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
 async def _usage(backend: Backend, host: str, now: int, keys: list[str]) -> _Used | str:
     """Returns what went through today and this month, or why that is not known."""
     if not keys:
@@ -125,7 +161,7 @@ async def _usage(backend: Backend, host: str, now: int, keys: list[str]) -> _Use
             today = await kept.usage(host, now - 1, now, "day", keys)
             return _Used(today, await kept.usage(host, now - 1, now, "month", keys))
     except TimeoutError:
-        return "the history did not answer in time"
+        return SLOW
     except SysmonError as error:
         return str(error)
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from remote import wire
 from remote.backend import Backend
-from remote.devices import interfaces
+from remote.devices import Totals, interfaces
 from remote.fanout import ViewKey
 from remote.names import UnknownHost, find_host
 from remote.past import Past
@@ -46,6 +46,7 @@ class Routes:
         self._clock = clock
         self._backend = Backend(feed, history, clock, lent)
         self._past = Past(self._backend)
+        self._totals = Totals()
         self._begins = 0.0
 
     def routes(self) -> list[Route]:
@@ -161,4 +162,4 @@ class Routes:
         query = Query(request, "host", "kind")
         query.choice("kind", DEVICE_KINDS, "interface")
         host = await self._backend.host_or_all(query)
-        return await json_reply(request, await interfaces(self._backend, host))
+        return await json_reply(request, await interfaces(self._backend, self._totals, host))

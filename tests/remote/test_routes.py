@@ -77,7 +77,8 @@ async def test_devices_are_the_interfaces_with_their_rates_and_totals() -> None:
         assert answer["devices"][1]["rates"] == {}
         status, answer, _ = await get(server.port, "/v1/devices?kind=phone")
         assert (status, answer["error"]) == (400, "kind 'phone' is not interface")
-        history.broken = StoreError("history.db: disk I/O error")
+    history.broken = StoreError("history.db: disk I/O error")
+    async with served(feed, history) as server:
         _, answer, _ = await get(server.port, "/v1/devices?host=web")
         assert answer["problems"] == ["web: history.db: disk I/O error"]
         assert "today" not in answer["devices"][0]
