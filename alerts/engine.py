@@ -71,6 +71,26 @@ class _Track:
         return self.told != (self.state.message, self.state.severity) and boot - self.told_at >= RETELL * 1e9
 
 
+class _Tracks(dict[Key, _Track]):
+    """All alerts in being, and those of each host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosts: dict[str, dict[Key, None]] = {}
+
+    def __setitem__(self, where: Key, track: _Track) -> None:
+        super().__setitem__(where, track)
+        self._hosts.setdefault(where[0], {})[where] = None
+
+    def __delitem__(self, where: Key) -> None:
+        super().__delitem__(where)
+        del self._hosts[where[0]][where]
+
+    def of(self, host: str) -> list[Key]:
+        """Returns where the alerts of one host are."""
+        return list(self._hosts.get(host, ()))
+
+
 class Engine:
     """Evaluates rules; one for all hosts that this process records."""
 
@@ -79,7 +99,7 @@ class Engine:
         self._metrics = frozenset(rule.metric for rule in self.rules.values())
         self.catalogue = catalogue
         self.clock = clock
-        self._tracks: dict[Key, _Track] = {}
+        self._tracks = _Tracks()
         self._matching: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
         self._contact: dict[str, int] = {}
@@ -116,7 +136,7 @@ class Engine:
 
     def brewing(self, host: str) -> bool:
         """Whether a rule's condition holds on a host that has not lasted long enough yet."""
-        return any(where[0] == host and track.state.status == "pending" for where, track in self._tracks.items())
+        return any(self._tracks[where].state.status == "pending" for where in self._tracks.of(host))
 
     def found(self, host: str) -> None:
         """Notes that contact with a host is found again: what it did meanwhile is not known.
@@ -125,12 +145,12 @@ class Engine:
         """
         boot = self.clock.boottime()
         self._contact[host] = boot
-        for where, track in self._tracks.items():
-            if where[0] == host:
-                track.clear_since = None
-                if track.state.status == "pending":
-                    track.since = boot
-                    track.state = msgspec.structs.replace(track.state, started=self.clock.now())
+        for where in self._tracks.of(host):
+            track = self._tracks[where]
+            track.clear_since = None
+            if track.state.status == "pending":
+                track.since = boot
+                track.state = msgspec.structs.replace(track.state, started=self.clock.now())
 
     def _settled(self, host: str, rule: Rule, state: State, seen: int | None) -> bool:
         """Whether a value that is not there is missing, rather than not there yet.
@@ -162,7 +182,7 @@ class Engine:
     def forget(self, host: str) -> Outcome:
         """Ends all alerts of a host that is not watched any more; nothing would ever resolve them."""
         outcome = Outcome([], [])
-        for where in [where for where in self._tracks if where[0] == host]:
+        for where in self._tracks.of(host):
             self._resolve(outcome, where, "the host is not watched any more")
         self._contact.pop(host, None)
         self._labels.pop(host, None)
@@ -183,9 +203,7 @@ class Engine:
         for key, value in values.items():
             for rule in self._rules_for(info.id, key):
                 self._step(outcome, info.id, rule, key, state, self._holds(info.id, rule, key, value), value)
-        for host, name, key in list(self._tracks):
-            if host != info.id:
-                continue
+        for host, name, key in self._tracks.of(info.id):
             if key not in values:
                 self._missing(outcome, host, self.rules[name], key, state)
             elif self.rules[name] not in self._rules_for(host, key):
@@ -300,7 +318,8 @@ class Engine:
             outcome.states.append(track.tell(boot))
 
     def _resolve(self, outcome: Outcome, where: Key, why: str, value: float | None = None) -> None:
-        track = self._tracks.pop(where)
+        track = self._tracks[where]
+        del self._tracks[where]
         now = self.clock.now()
         ended = msgspec.structs.replace(track.state, status="resolved", since=now, value=value)
         outcome.states.append(ended)
