@@ -1,6 +1,6 @@
 """What the Fleet screen costs with 3, 100 and 300 hosts at 1 Hz: `python -m bench.fleetscreen [SECONDS]`.
 
-The hosts are made up in the same process, with 180 series each and without a line between; making them costs some of it.
+The hosts are made up in the same process, with 180 series each and no line between; making them costs some of it.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ def members(count: int, end: int) -> list[Member]:
         member = Member(host, f"{_NAMES[kind]}-{index // len(_NAMES) + 1}", _shape(kind), 37 * index, _TAGS[kind])
         story = (index + 9) % 12
         if story == 0:
-            member.alerts = (alert(host, "critical", "backup.service failed"), alert(host, "warning", "swap is 85 % used"))
+            swap = alert(host, "warning", "swap is 85 % used")
+            member.alerts = (alert(host, "critical", "backup.service failed"), swap)
         elif story == 3 and index % 5:
             member.until, member.state = end - 312, "offline"
             member.message = f"{member.name}: connection refused; is `sysmon --agent` running there?"
