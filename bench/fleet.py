@@ -2,7 +2,7 @@
 
 A real `sysmon --record` with its history on follows agents on loopback (`bench.fleet_load`), one frame a second each.
 CPU is what the process used, user and system, per second on the wall, in percent of one core: other work on the machine
-stretches the wall, not that.
+stretches the wall, not that. `python -m bench.fleet --write docs` writes table and plot into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import time
 import urllib.request
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from bench import fleet_page
 from bench.fleet_load import Told
+from bench.fleet_runs import AgentRun, HubRun
 from bench.processes import usage
 from remote.sse import Parser, ServerEvent
 from sysmon.frame import Frame
@@ -38,35 +40,6 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 READERS = 50
 """Readers that come to the recorder at once."""
-
-
-class HubRun(NamedTuple):
-    """One run of the recorder.
-
-    Attributes:
-        agents: followed. `seconds`: measured.
-        cpu: of one core. `rss`: bytes at the end.
-        first: seconds from its start until every agent's stream was open and had sent a frame.
-        sent, missing: frames sent to the recorder's streams, and those of them not in its history.
-        wire: compressed bytes per second and host that the agents sent.
-        history: bytes of the history file per frame.
-        stall: seconds that an answer took at most while `READERS` readers came at once. `storm`: seconds until all of
-            them had every host's state.
-        late: seconds by which the load program was late with a frame at most.
-    """
-
-    agents: int
-    seconds: float
-    cpu: float
-    rss: int
-    first: float
-    sent: int
-    missing: int
-    wire: float
-    history: float
-    stall: float
-    storm: float
-    late: float
 
 
 def capture(seconds: float = 8.0) -> Told:
@@ -119,7 +92,6 @@ def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profil
         recorder.send_signal(signal.SIGTERM)
         recorder.wait(60)
         sent, missing = _missing(folder, said["hosts"])
-        size = sum(path.stat().st_size for path in folder.glob("history.db*"))
         whole = lasted + warmup + first
         return HubRun(
             agents,
@@ -130,7 +102,6 @@ def hub(agents: int, told: Told, seconds: float, *, warmup: float = 20.0, profil
             sent,
             missing,
             said["bytes"] / whole / agents,
-            size / max(1, sent),
             stall,
             storm,
             said["late"],
@@ -216,15 +187,6 @@ def _missing(folder: Path, hosts: dict[str, Any]) -> tuple[int, int]:
         sent += len(seqs)
         missing += len(seqs - kept.get((host, run), set()))
     return sent, missing
-
-
-class AgentRun(NamedTuple):
-    """The agent with many readers: CPU as part of one core, resident bytes, bytes per second to one reader."""
-
-    readers: int
-    cpu: float
-    rss: int
-    received: float
 
 
 def agent(readers: int, seconds: float, warmup: float = 8.0) -> AgentRun:
@@ -322,6 +284,7 @@ def main() -> None:
     parser.add_argument("--agents", default="10,50,100,200,300", help="numbers of agents (10,50,100,200,300)")
     parser.add_argument("--readers", default="1,50", help="numbers of readers of one agent (1,50)")
     parser.add_argument("--seconds", type=float, default=30.0, help="seconds each is measured (30)")
+    parser.add_argument("--write", type=Path, help="the folder of performance.md, which gets the table and the plot")
     parser.add_argument("--profile", default="", help="a file for cProfile's figures of the recorder")
     options = parser.parse_args()
     told = capture()
@@ -354,6 +317,8 @@ def main() -> None:
             f"{row.received:.0f} B/s to each",
             flush=True,
         )
+    if options.write is not None:
+        fleet_page.write(options.write, runs, readers, len(told.second.readings))
 
 
 if __name__ == "__main__":
