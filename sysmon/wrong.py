@@ -17,7 +17,7 @@ from sysmon.records import AlertState, Severity
 from sysmon.units import format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sysmon.derive import State
 
@@ -63,8 +63,21 @@ _CHECKS = (
     _Check("temperature", 90.0, 100.0, lambda instance, value: f"{instance} at {value:.0f} °C"),
 )
 
-METRICS = tuple(check.metric for check in _CHECKS)
+_BY_METRIC = {check.metric: check for check in _CHECKS}
+METRICS = tuple(_BY_METRIC)
 """The metrics judged without an alert rule, in the order in which they matter."""
+
+
+def judge(values: Mapping[str, float]) -> list[Finding]:
+    """Returns what is wrong with values of `METRICS` by their keys, worst first: for who looks at many hosts."""
+    found = []
+    for key, value in values.items():
+        metric, instance = split_key(key)
+        check = _BY_METRIC.get(metric)
+        if check is not None and value > check.warning:
+            severity: Severity = "critical" if value > check.critical else "warning"
+            found.append(Finding(severity, check.text(instance, value), key))
+    return sorted(found, key=lambda each: (_ORDER[each.severity], METRICS.index(split_key(each.key)[0]), each.text))
 
 
 def findings(state: State, alerts: Iterable[AlertState] = ()) -> list[Finding]:

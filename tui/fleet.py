@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sysmon.records import AlertState, Liveness, Status
     from tui.glyphs import Severity
     from tui.model import HostModel, Model
-    from tui.pulse import Beat, Pulse, Vital
+    from tui.pulse import Beat, Pulse
 
 State = Literal[
     "connecting", "live", "late", "stale", "offline", "paused", "off", "blind", "reading", "nothing", "unknown"
@@ -51,13 +51,6 @@ FRESH: Final = 2
 
 SKEW_MS: Final = 2_000
 """A clock that is off by more is told of."""
-
-LIMITS: Final[Mapping[Vital, tuple[str, float, float]]] = {
-    "memory": ("memory.utilization", 0.92, 0.97),
-    "disk": ("fs.utilization", 0.9, 0.97),
-    "temperature": ("temperature", 90.0, 100.0),
-}
-"""Metric, and above which its value is a warning, and critical: as `sysmon.wrong` judges what no alert tells of."""
 
 HEARD: Final = frozenset({"live", "late"})
 """States whose values are the present ones."""
@@ -99,11 +92,11 @@ class Entry:
 
     @property
     def rank(self) -> int:
-        """Worst first."""
-        if self.worst is not None and self.worst[0] == "critical":
-            return 0
+        """Worst first; what no rule has found to last does not move a host up and down."""
         own = _RANKS[self.state]
-        return min(own, 2) if self.worst is not None and self.worst[0] == "warning" else own
+        if self.worst is None or not self.firing:
+            return own
+        return {"critical": 0, "warning": min(own, 2)}.get(self.worst[0], own)
 
     @property
     def now(self) -> Beat | None:
@@ -206,20 +199,8 @@ def judged(now: Beat, alerts: Iterable[AlertState] = ()) -> tuple[Severity, str]
         now: its values.
         alerts: those in being: what one of them is about is told by it.
     """
-    found: list[tuple[Severity, str]] = []
-    for name, (metric, warning, critical) in LIMITS.items():
-        value: float | None = getattr(now, name)
-        if value is None or value <= warning:
-            continue
-        if any(alert.key.partition(":")[0] == metric and alert.status != "pending" for alert in alerts):
-            continue
-        words = {
-            "memory": f"memory {value * 100:.0f} % used",
-            "disk": f"{now.mount} is {value * 100:.0f} % full",
-            "temperature": f"{now.sensor} at {value:.0f} °C",
-        }
-        found.append(("critical" if value > critical else "warning", words[name]))
-    return min(found, key=lambda each: each[0], default=None)
+    seen = {alert.key for alert in alerts if alert.status != "pending"}
+    return next(((each.severity, each.text) for each in now.wrong if each.key not in seen), None)
 
 
 def entries(model: Model, now: int, second: int, settings: Callable[[str], HostSettings | None]) -> list[Entry]:

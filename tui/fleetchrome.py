@@ -58,7 +58,7 @@ def troubles(entries: Sequence[Entry], lost: Event | None) -> tuple[Finding, ...
         finding = trouble(entry)
         if finding is not None:
             found.append(finding)
-    return tuple(found)
+    return tuple(sorted(found, key=lambda finding: finding.severity != "critical"))
 
 
 def trouble(entry: Entry) -> Finding | None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 from zlib import crc32
 
+from sysmon import wrong
 from sysmon.frame import split_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sysmon.derive import State
+    from sysmon.wrong import Finding
 
 Vital = Literal["cpu", "memory", "network", "disk", "load", "temperature"]
 
@@ -25,7 +27,7 @@ POINTS: Final = 60
 STEP: Final = 10
 """Seconds to a point: a line moves once in ten seconds, so a hundred of them cost a terminal little."""
 
-METRICS: Final = frozenset(
+METRICS: Final = frozenset(wrong.METRICS) | frozenset(
     {
         "cpu.utilization", "memory.utilization", "net.receive_rate", "net.transmit_rate", "fs.utilization", "load.1",
         "temperature",
@@ -48,6 +50,7 @@ class Beat:
     Attributes:
         cpu, memory, disk: shares, 0-1. `mount`: the fullest filesystem.
         receive, transmit: bytes per second. `load`: of one minute. `temperature`: °C, of `sensor`.
+        wrong: what is wrong with the host's values, worst first.
     """
 
     cpu: float | None = None
@@ -59,6 +62,7 @@ class Beat:
     load: float | None = None
     temperature: float | None = None
     sensor: str = ""
+    wrong: tuple[Finding, ...] = ()
 
     @property
     def network(self) -> float | None:
@@ -84,14 +88,15 @@ def beat(state: State) -> Beat:
     simple: dict[Vital, float] = {}
     largest: dict[Vital, tuple[float, str]] = {}
     rates: dict[str, dict[str, float]] = {"net.receive_rate": {}, "net.transmit_rate": {}}
-    for key, value in state.some(METRICS).items():
+    values = state.some(METRICS)
+    for key, value in values.items():
         metric, instance = split_key(key)
         if metric in _SIMPLE:
             simple[_SIMPLE[metric]] = value
         elif metric in _LARGEST:
             name = _LARGEST[metric]
             largest[name] = max(largest.get(name, (value, instance)), (value, instance))
-        else:
+        elif metric in rates:
             rates[metric][instance] = value
     received, sent = rates["net.receive_rate"], rates["net.transmit_rate"]
     outer = outer_interfaces(state, {*received, *sent}) if received or sent else set()
@@ -106,6 +111,7 @@ def beat(state: State) -> Beat:
         load=simple.get("load"),
         temperature=hottest[0] if hottest else None,
         sensor=hottest[1] if hottest else "",
+        wrong=tuple(wrong.judge(values)),
     )
 
 

@@ -13,6 +13,7 @@ from sysmon.config import HostSettings
 from sysmon.errors import UsageError
 from sysmon.ports import Peer
 from sysmon.records import Event, HostInfo, Status
+from sysmon.wrong import findings, judge
 from tests.tui.scripted import START, Script, catalogue
 from tests.tui.scriptedfleet import alert
 from tui.chrome import Chrome
@@ -130,16 +131,35 @@ def test_sorting_by_a_column_puts_what_is_missing_last() -> None:
 
 
 def test_what_no_alert_tells_of_is_judged_by_its_values() -> None:
-    full = Beat(disk=0.93, mount="/srv", memory=0.98, temperature=91.0, sensor="k10temp")
+    values = {
+        "memory.utilization": 0.98,
+        "fs.utilization:/srv": 0.93,
+        "pressure.cpu.some": 0.3,
+        "temperature:k10": 91.0,
+    }
+    full = Beat(wrong=tuple(judge(values)))
     assert judged(full) == ("critical", "memory 98 % used")
     told = [msgspec.structs.replace(alert("h", "critical", "x"), key="memory.utilization", status="acknowledged")]
     assert judged(full, told) == ("warning", "/srv is 93 % full")
-    assert judged(Beat(temperature=101.0, sensor="cpu")) == ("critical", "cpu at 101 °C")
-    assert judged(Beat(memory=0.5, disk=0.5)) is None
+    assert judged(Beat()) is None
     found = [entry("a", worst="warning", firing=False)]
+    assert found[0].rank == entry("a").rank
+    assert [
+        each.severity for each in troubles([entry("s", "stale"), entry("a", worst="critical", firing=False)], None)
+    ] == ["critical", "warning"]
     assert counts(found) == [(1, "live", "ok")]
     assert kept(found, parse_filter("state:firing")) == []
     assert kept(found, parse_filter("state:warning")) == found
+
+
+def test_values_are_judged_as_the_rest_of_the_program_judges_them() -> None:
+    model = Model(catalogue())
+    script = Script(load=0.95)
+    for second in range(20):
+        model.take(script.frame(second), second)
+    host = model.hosts[script.host]
+    assert list(host.pulse.now.wrong) == findings(host.state)
+    assert host.pulse.now.wrong
 
 
 # -- words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sysmon.units import format_bytes
-from tui.fleet import LIMITS, skew_text
+from tui.fleet import skew_text
 from tui.pulse import POINTS, Vital
 from tui.renderables.graph import POINTS_PER_CELL
 from tui.renderables.lines import badge
@@ -27,6 +27,13 @@ HUES: Final[Mapping[Vital, HueName]] = {
 }  # fmt: skip
 NET_FLOOR: Final = 10 * 1024.0
 """The least ceiling of a line of bytes per second: a quiet host does not look busy."""
+LIMITS: Final[Mapping[Vital, tuple[float, float]]] = {
+    "memory": (0.92, 0.97),
+    "disk": (0.9, 0.97),
+    "temperature": (90.0, 100.0),
+}
+"""Above which a value is a warning, and critical; as `sysmon.wrong` judges."""
+
 LONGEST: Final = POINTS // POINTS_PER_CELL
 """Cells of a line that shows all its points."""
 
@@ -42,7 +49,7 @@ def tone(entry: Entry, name: Vital, value: float, look: Look) -> Style:
     if not entry.heard:
         return palette.faint
     if name in LIMITS:
-        _, warning, critical = LIMITS[name]
+        warning, critical = LIMITS[name]
         if value > warning:
             return palette.critical if value > critical else palette.warning
     return palette.hue(HUES[name]).base
