@@ -62,7 +62,7 @@ def test_several_at_once_each_with_its_scopes_and_end(store: TokenStore) -> None
     assert "'hub-2' expired" in other.why_not(NOW + 60_001)
 
 
-@pytest.mark.parametrize("secret", ["", "smt_", new_secret(), "é\ud800", "x" * 100_000])
+@pytest.mark.parametrize("secret", ["", "smt_", "smt_" + "A" * 43, "é\ud800", "x" * 100_000])
 def test_another_secret_is_nobodys(store: TokenStore, secret: str) -> None:
     store.new("hub", ("read",), NOW)
     assert find_token(store.tokens(), secret) is None
