@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cli.ownhost import say
 from cli.token import store_of
-from remote.access import Access
-from remote.listen import check_listen, reachable
+from remote.server.access import Access
+from remote.server.listen import check_listen, reachable
 from sysmon.errors import ConfigError
 
 if TYPE_CHECKING:
     from cli.context import Context
-    from remote.tls import ServerTls
+    from remote.server.tls import ServerTls
     from sysmon.config import AgentSettings
 
 
@@ -74,7 +74,7 @@ def entrance(context: Context, listen: str | None) -> Entrance:
 
 
 def _tls(settings: AgentSettings, context: Context, names: frozenset[str]) -> ServerTls:
-    from remote.tls import given_tls, own_tls
+    from remote.server.tls import given_tls, own_tls
 
     client_ca = str(Path(settings.client_ca).expanduser()) if settings.client_ca else ""
     now = context.clock.now()

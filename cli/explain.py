@@ -21,9 +21,9 @@ CANNOT = (
 
 def agent_verbs(context: Context) -> list[tuple[str, str, str]]:
     """Returns (method, path, what it answers) of every route that an agent has."""
-    from remote.endpoints import endpoints
-    from remote.feed import Feed
-    from remote.server import build_app
+    from remote.server.app import build_app
+    from remote.server.endpoints import endpoints
+    from remote.server.feed import Feed
 
     feed = Feed(context.catalogue, clock=context.clock)
     app = build_app(feed, clock=context.clock, routes=endpoints(feed, None, context.clock, lambda: ""))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cli.recording import Archive
     from cli.sources import RemoteSource
     from cli.station import Station
-    from remote.history import HttpHistory
+    from remote.client.history import HttpHistory
     from remote.liveness import Patience
     from sysmon.config import HostSettings
     from sysmon.records import Hello

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.sources import open_source
-from remote.backfill import Backfill
-from remote.polled import PolledSource
-from remote.transport import Connections
+from remote.client.backfill import Backfill
+from remote.client.transport import Connections
+from remote.foreign.polled import PolledSource
 from sysmon.clock import far_off
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cli.recording import Archive
     from cli.sources import RemoteSource
     from cli.station import Station
-    from remote.history import HttpHistory
+    from remote.client.history import HttpHistory
     from remote.liveness import Patience
     from sysmon.config import HostSettings
     from sysmon.records import RunSpan, Update

@@ -240,7 +240,7 @@ def _contradictions(host: HostSettings) -> list[str]:
             if getattr(host, key)
         ]
         if host.token_file and target.kind != "ssh":
-            from remote.bearer import private
+            from remote.client.bearer import private
 
             if not private(target):
                 found.append(f"token_file = '{host.token_file}' is not sent to {host.target}; write https://")

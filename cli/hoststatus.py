@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.context import Context
-    from remote.transport import Connections
+    from remote.client.transport import Connections
     from sysmon.config import HostSettings
 
 AT_ONCE: Final = 64
@@ -84,8 +84,8 @@ async def _recorder(context: Context) -> tuple[str, _Hosts]:
     from cli.local import own_host
     from cli.neighbours import Neighbours
     from remote import clean
+    from remote.client.transport import Connections, Endpoint
     from remote.target import parse_target
-    from remote.transport import Connections, Endpoint
 
     neighbour = await Neighbours(context.places, context.config.agent.port, own_host(context)).find()
     if neighbour is None or not neighbour.recorder.startswith("recorder"):
@@ -114,7 +114,7 @@ def _of_recorder(context: Context, host: HostSettings, heard: _Hosts) -> Found |
 
 
 async def _ask_all(context: Context, hosts: Sequence[HostSettings], deadline: float) -> list[Found]:
-    from remote.transport import Connections
+    from remote.client.transport import Connections
 
     if not hosts:
         return []

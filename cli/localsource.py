@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cli.neighbours import Neighbour
     from cli.sources import RemoteSource
     from collectors.runner import Runner
-    from remote.history import HttpHistory
+    from remote.client.history import HttpHistory
     from store.lock import LockHolder
     from sysmon.ports import History
     from sysmon.records import Update
@@ -141,8 +141,8 @@ class LocalSource:
 
     async def _attached(self, neighbour: Neighbour) -> None:
         """Shows what a running agent or recorder of this host serves, until it leaves."""
-        from remote.client import AgentSource
-        from remote.history import HttpHistory
+        from remote.client.history import HttpHistory
+        from remote.client.source import AgentSource
         from remote.liveness import WATCHED
 
         source = AgentSource(

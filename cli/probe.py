@@ -16,9 +16,9 @@ from sysmon.records import Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from cli.context import Context
-    from remote.look import Seen
+    from remote.client.look import Seen
+    from remote.client.transport import Connections
     from remote.target import Target
-    from remote.transport import Connections
     from sysmon.config import HostSettings
 
 DEADLINE = 10.0
@@ -38,7 +38,7 @@ async def probe(context: Context, host: HostSettings, *, deadline: float | None 
     Raises:
         RemoteError: nobody answers, or something else than was to be expected. UsageError: that is no target.
     """
-    from remote.transport import Connections
+    from remote.client.transport import Connections
 
     target = host_target(host)
     began = time.monotonic()
@@ -66,7 +66,7 @@ async def meet(target: Target) -> Peer:
     """
     if not target.secure:
         return Peer(target=str(target))
-    from remote.look import look
+    from remote.client.look import look
 
     seen = await look(target)
     return Peer(
@@ -87,7 +87,7 @@ def _unpinned(target: Target, seen: Seen) -> str:
 
 async def _sysmon(peer: Peer, target: Target, connections: Connections, deadline: float) -> Peer:
     from remote import clean
-    from remote.transport import Endpoint
+    from remote.client.transport import Endpoint
 
     endpoint = Endpoint(target, connections)
     body = await endpoint.get("/v1/hosts", deadline=deadline)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from remote.bindings import Bindings
-from remote.intake import Intake
+from remote.push.bindings import Bindings
+from remote.push.intake import Intake
 from sysmon.errors import StoreError
 from sysmon.frame import Frame
 from sysmon.records import Hello, HostInfo, Status
@@ -30,7 +30,7 @@ BINDINGS = "reporting.json"
 
 
 class PushedHosts:
-    """Implements `remote.intake.Sink` on a station.
+    """Implements `remote.push.intake.Sink` on a station.
 
     Args:
         context: clock, configuration, places.

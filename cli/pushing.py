@@ -11,10 +11,10 @@ import msgspec
 
 from cli.ownhost import say
 from cli.station import Watcher
-from remote import batch
-from remote.bearer import private
-from remote.outbox import Outbox
-from remote.push import Pusher
+from remote.client.bearer import private
+from remote.push import batch
+from remote.push.outbox import Outbox
+from remote.push.pusher import Pusher
 from remote.target import host_target
 from sysmon.errors import RemoteError, UsageError
 from sysmon.frame import Frame, Tables
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from cli.recording import Archive
     from cli.serving import Beside
     from cli.station import Station
-    from remote.feed import Feed
-    from remote.push import PushStatus
+    from remote.push.pusher import PushStatus
+    from remote.server.feed import Feed
     from remote.target import Target
     from sysmon.config import PushSettings
     from sysmon.ports import History, Recorder
@@ -104,7 +104,7 @@ async def _introduce(target: Target) -> None:
     Raises:
         UsageError: with the key.
     """
-    from remote.look import look
+    from remote.client.look import look
 
     try:
         seen = await look(target)
@@ -140,7 +140,7 @@ async def push(
     context: Context, settings: PushSettings, station: Station, archive: Archive, own: OwnHost, feed: Feed
 ) -> None:
     """Pushes this host's frames until cancelled, and says on stderr how that goes, once per change."""
-    from remote.transport import Connections, Endpoint
+    from remote.client.transport import Connections, Endpoint
 
     def kept() -> tuple[Recorder | None, History | None]:
         return archive.recorder, archive.history if archive.recorder is not None else None

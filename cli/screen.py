@@ -117,8 +117,8 @@ class _Remotes:
     def __init__(self, context: Context, targets: list[str]) -> None:
         from cli.sources import open_source
         from cli.targets import resolve
+        from remote.client.transport import Connections
         from remote.liveness import WATCHED
-        from remote.transport import Connections
 
         self._connections = Connections()
         self._opened = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.recording import Archive
-    from remote.feed import Feed
+    from remote.server.feed import Feed
 
     Beside = Callable[[Station, Archive, OwnHost, Feed], Coroutine[object, object, None]]
     Follow = Callable[[Station, Archive, Contacts], Coroutine[object, object, None]]
@@ -76,10 +76,10 @@ async def run_service(
     """
     # Here and not above: the screen takes `Tables` from this file, and serves nothing.
     from cli.entrance import entrance
-    from remote.endpoints import endpoints
-    from remote.feed import Feed
-    from remote.lent import LentEvidence
-    from remote.server import build_app, serve
+    from remote.client.lent import LentEvidence
+    from remote.server.app import build_app, serve
+    from remote.server.endpoints import endpoints
+    from remote.server.feed import Feed
 
     way_in = entrance(context, listen)
     archive = open_archive(context, who, record=record, strict=strict)
@@ -108,7 +108,7 @@ async def run_service(
     routes = endpoints(feed, archive.history, context.clock, lambda: own.id, interface)
     if who == "recorder":
         from cli.pushed import PushedHosts
-        from remote.report import ReportRoute
+        from remote.push.report import ReportRoute
 
         reports = PushedHosts(
             context, station, archive, contacts, own=own.id, boot=own.runner.identity.boot, server=feed.server

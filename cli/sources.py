@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from cli.context import Context
-    from remote.history import HttpHistory
+    from remote.client.history import HttpHistory
+    from remote.client.transport import Connections
     from remote.liveness import Patience
     from remote.target import Target
-    from remote.transport import Connections
     from sysmon.config import HostSettings
     from sysmon.frame import Frame
     from sysmon.records import Update
 
 
 class RemoteSource(Protocol):
-    """A source that is somewhere else; see `remote.client.AgentSource`."""
+    """A source that is somewhere else; see `remote.client.source.AgentSource`."""
 
     @property
     def target(self) -> Target:
@@ -85,8 +85,8 @@ def open_source(
     """
     target = host_target(host)
     if target.kind == "sysmon":
-        from remote.client import AgentSource
-        from remote.history import HttpHistory
+        from remote.client.history import HttpHistory
+        from remote.client.source import AgentSource
 
         source = AgentSource(
             target,
@@ -102,7 +102,7 @@ def open_source(
         return Opened(source, lambda: past)
     if target.kind == "ssh":
         from cli.sshhost import SshHost
-        from remote.ssh import SshSource
+        from remote.ssh.source import SshSource
 
         box = SshSource(
             target,
@@ -118,7 +118,7 @@ def open_source(
         )
         return Opened(box, box.past)
     if target.kind == "node":
-        from remote.nodeexporter import NodeExporterSource
+        from remote.foreign.nodeexporter import NodeExporterSource
 
         exporter = NodeExporterSource(
             target,
@@ -132,7 +132,7 @@ def open_source(
         )
         return Opened(exporter, lambda: None)
     if target.kind == "netronome":
-        from remote.netronome import NetronomeSource
+        from remote.foreign.netronome import NetronomeSource
 
         agent = NetronomeSource(
             target,

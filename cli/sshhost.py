@@ -1,7 +1,7 @@
 """A box reached by ssh, read by this program's own collectors: the texts that come are laid out as files for them.
 
-Implements `remote.ssh.Box`. Which files are asked for follows from the collectors that are due; time is the box's own,
-so that rates are right however slow it is.
+Implements `remote.ssh.source.Box`. Which files are asked for follows from the collectors that are due; time is
+the box's own, so that rates are right however slow it is.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collectors.registry import build, names
 from collectors.runner import Runner
 from collectors.sockets import parse_sockstat
 from collectors.uptime import parse_uptime
-from remote.polled import target_host
-from remote.ssh import HELLO
-from remote.sshscript import MOST_PIDS
+from remote.foreign.polled import target_host
+from remote.ssh.script import MOST_PIDS
+from remote.ssh.source import HELLO
 from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import clean_text
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from collectors.base import Collector
-    from remote.ssh import Ask
-    from remote.sshframes import Sample
+    from remote.ssh.frames import Sample
+    from remote.ssh.source import Ask
     from remote.target import Target
     from sysmon.config import HostSettings
     from sysmon.frame import Fault, Frame

@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remote.sshscript import GROUPS, SPECIAL, pattern
+from remote.ssh.script import GROUPS, SPECIAL, pattern
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remote.sshframes import Sample
+    from remote.ssh.frames import Sample
 
 MAX_BYTES = 64 << 20
 """Bytes that the files of one box may hold at most."""

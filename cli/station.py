@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from alerts.engine import Engine
     from cli.paths import Paths
     from cli.witness import Witness
-    from remote.feed import Feed
-    from remote.history import HttpHistory
+    from remote.client.history import HttpHistory
+    from remote.server.feed import Feed
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.ports import History, Recorder, Source

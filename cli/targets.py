@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from remote.bearer import TOKEN_VARIABLE
+from remote.client.bearer import TOKEN_VARIABLE
 from remote.fingerprint import parse_fingerprint
 from remote.target import host_target, parse_target
 from sysmon.config import HostSettings
@@ -81,7 +81,7 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
         Unreachable: no two frames came within `deadline` seconds; says why.
     """
     from cli.sources import open_source
-    from remote.transport import Connections
+    from remote.client.transport import Connections
 
     wanted = resolve(context, targets)[0]
     connections = Connections()

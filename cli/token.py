@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from cli.context import Context
 from cli.output import write_json
 from remote.private import write_private
-from remote.tokens import SCOPES, TokenStore, parse_scopes
+from remote.server.tokens import SCOPES, TokenStore, parse_scopes
 from sysmon.errors import UsageError
 from sysmon.units import format_duration, format_time, parse_duration, rfc3339
 
 if TYPE_CHECKING:
     import argparse
 
-    from remote.tokens import Token
+    from remote.server.tokens import Token
     from sysmon.config import Places
 
 HELP = "make, list and revoke the tokens by which others are let in here"

@@ -11,8 +11,8 @@ import pytest
 from bench import fleet_page
 from bench.fleet_load import Agent, Told
 from bench.fleet_runs import AgentRun, HubRun
-from remote.client import AgentSource
-from remote.history import HttpHistory
+from remote.client.history import HttpHistory
+from remote.client.source import AgentSource
 from sysmon.derive import State
 from sysmon.frame import Frame
 from sysmon.records import Hello, HostInfo

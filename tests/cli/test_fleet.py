@@ -15,7 +15,7 @@ from cli.ownhost import Contacts
 from cli.recording import Archive
 from cli.sources import open_source
 from cli.station import Station
-from remote.feed import Feed
+from remote.server.feed import Feed
 from sysmon.errors import UsageError
 from sysmon.records import Hello, HostInfo, Status
 from tests.remote.peers import QUICK

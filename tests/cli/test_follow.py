@@ -21,7 +21,7 @@ from tests.remote.support import HOST, OTHER, frame, make_feed, served
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from remote.feed import Feed
+    from remote.server.feed import Feed
 
 pytestmark = pytest.mark.anyio
 

@@ -17,10 +17,10 @@ from cli.main import run as main
 from cli.recording import open_archive
 from cli.station import Station
 from collectors.registry import catalogue
-from remote.client import AgentSource
-from remote.exposition import parse
-from remote.feed import Feed
-from remote.metricsroute import MetricsRoute
+from remote.client.source import AgentSource
+from remote.foreign.exposition import parse
+from remote.foreign.metricsroute import MetricsRoute
+from remote.server.feed import Feed
 from sysmon.clock import SystemClock
 from sysmon.config import Config, HostSettings
 from sysmon.frame import Fault, FilesystemRow, Frame, InterfaceRow, ProcessRow, Tables

@@ -11,7 +11,7 @@ from cli.paths import Paths
 from cli.pushed import WAY, PushedHosts
 from cli.recording import Archive
 from cli.station import Station
-from remote.feed import Feed
+from remote.server.feed import Feed
 from sysmon.clock import ManualClock
 from sysmon.config import Config, places
 from sysmon.frame import Frame
@@ -22,7 +22,7 @@ from tests.remote.support import BOOT, CATALOGUE, HOST, T0, MemoryHistory, frame
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from remote.batch import Answer
+    from remote.push.batch import Answer
 
 pytestmark = pytest.mark.anyio
 
@@ -63,9 +63,10 @@ class Rig:
         self.agent = Agent(self.clock, self._post, host=host)
 
     async def _post(self, body: bytes) -> Answer:
-        from remote import batch, wire
-        from remote.batch import Answer
-        from remote.intake import Refusal
+        from remote import wire
+        from remote.push import batch
+        from remote.push.batch import Answer
+        from remote.push.intake import Refusal
 
         report = batch.decode_report(batch.inflate(body), self.clock.now())
         try:

@@ -121,7 +121,7 @@ asyncio.run(main())
         manager.settimeout(10)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=20)
-        heard = []
+        heard: list[str] = []
         while not heard or heard[-1] != "STATUS=after":
             heard.append(manager.recv(4096).decode())
     assert heard.count("WATCHDOG=1") >= 2

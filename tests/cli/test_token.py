@@ -20,8 +20,8 @@ import pytest
 from cli.context import Context
 from cli.explain import CANNOT, agent_verbs
 from cli.main import COMMANDS, build
+from remote.client.pin import looking_context
 from remote.fingerprint import spki_fingerprint, words
-from remote.pin import looking_context
 from remote.target import Credentials
 from tests.system.programs import Program, wait_for
 

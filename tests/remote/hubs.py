@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from remote import batch, wire
-from remote.batch import Answer
-from remote.bindings import Bindings
-from remote.intake import Intake, Refusal
-from remote.outbox import Outbox, Ring
-from remote.push import Pusher, PushStatus
+from remote import wire
+from remote.push import batch
+from remote.push.batch import Answer
+from remote.push.bindings import Bindings
+from remote.push.intake import Intake, Refusal
+from remote.push.outbox import Outbox, Ring
+from remote.push.pusher import Pusher, PushStatus
 from sysmon.clock import ManualClock
 from sysmon.errors import MalformedInput, ProtocolMismatch, Unreachable
 from sysmon.frame import Frame, Tables
@@ -20,7 +21,7 @@ from tests.remote.support import CATALOGUE, HOST, T0, MemoryHistory, frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remote.batch import Report
+    from remote.push.batch import Report
     from sysmon.ports import History, Recorder
     from sysmon.records import Status, Update
 
@@ -31,7 +32,7 @@ async def encoded(report: Report) -> bytes:
 
 
 class Hub:
-    """An intake over a history in memory; implements `remote.intake.Sink` by noting what it is given."""
+    """An intake over a history in memory; implements `remote.push.intake.Sink` by noting what it is given."""
 
     def __init__(self, clock: ManualClock, *, retention: float = 172_800.0) -> None:
         self.clock = clock

@@ -15,7 +15,7 @@ from tests.remote.support import HOST, T0
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from remote.client import AgentSource
+    from remote.client.source import AgentSource
     from sysmon.records import Update
 
 

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from remote.feed import Feed, Limits
-from remote.server import build_app, serve
+from remote.server.app import build_app, serve
+from remote.server.feed import Feed, Limits
 from sysmon.catalogue import Catalogue, counter, gauge, rate
 from sysmon.frame import Frame
 from sysmon.records import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
-    from remote.tls import ServerTls
+    from remote.server.tls import ServerTls
     from sysmon.catalogue import Metric
     from sysmon.errors import StoreError
     from sysmon.ports import History

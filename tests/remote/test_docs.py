@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from remote import batch, outbox, push, pushed, report, slices, wire
-from remote.permits import WRITES
-from remote.routes import Routes
+from remote import wire
+from remote.push import batch, outbox, pushed, report, slices
+from remote.push import pusher as push
+from remote.server.permits import WRITES
+from remote.server.routes import Routes
 from sysmon.clock import SystemClock
 from tests.remote.support import make_feed
 

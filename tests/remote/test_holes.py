@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.backfill import Backfill
+from remote.client.backfill import Backfill
 from remote.holes import Ranges, lost, missing, subtract
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import Unreachable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cli.context import Context
 from cli.sources import open_source
-from remote.transport import Connections
+from remote.client.transport import Connections
 from sysmon.config import HostSettings
 from sysmon.frame import Frame
 from sysmon.records import HostInfo, Status

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remote.exposition import parse
+from remote.foreign.exposition import parse
 from tests.system.programs import Program, free_port, wait_for
 
 if TYPE_CHECKING:

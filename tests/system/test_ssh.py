@@ -20,9 +20,9 @@ from collectors.identity import boot_id, machine_host_id
 from collectors.memory import MemoryCollector
 from collectors.network import NetworkCollector
 from collectors.registry import catalogue
-from remote.sshfaults import SshFault
-from remote.sshline import SshLine
-from remote.sshruntime import Runtime
+from remote.ssh.faults import SshFault
+from remote.ssh.line import SshLine
+from remote.ssh.runtime import Runtime
 from remote.target import parse_target
 from sysmon.derive import State
 from tests.system.programs import Program, wait_for

@@ -1,0 +1,1 @@
+"""The reader of another sysmon: its stream, its history, and how it is known."""

@@ -1,0 +1,234 @@
+"""The hosts behind one server: what is known of each, how fresh it is, and what there is to say of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remote import wire
+from remote.client.known import KnownHost
+from remote.liveness import SECOND, Skew, clock_words, judge
+from sysmon.errors import MalformedInput
+from sysmon.records import HostInfo, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remote.liveness import Patience
+    from sysmon.clock import Clock
+    from sysmon.frame import Frame
+    from sysmon.records import Liveness, Update
+
+SKEW_STEP = 250
+"""Milliseconds by which the skew must change to be told again."""
+TWICE = "its server names it twice; what it says of the second is left out"
+"""Said of a host whose id stands twice in one hello."""
+
+
+class Roster:
+    """Judges the hosts of one server and says what changed.
+
+    Args:
+        target: where the server is, as shown.
+        name: the configured name, given to the host where the server has just one.
+        interval: seconds between frames of a host that the server was asked for.
+        patience: how long is too long.
+        clock: this side's.
+        put: hands an update on, waiting where the consumer is behind.
+
+    Attributes:
+        connected: set while the stream is open and has said hello.
+        problem: what went wrong last, or ''.
+        refused: whether the last attempt to connect failed at once. `broken`: whether the server sent what it should
+            not have.
+        heard: this side's boot clock (ns) of its last sign of life, or None. `started`: when this side began to try.
+        skew: the server's clock minus ours.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        name: str,
+        interval: float,
+        patience: Patience,
+        clock: Clock,
+        put: Callable[[Update], Awaitable[None]],
+    ) -> None:
+        self.target = target
+        self.name = name
+        self.hosts: dict[str, KnownHost] = {}
+        self.connected = asyncio.Event()
+        self.problem = ""
+        self.refused = False
+        self.broken = False
+        self.heard: int | None = None
+        self.started = 0
+        self.skew = Skew()
+        self._interval = interval
+        self._patience = patience
+        self._clock = clock
+        self._put = put
+        self._alone = False
+        self._opened = 0
+        self._told: Status | None = None
+
+    def opened(self) -> None:
+        """Notes that the stream is open and has said hello."""
+        self.problem = ""
+        self.refused = self.broken = False
+        self._opened = self._clock.boottime()
+        self.connected.set()
+
+    async def greet(self, infos: list[HostInfo]) -> None:
+        """Takes the hosts of a hello; those missing in it are gone, and of two with one id the first is taken."""
+        once = {info.id: info for info in reversed(infos)}
+        self._alone = len(once) == 1
+        for gone in [host for host in self.hosts.values() if host.info.id not in once]:
+            await self._say(gone, "offline", f"{self.target} no longer serves this host")
+            del self.hosts[gone.info.id]
+        for host in self.hosts.values():
+            host.upstream = None
+        counts = Counter(info.id for info in infos)
+        for info in reversed(once.values()):
+            await self.take_host(info)
+            self.hosts[info.id].twice = TWICE if counts[info.id] > 1 else ""
+
+    def labelled(self, info: HostInfo, *, alone: bool) -> HostInfo:
+        """Gives a host its target and, where it is alone there, its configured name."""
+        name = self.name if alone and self.name else info.name
+        return msgspec.structs.replace(info, name=name, target=self.target)
+
+    async def take_host(self, info: HostInfo) -> None:
+        """Takes what the server says of who a host is.
+
+        Raises:
+            MalformedInput: it has more hosts than a server may have.
+        """
+        host = self.hosts.get(info.id)
+        if host is None:
+            if len(self.hosts) >= wire.MAX_HOSTS:
+                raise MalformedInput(f"{self.target} has more than {wire.MAX_HOSTS} hosts")
+            self._alone = self._alone and not self.hosts
+            host = self.hosts[info.id] = KnownHost(info, self._clock.boottime(), self._interval)
+        host.info = self.labelled(info, alone=self._alone)
+        await self._put(host.info)
+        await self.judge(host)
+
+    async def take_frame(self, frame: Frame) -> bool:
+        """Takes a frame and hands it on; returns whether it was new.
+
+        Raises:
+            MalformedInput: it contradicts those before it.
+        """
+        host = self.hosts[frame.host]
+        try:
+            if not host.accept(frame, self._clock.boottime()):
+                return False
+        except MalformedInput as error:
+            raise MalformedInput(f"{self.target}: {error.message}") from None
+        await self._put(frame)
+        await self.judge(host)
+        return True
+
+    async def leave_out(self, id: str, why: str) -> None:
+        """Notes that a host's frame could not be taken although those of others can."""
+        host = self.hosts.get(id)
+        if host is not None:
+            host.problem = why
+            await self.judge(host)
+
+    async def take_status(self, status: Status) -> None:
+        """Takes what the server itself says of a host's freshness."""
+        host = self.hosts.get(status.host)
+        if host is not None:
+            host.upstream = status
+            await self.judge(host)
+
+    async def watch(self) -> None:
+        """Judges all hosts again and again, for ever."""
+        while True:
+            await self._clock.sleep(self._patience.tick)
+            await self.judge_all()
+
+    async def judge_all(self) -> None:
+        """Says what changed by the passing of time, or with the connection."""
+        for host in list(self.hosts.values()):
+            await self.judge(host)
+        if not self.hosts:
+            status = self.present()
+            if self._told is None or (status.state, status.message) != (self._told.state, self._told.message):
+                self._told = status
+                await self._put(status)
+
+    async def judge(self, host: KnownHost) -> None:
+        """Judges one host, and says it where that is new."""
+        state, words = self._judged(host.seen, host.since, host.interval)
+        upstream, told = host.upstream, host.told
+        connected = self.connected.is_set()
+        if connected and told is not None and host.seen is not None and host.seen < self._opened:
+            waited = (self._clock.boottime() - self._opened) / SECOND
+            if waited <= max(self._patience.stale, self._patience.late * host.interval):
+                # Frames have not stopped: the line has just come back.
+                state, words = ("live", "") if told.state == "live" else ("connecting", "connected again, no frame yet")
+        if connected and upstream is not None and upstream.state not in ("live", "connecting"):
+            # A hub knows better than we do why a host is silent.
+            state, words = upstream.state, upstream.message
+        elif connected and (state != "connecting" or words or host.problem):
+            notes = [host.problem, words, host.limits, host.twice]
+            if upstream is None or upstream.skew is None:
+                notes.append(clock_words(self.skew.value))
+            if upstream is not None:
+                notes.append(upstream.message)
+            words = "; ".join(dict.fromkeys(note for note in notes if note))
+        elif state == "live" and told is not None and told.state == "live":
+            words = told.message
+        await self._say(host, state, words)
+
+    def _judged(self, seen: int | None, since: int, interval: float) -> tuple[Liveness, str]:
+        return judge(
+            self._patience,
+            now=self._clock.boottime(),
+            seen=seen,
+            since=since,
+            interval=interval,
+            connected=self.connected.is_set(),
+            refused=self.refused,
+            broken=self.broken,
+            problem=self.problem,
+            heard=self.heard,
+        )
+
+    def _skew_of(self, host: KnownHost) -> int | None:
+        """The host's clock minus ours: through a hub, its clock minus the hub's and the hub's minus ours."""
+        ours, upstream = self.skew.value, host.upstream
+        if ours is None or upstream is None or upstream.skew is None:
+            return ours
+        return ours + upstream.skew
+
+    async def _say(self, host: KnownHost, state: Liveness, words: str) -> None:
+        skew = self._skew_of(host)
+        told = host.told
+        if told is not None and (told.state, told.message) == (state, words):
+            shift = 0 if skew is None else abs(skew - told.skew) if told.skew is not None else SKEW_STEP
+            if shift < SKEW_STEP:
+                return
+        host.told = Status(
+            host=host.info.id,
+            name=host.info.name,
+            state=state,
+            message=words,
+            since=host.seen or 0,
+            skew=skew,
+            target=self.target,
+        )
+        await self._put(host.told)
+
+    def present(self) -> Status:
+        """How it stands with the server itself, while no host of it is known."""
+        state, words = self._judged(None, self.started, self._interval)
+        if self.connected.is_set() and not self.hosts:
+            state, words = ("stale", "connected, but it serves no host") if state == "stale" else (state, words)
+        return Status(host="", name=self.name, state=state, message=words, target=self.target)

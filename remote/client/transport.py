@@ -1,0 +1,320 @@
+"""HTTP as a client, and the one place that imports httpx: bounded answers, bounded streams, errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.cookiejar
+import ssl
+import zlib
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from remote.client import look, trouble
+from remote.client.bearer import authorization
+from remote.client.pin import bare_context, context_of
+from remote.push.batch import Answer
+from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreError, Unauthorized, Unreachable
+from sysmon.frame import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from remote.target import Target
+
+CONNECT_SECONDS = 5.0
+"""Seconds a connection may take."""
+HEAD_SECONDS = 10.0
+"""Seconds until the answer's headers are there, connection included."""
+MAX_BODY = 64 << 20
+"""Bytes of one answer at most, decompressed."""
+MAX_ERROR = 16 << 10
+"""Bytes read of an answer that is an error."""
+PIECE = 256 << 10
+"""Bytes decompressed at once at most."""
+BOMB_FROM = 8 << 20
+BOMB_RATIO = 200
+"""An answer of `BOMB_FROM` bytes may not be more than `BOMB_RATIO` times its compressed size; frames reach 15 to 80."""
+
+
+class Inflater:
+    """Decompresses gzip in bounded pieces.
+
+    Raises:
+        MalformedInput: not gzip, or it swells beyond what frames can.
+    """
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._in = 0
+        self._out = 0
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Yields what a chunk holds, at most `PIECE` bytes each."""
+        self._in += len(chunk)
+        while chunk:
+            try:
+                piece = self._stream.decompress(chunk, PIECE)
+            except zlib.error as error:
+                raise MalformedInput(f"compressed answer: {error}") from None
+            self._out += len(piece)
+            if self._out > BOMB_FROM and self._out > BOMB_RATIO * self._in:
+                raise MalformedInput(f"compressed answer: {self._in} bytes swell to more than {self._out}")
+            if piece:
+                yield piece
+            chunk = self._stream.unconsumed_tail
+            if self._stream.eof:
+                if self._stream.unused_data:
+                    raise MalformedInput("compressed answer: there is something behind its end")
+                break
+
+
+class Connections:
+    """The HTTP connections of all agents of this process: one client for plain HTTP, one per Unix socket, and one per
+    way in which a server is known.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[str, ssl.SSLContext | None], httpx.AsyncClient] = {}
+
+    def client(self, target: Target) -> httpx.AsyncClient:
+        """Returns the client that reaches a target.
+
+        Raises:
+            Untrusted: nothing says how to know the server.
+        """
+        known = context_of(target) if target.secure else None
+        found = self._clients.get((target.socket, known))
+        if found is None:
+            # Plain HTTP needs no certificates: a bare context spares the 26 ms of loading them, and trusts nobody.
+            context = bare_context() if known is None else known
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=10.0)
+            transport = httpx.AsyncHTTPTransport(
+                verify=context, limits=limits, uds=target.socket or None, trust_env=False
+            )
+            jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+            found = self._clients[target.socket, known] = httpx.AsyncClient(
+                transport=transport,
+                cookies=jar,
+                follow_redirects=False,
+                trust_env=False,
+                timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, write=CONNECT_SECONDS),
+                headers={"user-agent": "sysmon", "accept-encoding": "gzip"},
+            )
+        return found
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+
+class Endpoint:
+    """One server, asked over shared connections."""
+
+    def __init__(self, target: Target, connections: Connections) -> None:
+        self.target = target
+        self._connections = connections
+
+    async def get(
+        self, path: str, params: Sequence[tuple[str, str]] = (), *, deadline: float, accept: str = "application/json"
+    ) -> bytes:
+        """Returns the body of an answer.
+
+        Raises:
+            Unreachable: no connection, or no complete answer within `deadline` seconds.
+            Untrusted: it is not known to be who it should be; nothing was sent.
+            ProtocolMismatch: it is no sysmon. Unauthorized, RemoteError, StoreError: what the server said.
+            MalformedInput: the answer is too large or not gzip.
+        """
+        size = 0
+        body = []
+        try:
+            async with asyncio.timeout(deadline), self.open(path, params, accept=accept, head=deadline) as pieces:
+                async for piece in pieces:
+                    size += len(piece)
+                    if size > MAX_BODY:
+                        raise MalformedInput(f"{self.target}{path}: the answer is longer than {MAX_BODY} bytes")
+                    body.append(piece)
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
+        return b"".join(body)
+
+    async def post(self, path: str, body: bytes, *, deadline: float, limit: int = MAX_ERROR) -> Answer:
+        """Sends a body of JSON in gzip, and returns what is answered, whatever its status.
+
+        Args:
+            path: below the target.
+            body: compressed.
+            deadline: seconds until all of the answer must be there.
+            limit: bytes of the answer at most.
+
+        Raises:
+            Unreachable, Untrusted: as `get`. Unauthorized: the token cannot be had. ProtocolMismatch: a redirect.
+            MalformedInput: the answer is too large or not gzip.
+        """
+        client = self._connections.client(self.target)
+        given = {"accept": "application/json", "content-type": "application/json", "content-encoding": "gzip"}
+        given |= authorization(self.target)
+        request = client.build_request("POST", self.target.base + path, content=body, headers=given)
+        try:
+            async with asyncio.timeout(deadline):
+                response = await client.send(request, stream=True)
+                try:
+                    if 300 <= response.status_code < 400:
+                        raise await _refusal(self.target, response)
+                    answer = b""
+                    async for piece in self._pieces(response):
+                        answer += piece
+                        if len(answer) > limit:
+                            raise MalformedInput(f"{self.target}{path}: the answer is longer than {limit} bytes")
+                finally:
+                    with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
+                        async with asyncio.timeout(1.0):
+                            await response.aclose()
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise await _unanswered(self.target, error) from None
+        return Answer(response.status_code, answer, _seconds(response.headers.get("retry-after", "")))
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        accept: str,
+        head: float = HEAD_SECONDS,
+        headers: dict[str, str] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Opens an answer, whose bytes come decompressed in pieces of at most `PIECE`; errors are those of `get`."""
+        client = self._connections.client(self.target)
+        url = self.target.base + path
+        given = {"accept": accept, **authorization(self.target), **(headers or {})}
+        request = client.build_request("GET", url, params=list(params), headers=given)
+        try:
+            async with asyncio.timeout(head):
+                response = await client.send(request, stream=True)
+        except TimeoutError:
+            raise Unreachable(f"{self.target} did not answer within {head:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            # An alert that comes behind the handshake reaches us as it is.
+            raise await _unanswered(self.target, error) from None
+        try:
+            if response.status_code != 200:
+                raise await _refusal(self.target, response)
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != accept:
+                shown = clean_text(kind, 60) or "nothing"
+                raise ProtocolMismatch(f"{self.target} answers {shown} where {accept} is due", "is that a sysmon?")
+            yield self._pieces(response)
+        finally:
+            # A peer that trickles its rest must not hold up the closing.
+            with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
+                async with asyncio.timeout(1.0):
+                    await response.aclose()
+
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("identity", "gzip"):
+            raise ProtocolMismatch(
+                f"{self.target} sends content-encoding {clean_text(coding, 40)}, which was not asked for"
+            )
+        inflater = Inflater() if coding == "gzip" else None
+        try:
+            async for chunk in response.aiter_raw():
+                if inflater is None:
+                    yield chunk
+                else:
+                    for piece in inflater.pieces(chunk):
+                        yield piece
+        except (httpx.HTTPError, ssl.SSLError) as error:
+            raise _mapped(self.target, error) from None
+
+
+def _seconds(text: str) -> float | None:
+    """Takes a Retry-After in seconds; a date is as good as none."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+
+
+async def _refusal(target: Target, response: httpx.Response) -> RemoteError | StoreError:
+    status = response.status_code
+    if 300 <= status < 400:
+        where = urlsplit(response.headers.get("location", ""))
+        shown = clean_text(where.netloc or where.path, 80)
+        return ProtocolMismatch(f"{target} redirects to '{shown}', which is not followed", "name that address itself")
+    body = b""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
+        async with asyncio.timeout(2.0):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_ERROR:
+                    break
+    said, hint = _said(body)
+    if status in (401, 403):
+        return _forbidden(target, status, said, hint)
+    if not said:
+        if status == 400 and not target.secure and b"https" in body.lower():
+            # What sysmon, nginx, Go and others say on a port of theirs that speaks TLS.
+            return trouble.speaks_tls(target)
+        return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
+    if status in (503, 504):
+        return StoreError(f"{target}: {said}", hint)
+    return RemoteError(f"{target}: {said}", hint)
+
+
+def _forbidden(target: Target, status: int, said: str, hint: str) -> Unauthorized:
+    shown = target.credentials.token_file
+    if status == 401 and not shown:
+        return Unauthorized(
+            f"{target}: {said or 'a token is wanted'}",
+            "`sysmon token new NAME` there makes one; put it into a 0600 file and name that with --token-file",
+        )
+    if status == 401:
+        why = f": {said}" if said else ""
+        return Unauthorized(
+            f"{target} refuses the token of {shown}{why}", "it is wrong, revoked or expired; `sysmon token list` there"
+        )
+    return Unauthorized(f"{target}: {said or 'access is refused'}", hint)
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    try:
+        told = msgspec.json.decode(body, type=dict[str, str])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return "", ""
+    return clean_text(told.get("error", ""), 300), clean_text(told.get("hint", ""), 300)
+
+
+async def _unanswered(target: Target, error: Exception) -> RemoteError | MalformedInput:
+    """Says why no answer began. Where it was silence or noise, looks again: whether TLS is spoken where plain HTTP was
+    meant, or what a server of TLS says when it is not interrupted by a request.
+    """
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and not target.socket:
+        if target.secure and (said := await look.objection(target)) is not None:
+            return said
+        if not target.secure and await look.speaks_tls(target):
+            return trouble.speaks_tls(target)
+    return _mapped(target, error)
+
+
+def _mapped(target: Target, error: Exception) -> RemoteError | MalformedInput:
+    if isinstance(error, httpx.ConnectTimeout):
+        return trouble.timed_out(target, CONNECT_SECONDS)
+    if isinstance(error, httpx.TimeoutException):
+        return Unreachable(f"{target} did not answer in time")
+    if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError | httpx.InvalidURL):
+        if "peer closed" in str(error) or "disconnected" in str(error):
+            return Unreachable(f"{target} broke the connection off")
+        return MalformedInput(f"{target} does not speak HTTP: {clean_text(str(error), 200)}")
+    found = trouble.told(target, error)
+    if found is not None:
+        return found
+    if isinstance(error, httpx.ConnectError) and target.secure and not str(error):
+        return Unreachable(f"{target} broke the TLS handshake off", "is that a sysmon?")
+    return Unreachable(f"{target}: {clean_text(str(error), 200) or type(error).__name__}")

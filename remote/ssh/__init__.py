@@ -1,0 +1,1 @@
+"""Boxes reached by plain ssh, with nothing installed there."""
