@@ -210,7 +210,8 @@ def tame_asyncio() -> None:
         return
 
     def complete(self: Any, error: BaseException | None) -> None:
-        if error is not None:
+        # Never for a client: its last words hold its certificate, and it hangs up because the server is the wrong one.
+        if error is not None and getattr(self, "_server_side", False):
             self._process_outgoing()
         done(self, error)
 

@@ -14,6 +14,7 @@ from remote.client.bearer import private
 from remote.client.pin import context_of
 from remote.client.transport import Connections, Endpoint
 from remote.fingerprint import words
+from remote.server.tls import tame_asyncio
 from remote.target import Credentials, parse_target
 from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, Unauthorized, Unreachable, Untrusted
 from tests.remote.authorities import DAY, Pair, make_pair, tls_server
@@ -168,6 +169,7 @@ async def test_mutual_tls(tmp_path: Path, pair: Pair) -> None:
 
 
 async def test_nobody_but_the_pinned_server_sees_our_certificate(tmp_path: Path, pair: Pair) -> None:
+    tame_asyncio()  # as in a hub, which serves over TLS and asks others too
     authority = make_pair(tmp_path, "authority", authority=True)
     own = make_pair(tmp_path, "reader", issuer=authority)
     other = make_pair(tmp_path, "middle")
