@@ -1,7 +1,8 @@
 """What metrics are called in node_exporter: one table, read in both directions.
 
 `remote.foreign.nodeexporter` reads node_exporters by it, `remote.foreign.openmetrics` writes by it,
-docs/others.md shows it. Here are those whose values are the same on both sides; what must be worked out is in those modules.
+docs/others.md shows it. Here are those whose values are the same on both sides; what must be
+worked out is in those modules.
 """
 
 from __future__ import annotations
