@@ -250,7 +250,16 @@ def _harmless(character: str) -> bool:
         return code >= 0x20
     if code < 0xA0 or 0xD800 <= code <= 0xDFFF:
         return False
-    return not (0x200B <= code <= 0x200F or 0x2028 <= code <= 0x202E or 0x2060 <= code <= 0x206F or code == 0xFEFF)
+    if code < 0x61C:
+        return True
+    return not (
+        0x200B <= code <= 0x200F
+        or 0x2028 <= code <= 0x202E
+        or 0x2060 <= code <= 0x206F
+        or 0xE0000 <= code <= 0xE007F  # tags: text that nobody sees
+        or code in (0x61C, 0x180E, 0xFEFF)
+        or 0xFFF9 <= code <= 0xFFFB
+    )
 
 
 def _percent(character: str) -> str:

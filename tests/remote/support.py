@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from remote.server.app import build_app, serve
@@ -68,6 +69,20 @@ def frame(seq: int, *, host: str = HOST, run: str = RUN, boot: str = BOOT, start
     if given["full"]:
         given["intervals"] = {"network": 1.0, "load": 1.0}
     return Frame(**{**given, **more})
+
+
+HARMFUL = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+)
+"""Controls, characters that turn the direction of a line, and ones that nobody sees."""
+
+
+def harmless(text: str) -> bool:
+    """Whether a terminal draws a text as it stands there.
+
+    Unlike `isprintable` it says nothing against characters that this Python's Unicode does not know yet.
+    """
+    return not HARMFUL.search(text)
 
 
 class MemoryHistory:

@@ -27,6 +27,8 @@ def test_keys_split_at_the_first_colon() -> None:
         ("a\x1b[31mb", "a%1B[31mb"),
         ("x\u202egpj", "x%E2%80%AEgpj"),
         ("tab\there\n", "tab%09here%0A"),
+        ("a\u061cb\ufff9c", "a%D8%9Cb%EF%BF%B9c"),
+        ("eth\U000e0041", "eth%F3%A0%81%81"),
     ],
 )
 def test_instances_are_made_harmless(raw: str | bytes, clean: str) -> None:
