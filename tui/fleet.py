@@ -245,7 +245,9 @@ SORTS: Final[Mapping[str, bool]] = {
     "load": True,
     "temperature": True,
 }
-"""Columns that can be sorted by, and whether the largest comes first; `state` is by age."""
+"""Columns that can be sorted by, and whether the largest comes first; of `state` the worst, then the oldest."""
+
+_STATES_WORST_LAST: Final = tuple(sorted(_RANKS, key=lambda state: (-_RANKS[state], state)))
 
 
 def sort_entries(found: Sequence[Entry], column: str, reverse: bool) -> list[Entry]:
@@ -267,7 +269,8 @@ def sort_entries(found: Sequence[Entry], column: str, reverse: bool) -> list[Ent
 def sort_value(entry: Entry, column: str) -> float | None:
     """The number that a column sorts a host by."""
     if column == "state":
-        return entry.age
+        # Never heard of is older than any age; below a billion seconds no age outweighs a state.
+        return _STATES_WORST_LAST.index(entry.state) * 1e9 + min(1e9 - 1 if entry.age is None else entry.age, 1e9 - 1)
     value: float | None = getattr(entry.now, column, None) if entry.now is not None else None
     return value
 

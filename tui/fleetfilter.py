@@ -22,6 +22,7 @@ STATE_NAMES: Final = (
     "connecting",
     "paused",
     "off",
+    "unseen",
     "firing",
     "critical",
     "warning",
@@ -57,8 +58,6 @@ def _states(entry: Entry) -> set[str]:
     found = {entry.state, WORDS[entry.state][0].lower()}
     if entry.worst is not None and entry.worst[0] != "info":
         found |= {"firing", entry.worst[0]} if entry.firing else {entry.worst[0]}
-    if entry.state in ("blind", "off"):
-        found.add("offline")
     return found
 
 

@@ -130,6 +130,17 @@ def test_sorting_by_a_column_puts_what_is_missing_last() -> None:
         assert len(sort_entries(found, column, reverse)) == 4
 
 
+def test_sorted_by_state_the_worst_comes_first_and_reversed_last() -> None:
+    found = [entry("a", age=0), entry("b", age=0), entry("c", "offline"), entry("d", "offline", age=90),
+             entry("e", "late", age=5), entry("f", "off")]  # fmt: skip
+    first = [each.key for each in sort_entries(found, "state", SORTS["state"])]
+    assert first[:3] == ["c", "d", "e"]
+    assert first[-1] == "f"
+    again = [each.key for each in sort_entries(found, "state", not SORTS["state"])]
+    assert again[0] == "f"
+    assert again[-3:] == ["e", "d", "c"]
+
+
 def test_what_no_alert_tells_of_is_judged_by_its_values() -> None:
     values = {
         "memory.utilization": 0.98,
@@ -232,8 +243,10 @@ def test_words_fields_alternatives_and_negation() -> None:
     assert names("prod !web-1") == ["db-1"]
     assert names("tag:prod") == ["web-1", "db-1"]
     assert names("tag:pro") == []
-    assert names("state:offline,late") == ["web-2", "old"]
+    assert names("state:offline,late") == ["web-2"]
     assert names("state:off") == ["old"]
+    assert kept([entry("a", "blind")], parse_filter("state:unseen")) != []
+    assert kept([entry("a", "blind")], parse_filter("state:offline")) == []
     assert names("state:firing") == names("state:critical") == ["db-1"]
     assert names("name:web state:live") == ["web-1"]
     assert names("-tag:prod -tag:test") == ["old"]
