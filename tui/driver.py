@@ -137,6 +137,7 @@ class TerminalDriver(LinuxDriver):
         late = ReplyFilter() if self.session is not None and self.session.reply_pending else None
         empty_reads = 0
         busy_until = 0.0
+        last_input = time.monotonic()
         # A SelectSelector where poll() does not know terminals.
         selector = selectors.PollSelector() if sys.platform == "linux" else selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
@@ -144,12 +145,13 @@ class TerminalDriver(LinuxDriver):
         try:
             while not self.exit_event.is_set():
                 # The parser knows a lone escape key by what does not follow it, so it wants ticks for a while.
-                busy = time.monotonic() < busy_until
+                busy = time.monotonic() < busy_until or (late is not None and late.holds)
                 ready = {key.fd for key, _ in selector.select(0.05 if busy else IDLE_SECONDS)}
                 if self._wake_read in ready:
                     self._drain_wake()
                 if self.fileno in ready:
-                    busy_until = time.monotonic() + constants.ESCAPE_DELAY + 0.2
+                    last_input = time.monotonic()
+                    busy_until = last_input + constants.ESCAPE_DELAY + 0.2
                     try:
                         data = os.read(self.fileno, 4096)
                     except BlockingIOError:
@@ -169,7 +171,7 @@ class TerminalDriver(LinuxDriver):
                         text = late.feed(text)
                     self._dispatch(parser, text)
                 elif late is not None:
-                    self._dispatch(parser, late.flush())
+                    self._dispatch(parser, late.flush(time.monotonic() - last_input))
                 for message in parser.tick():
                     self.process_message(message)
         finally:

@@ -82,6 +82,10 @@ class ReplyFilter:
     """
 
     SECONDS: Final = 30.0
+    PATIENCE: Final = 1.0
+    """Seconds that the rest of an answer may take to come: a slow line breaks it anywhere."""
+    KEY_PATIENCE: Final = 0.05
+    """The same where what came is still a key that people press: Escape, or Alt with a bracket."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + self.SECONDS
@@ -101,8 +105,15 @@ class ReplyFilter:
                 text, self._held = text[: match.start()], match.group()
         return text
 
-    def flush(self) -> str:
-        """What was held back and is no answer: nothing followed it at once."""
+    @property
+    def holds(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._held)
+
+    def flush(self, waited: float = PATIENCE) -> str:
+        """What was held back and is no answer: nothing followed it for `waited` seconds, which is long enough."""
+        if waited < (self.KEY_PATIENCE if len(self._held) <= 2 else self.PATIENCE):
+            return ""
         held, self._held = self._held, ""
         return held
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from tests.tui.scripted import START, Rig
@@ -19,9 +20,10 @@ def text_of(app: SysmonApp) -> list[str]:
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
-async def until(pilot: Pilot[int], wanted: Callable[[], bool]) -> None:
+async def until(pilot: Pilot[int], wanted: Callable[[], bool], seconds: float = 20.0) -> None:
     """Lets the app work until something holds."""
-    for _ in range(200):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         await pilot.pause()
         if wanted():
             return

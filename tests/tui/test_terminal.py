@@ -176,8 +176,18 @@ def test_late_answers_are_filtered_wherever_reads_are_cut(before: str, between: 
 def test_a_held_escape_is_let_go() -> None:
     filtered = ReplyFilter()
     assert filtered.feed("a\x1b") == "a"
-    assert filtered.flush() == "\x1b"
+    assert filtered.flush(0.01) == ""
+    assert filtered.flush(0.05) == "\x1b" and not filtered.holds
     assert filtered.feed("\x1b[A") == "\x1b[A"
+
+
+def test_half_an_answer_is_waited_for_longer_than_a_key() -> None:
+    filtered = ReplyFilter()
+    assert filtered.feed("a\x1b]11;rgb:1e1e/1e1e") == "a"
+    assert filtered.flush(0.9) == "" and filtered.holds
+    assert filtered.feed("/2e2e\x1b\\b") == "b"
+    assert filtered.feed("\x1b[?6") == ""
+    assert filtered.flush(1.0) == "\x1b[?6"
 
 
 def test_capabilities_hide_what_was_typed() -> None:
