@@ -99,6 +99,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._byte_rate: float | None = None
         self._cost: tuple[object, tuple[str, ...]] = (None, ())
         self._filled = feed.Filled()
+        self._refilled: dict[str, int] = {}
         self.settles = False
         theme.install(self, theme=theme_name, glyphs=glyphs, depth=depth)
         # A mode for each: switching keeps what stands on either, and loads a screen's style sheet.
@@ -174,6 +175,8 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
     def _stalled(self) -> None:
         """Lets the age grow where no frames come; costs nothing while they do."""
         host = self.host
+        if host is not None:
+            self._refill(host)
         if host is None or host.received is None or host.received < self.services.clock.boottime() - 2_500_000_000:
             self.refresh_view()
 
@@ -254,6 +257,15 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
                 # What was recorded just before the first frame may not have been committed yet.
                 again = partial(self._fill_from, host, history, (wanted[0], False), AGAIN_SPAN)
                 self.set_timer(AGAIN_AFTER, again)
+
+    def _refill(self, host: HostModel) -> None:
+        """Reads again what the screen graphs, where frames have come that fill holes."""
+        now = self.services.clock.boottime()
+        screen, at = self.host_screen, self._refilled.get(host.info.id, 0)
+        history = self.services.history(host.info.id) if host.came_late(at, now) else None
+        if history is not None and screen is not None:
+            self._refilled[host.info.id] = now
+            self._fill_from(host, history, ([*screen.GRAPHED], False), WINDOW)
 
     def _fill_from(self, host: HostModel, history: History, wanted: tuple[list[str], bool], seconds: int) -> None:
         now = max(self.services.clock.now(), host.state.frame.time if host.state.frame is not None else 0)

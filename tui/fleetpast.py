@@ -14,7 +14,7 @@ from tui.pulse import POINTS, STEP, Pulse, Vital, beat, outer_interfaces
 from tui.widgets.alerts_rows import alerts_at
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
     from typing import Any
 
     from sysmon.ports import History
@@ -30,16 +30,19 @@ AT_ONCE: Final = 3
 _SPAN_MS: Final = POINTS * STEP * 1000
 _DAY_MS: Final = 86_400_000
 _EVENTS: Final = 200
-_LINES: Final[tuple[tuple[Vital, tuple[str, ...]], ...]] = (
-    ("cpu", ("cpu.utilization",)),
-    ("memory", ("memory.utilization",)),
-    ("network", ("net.receive_rate", "net.transmit_rate")),
-)
-"""The lines that are read: those that every width shows."""
+_LINES: Final[Mapping[Vital, tuple[str, ...]]] = {
+    "cpu": ("cpu.utilization",),
+    "memory": ("memory.utilization",),
+    "network": ("net.receive_rate", "net.transmit_rate"),
+    "load": ("load.1",),
+    "disk": ("fs.utilization",),
+    "temperature": ("temperature",),
+}
+"""What each line is read from."""
 
 
 async def read_points(history: History, host: str, pulse: Pulse, outer: Callable[[Iterable[str]], set[str]],
-                      end: int) -> None:  # fmt: skip
+                      end: int, names: Collection[Vital]) -> None:  # fmt: skip
     """Lays the points up to a moment, Unix milliseconds, into a pulse.
 
     Args:
@@ -47,24 +50,27 @@ async def read_points(history: History, host: str, pulse: Pulse, outer: Callable
         pulse: what they are laid into, where it has none yet.
         outer: chooses among names of interfaces those that count.
         end: the moment, excluded.
+        names: the lines wanted.
 
     Raises:
         SysmonError: it cannot be read.
     """
-    for name, metrics in _LINES:
+    for name in (each for each in _LINES if each in names):
         found: list[Series] = []
-        for metric in metrics:
+        for metric in _LINES[name]:
             query = SeriesQuery(host=host, metric=metric, start=end - _SPAN_MS, end=end, points=POINTS)
             found += (await history.series(query)).series
         if name == "network":
             counted = outer({series.instance for series in found})
             found = [series for series in found if series.instance in counted]
-        pulse.lay(name, summed(found, pulse))
+        pulse.lay(name, combined(found, pulse, max if name in ("disk", "temperature") else sum))
 
 
-def summed(found: Sequence[Series], pulse: Pulse) -> dict[int, float]:
-    """The sum of series by the numbers of a pulse's points; of several steps in one point their mean."""
-    total: dict[int, float] = {}
+def combined(
+    found: Sequence[Series], pulse: Pulse, combine: Callable[[Iterable[float]], float] = sum
+) -> dict[int, float]:
+    """What series come to together, by the numbers of a pulse's points; of several steps in one point their mean."""
+    parts: dict[int, list[float]] = {}
     for series in found:
         sums: dict[int, list[float]] = {}
         for point in series.points:
@@ -75,8 +81,8 @@ def summed(found: Sequence[Series], pulse: Pulse) -> dict[int, float]:
             for number in range(first, last + 1):
                 sums.setdefault(number, []).append(point.mean)
         for number, values in sums.items():
-            total[number] = total.get(number, 0.0) + sum(values) / len(values)
-    return total
+            parts.setdefault(number, []).append(sum(values) / len(values))
+    return {number: combine(values) for number, values in parts.items()}
 
 
 @dataclass(slots=True)
@@ -163,11 +169,17 @@ async def read_glimpse(history: History | None, host: HostModel, moment: int) ->
     )  # fmt: skip
 
 
-async def read_lines(history: History, host: HostModel, state: HostState, pulse: Pulse, end: int) -> None:
+async def read_lines(
+    history: History, host: HostModel, state: HostState, pulse: Pulse, end: int, names: Collection[Vital]
+) -> None:
     """Lays the lines up to a moment into a pulse; what cannot be read in time stays empty."""
+
+    def outer(present: Iterable[str]) -> set[str]:
+        return outer_interfaces(state, present)
+
     try:
         async with asyncio.timeout(DEADLINE):
-            await read_points(history, host.info.id, pulse, lambda names: outer_interfaces(state, names), end)
+            await read_points(history, host.info.id, pulse, outer, end, names)
     except (SysmonError, TimeoutError):
         return
 
@@ -194,6 +206,11 @@ class Throttle:
         while self._running < min(AT_ONCE, len(self._jobs)):
             self._running += 1
             self._start(self._work())
+
+    def repeat(self, jobs: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+        """Takes jobs by name also where one of that name was done; not where it waits."""
+        self._known -= jobs.keys() - self._jobs.keys()
+        self.put(jobs)
 
     def put_last(self, jobs: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         """Takes jobs after those that wait."""

@@ -9,19 +9,20 @@ from tui.fleet import Entry, entries, in_order
 from tui.fleetpast import Glimpse, Throttle, glimpse_entry, read_glimpse, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from sysmon.config import HostSettings
     from sysmon.derive import State
     from sysmon.records import AlertState
     from tui.app import SysmonApp
     from tui.model import HostModel, View
+    from tui.pulse import Vital
 
 SOON: Final = 0.2
 """Seconds in which what was read is gathered before it is drawn."""
 
 AGAIN_NS: Final = 60_000_000_000
-"""Nanoseconds after which lines with gaps are read again."""
+"""Nanoseconds after which lines with gaps are read again, as are those that could not be read."""
 
 PATIENCE: Final = 0.6
 """Seconds for which the moment before stays on screen while the next is being read."""
@@ -44,8 +45,10 @@ class FleetRows:
         self._moment: int | None = None
         self._glimpses: dict[str, Glimpse] = {}
         self._in_view: tuple[str, ...] = ()
+        self._names: frozenset[Vital] = frozenset()
+        self._tried: dict[str, tuple[frozenset[Vital], int]] = {}
+        """Of which hosts lines were read: which, and when by this side's boot clock."""
         self._due = False
-        self._turn = 0
         self._held_since = 0
         self._shown_moment: int | None = None
         self._frozen: list[Entry] | None = None
@@ -133,8 +136,9 @@ class FleetRows:
 
     # -- reading
 
-    def look_at(self, seen: Sequence[Entry]) -> None:
-        """Tells which hosts are in view: their lines are read, once, a few at a time."""
+    def look_at(self, seen: Sequence[Entry], names: Iterable[Vital]) -> None:
+        """Tells which hosts are in view, and which of their lines are drawn: they are read, a few at a time."""
+        self._names = frozenset(names)
         self._in_view = tuple(entry.key for entry in seen)
         hosts = {key: self._app.model.hosts[key] for key in self._in_view if key in self._app.model.hosts}
         moment = self._moment
@@ -148,33 +152,47 @@ class FleetRows:
             if glimpse is None:
                 jobs[key] = partial(self._read, host, moment)
             elif glimpse.host is not None:
-                jobs[f"lines {key}"] = partial(self._read_lines, host, glimpse, moment)
+                for name in self._names - glimpse.pulse.laid:
+                    jobs[f"{name} {key}"] = partial(self._read_lines, host, glimpse, moment, name)
         self._past.put(jobs)
 
     def _fill_lines(self, hosts: Mapping[str, HostModel]) -> None:
-        """Reads the lines of hosts once, and those that have a gap again a while later: it may have been filled."""
+        """Reads what is missing of the lines drawn; gaps again a while later, and when frames of one came late."""
         clock = self._app.services.clock
-        turn = clock.boottime() // AGAIN_NS
-        heard = {key: host for key, host in hosts.items() if host.pulse.first is not None}
-        jobs: dict[str, Callable[[], Awaitable[None]]] = {key: partial(self._fill, host) for key, host in heard.items()}
-        if turn != self._turn:
-            self._turn = turn
-            second = clock.now() // 1000
-            for key, host in heard.items():
-                if None in host.pulse.points("cpu", host.pulse.number(second) - 1):
-                    jobs[f"{key} {turn}"] = partial(self._fill, host)
-        self._lines.put(jobs)
+        now, second = clock.boottime(), clock.now() // 1000
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {}
+        for key, host in hosts.items():
+            names = self._wanted(host, now, second)
+            if names:
+                jobs[key] = partial(self._fill, host, names)
+        self._lines.repeat(jobs)
+
+    def _wanted(self, host: HostModel, now: int, second: int) -> frozenset[Vital]:
+        """Which of a host's lines are to be read now."""
+        pulse = host.pulse
+        if pulse.first is None:
+            return frozenset()
+        tried, at = self._tried.get(host.info.id, (frozenset(), -AGAIN_NS))
+        old = now - at >= AGAIN_NS
+        unread = self._names - pulse.laid
+        if unread and (old or not unread <= tried):
+            return unread
+        last = pulse.number(second) - 1
+        if host.came_late(at, now) or (old and any(None in pulse.points(name, last) for name in self._names)):
+            return self._names
+        return frozenset()
 
     def rest(self) -> None:
         """Nobody looks any more."""
         self._lines.clear()
         self._past.clear()
 
-    async def _fill(self, host: HostModel) -> None:
+    async def _fill(self, host: HostModel, names: frozenset[Vital]) -> None:
         """Reads the points that this screen has no frames for."""
+        self._tried[host.info.id] = (self._names, self._app.services.clock.boottime())
         history = self._app.services.history(host.info.id)
         if history is not None and host.state.frame is not None:
-            await read_lines(history, host, host.state, host.pulse, host.state.frame.time)
+            await read_lines(history, host, host.state, host.pulse, host.state.frame.time, names)
             self._say_soon()
 
     async def _read(self, host: HostModel, moment: int) -> None:
@@ -185,11 +203,11 @@ class FleetRows:
             self._glimpses[host.info.id] = glimpse
             self._say_soon()
 
-    async def _read_lines(self, host: HostModel, glimpse: Glimpse, moment: int) -> None:
+    async def _read_lines(self, host: HostModel, glimpse: Glimpse, moment: int, name: Vital) -> None:
         history = self._app.services.history(host.info.id)
         if history is None or glimpse.host is None or moment != self._moment:
             return
-        await read_lines(history, host, glimpse.host, glimpse.pulse, moment + 1)
+        await read_lines(history, host, glimpse.host, glimpse.pulse, moment + 1, {name})
         self._say_soon()
 
     def _say_soon(self) -> None:

@@ -34,6 +34,18 @@ FEW = 8
 EVENTS = 500
 """Events kept per host for the alert pane; older ones are read from history."""
 
+SETTLED_NS = 3_500_000_000
+"""How long after the last of some late frames all are in the history: recorders commit every two seconds."""
+
+HEARD_NS = 3_000_000_000
+"""A host whose last frame is younger is heard."""
+
+_BOOTS = 16
+"""Boots of a host that are remembered."""
+
+LATE_NS = 10_000_000_000
+"""How often what they filled is read while they still come."""
+
 _SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -90,14 +102,24 @@ class HostModel:
         self.frames = 0
         self.received: int | None = None
         """This side's boot clock (ns) when the last live frame was taken."""
+        self.late: int | None = None
+        """This side's boot clock (ns) when the last frame that fills a hole came."""
+        self._left: deque[str] = deque(maxlen=_BOOTS)
         self._raw: dict[str, bool] = {}
         self._processes_time: int | None = None
 
-    def take_frame(self, frame: Frame) -> None:
-        """Folds in a live frame; one older than the last is a late one and changes nothing here."""
+    def take_frame(self, frame: Frame, *, heard: bool = True) -> bool:
+        """Folds in a live frame and returns True; one older than the last is a late one and changes nothing here.
+
+        Args:
+            frame: what the host said.
+            heard: whether it was heard just now, too.
+        """
         last = self.state.frame
-        if last is not None and last.boot == frame.boot and frame.monotonic < last.monotonic:
-            return
+        if last is not None and self._is_late(frame, last, heard=heard):
+            return False
+        if last is not None and last.boot != frame.boot:
+            self._left.append(last.boot)
         self.state.apply(frame)
         self.frames += 1
         if frame.tables.processes is not None:
@@ -110,6 +132,24 @@ class HostModel:
         self.pulse.take(second, beat(self.state))
         if self.windowed:
             self.window.append(second, self._values())
+        return True
+
+    def _is_late(self, frame: Frame, last: Frame, *, heard: bool) -> bool:
+        if frame.boot == last.boot:
+            return frame.monotonic < last.monotonic
+        # A clock may be wrong at a start: from before the present boot is only what comes beside its frames.
+        return frame.boot in self._left or (heard and frame.time < last.time - last.monotonic // 1_000_000)
+
+    def came_late(self, since: int, now: int) -> bool:
+        """Whether frames came late that who read the history at `since` has not seen, and it is time to read it.
+
+        Args:
+            since, now: this side's boot clock, nanoseconds.
+        """
+        late = self.late
+        if late is None or since >= late + SETTLED_NS:
+            return False
+        return now >= late + SETTLED_NS or now - since >= LATE_NS
 
     def keep_window(self, keep: bool) -> None:
         """Begins a window anew, or lets go of it."""
@@ -244,8 +284,11 @@ class Model:
             if ahead:
                 # The history keeps it under our time too: windows and what is read to fill them must meet.
                 update = msgspec.structs.replace(update, time=update.time - ahead // 1000 * 1000)
-            host.take_frame(update)
-            host.received = now
+            heard = now is not None and host.received is not None and now - host.received < HEARD_NS
+            if host.take_frame(update, heard=heard):
+                host.received = now
+            else:
+                host.late = now
             return update.host
         if isinstance(update, HostInfo):
             known = self.hosts.get(update.id)

@@ -141,14 +141,15 @@ class _Column:
 class Pulse:
     """The present values and the points of one host.
 
-    Points are means over `STEP` seconds; a point without a frame is a gap. Which second a point begins with differs
-    from host to host, so that not all lines of a screen move at once.
+    Points are means over `STEP` seconds; a point without a frame is a gap. What came before the first frame is none
+    until the history was asked for it. Which second a point begins with differs from host to host, so that not all
+    lines of a screen move at once.
 
     Args:
         host: the host's id.
     """
 
-    __slots__ = ("_columns", "_first", "_last", "_shift", "_spacings", "beats", "now")
+    __slots__ = ("_begun", "_columns", "_first", "_last", "_shift", "_spacings", "beats", "laid", "now")
 
     def __init__(self, host: str = "") -> None:
         self.now = Beat()
@@ -156,7 +157,11 @@ class Pulse:
         """Grows with every change."""
         self._shift = crc32(host.encode()) % STEP
         self._columns: dict[Vital, _Column] = {}
+        self.laid: frozenset[Vital] = frozenset()
+        """Of which the past was asked for."""
         self._first: int | None = None
+        self._begun: int | None = None
+        """The number of the first point that a frame told of."""
         self._last: int | None = None
         self._spacings: deque[int] = deque(maxlen=_USUAL)
 
@@ -186,6 +191,8 @@ class Pulse:
                 first = max(self.number(last) + 1, number - _SIZE)
         self._last = second
         self._first = number if self._first is None else min(self._first, number)
+        if self._begun is None:
+            self._begun = number
         for name in VITALS:
             value = getattr(present, name)
             if value is not None:
@@ -196,7 +203,9 @@ class Pulse:
                     column.put(each, value)
 
     def lay(self, name: Vital, values: Mapping[int, float]) -> None:
-        """Lays older points, number -> value, where there are none yet."""
+        """Lays older points, number -> value, where there are none yet; none at all: then nothing was recorded."""
+        self.laid |= {name}
+        self.beats += 1
         if not values:
             return
         column = self._columns.get(name)
@@ -207,15 +216,16 @@ class Pulse:
                 column.put(number, value)
         first = min(values)
         self._first = first if self._first is None else min(self._first, first)
-        self.beats += 1
 
     def has(self, name: Vital) -> bool:
         """Whether there ever was a value."""
         return name in self._columns
 
     def points(self, name: Vital, last: int, count: int = POINTS) -> list[float | None]:
-        """Returns the points up to number `last`, without those before the first of the host; None is a gap."""
-        first = self._first
+        """Returns the points up to number `last`, without those before the first of the host, or before the first
+        frame where the past was not asked for yet; None is a gap.
+        """
+        first = self._first if name in self.laid else self._begun
         if first is None:
             return []
         column = self._columns.get(name)
@@ -228,7 +238,7 @@ class Pulse:
         """Returns one that stays as it is while this one goes on."""
         twin = Pulse()
         twin.now, twin.beats, twin._shift = self.now, self.beats, self._shift
-        twin._first, twin._last = self._first, self._last
+        twin._first, twin._begun, twin._last, twin.laid = self._first, self._begun, self._last, self.laid
         for name, column in self._columns.items():
             kept = twin._columns[name] = _Column()
             kept.numbers, kept.sums, kept.counts = column.numbers[:], column.sums[:], column.counts[:]

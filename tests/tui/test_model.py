@@ -83,6 +83,42 @@ def test_late_frames_change_nothing_live() -> None:
     assert model.view().time == (START + 11) * 1000
 
 
+def test_late_frames_are_no_sign_of_life_and_have_the_history_read_once_they_are_in_it() -> None:
+    script, second = Script(), 1_000_000_000
+    model = Model(catalogue())
+    for at in (10, 11):
+        model.take(script.frame(at), at * second)
+    model.take(script.frame(3), 20 * second)
+    host = model.hosts[script.host]
+    assert host.received == 11 * second
+    assert not host.came_late(15 * second, 21 * second)
+    assert host.came_late(19 * second, 24 * second)
+    assert not host.came_late(24 * second, 60 * second)
+    model.take(script.frame(4), 31 * second)
+    assert host.came_late(24 * second, 34 * second + 1)
+
+
+def test_frames_from_before_a_reboot_do_not_bring_its_state_back() -> None:
+    script, second = Script(), 1_000_000_000
+    model = Model(catalogue())
+    old = [msgspec.structs.replace(script.frame(at), boot="a" * 32) for at in range(12)]
+    start = script.frame(20).monotonic - second
+    new = [msgspec.structs.replace(script.frame(at), monotonic=script.frame(at).monotonic - start) for at in (20, 21)]
+    model.take(new[0], 20 * second)
+    model.take(old[5], 20 * second + 1)
+    model.take(new[1], 21 * second)
+    host = model.hosts[script.host]
+    assert host.view().time == new[1].time
+    assert host.frames == 2
+    again = Model(catalogue())
+    for frame in (old[11], new[0], old[3]):
+        again.take(frame, None)
+    assert again.hosts[script.host].view().time == new[0].time
+    unset = msgspec.structs.replace(script.frame(30), boot="c" * 32, time=1_000_000)
+    again.take(unset, 40 * second)
+    assert again.hosts[script.host].view().time == unset.time
+
+
 def test_liveness_goes_by_age_where_the_source_says_nothing() -> None:
     script = Script()
     model = HostModel(script.info, catalogue())

@@ -111,3 +111,15 @@ def test_hosts_do_not_all_begin_their_points_at_one_second() -> None:
         for pulse in (Pulse(f"{index:016x}") for index in range(60))
     }
     assert len(begins) > STEP // 2
+
+
+def test_what_was_not_asked_for_yet_is_no_gap() -> None:
+    pulse = taken(range(100, 130), cpu=0.5, load=1.0)
+    begun = pulse.first
+    assert begun is not None
+    pulse.lay("cpu", {begun - 5: 0.1})
+    assert pulse.points("cpu", begun) == [0.1, None, None, None, None, 0.5]
+    assert pulse.points("load", begun) == [1.0]
+    pulse.lay("load", {})
+    assert pulse.points("load", begun) == [None] * 5 + [1.0]
+    assert pulse.copy().points("load", begun) == [None] * 5 + [1.0]

@@ -63,6 +63,11 @@ def card_height(width: int, tall: int) -> int:
     return 2 + 1 + (2 if _is_paired(width) else 3) * tall + 1
 
 
+def lines_of(grid: Grid) -> frozenset[Vital]:
+    """The values that cards have lines of."""
+    return frozenset(("cpu", "memory", "network", "load") if _is_paired(grid.width) else ("cpu", "memory", "network"))
+
+
 def _is_paired(width: int) -> bool:
     return width - _FRAME >= _PAIRED
 

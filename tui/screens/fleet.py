@@ -20,7 +20,7 @@ from tui.renderables.fleetdetails import details
 from tui.renderables.frame import Hint
 from tui.screens.base import HostScreen
 from tui.widgets.fleet_cards import FleetCards
-from tui.widgets.fleet_columns import columns
+from tui.widgets.fleet_columns import columns, lines_of
 from tui.widgets.fleet_filter import FleetFilter
 from tui.widgets.lines import LinesPanel
 from tui.widgets.panel import where
@@ -169,8 +169,15 @@ class FleetScreen(FleetHosts, HostScreen):
             self._set_columns()
             self._table.set_rows(self._shown, sort=self._sort)
         self._find()
-        self.found.look_at(self._list.in_view if isinstance(self._list, Table) else self._cards.in_view())
+        self._look()
         self._show_one()
+
+    def _look(self) -> None:
+        """Have the lines read that are in view."""
+        if self.has_class("-cards"):
+            self.found.look_at(self._cards.in_view(), self._cards.lines())
+        else:
+            self.found.look_at(self._table.in_view, lines_of(columns(self._width)) if self._width else ())
 
     def _parts(self) -> list[str]:
         column, reverse = self._sort
@@ -233,12 +240,12 @@ class FleetScreen(FleetHosts, HostScreen):
     def on_table_row_highlighted(self) -> None:
         """Another host."""
         self._show_one()
-        self.found.look_at(self._table.in_view)
+        self._look()
 
     def on_fleet_cards_moved(self) -> None:
         """Another host."""
         self._show_one()
-        self.found.look_at(self._cards.in_view())
+        self._look()
 
     def on_resize(self, event: events.Resize) -> None:
         """What fits is another thing now."""

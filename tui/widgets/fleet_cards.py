@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.renderables.fleetcard import Grid, card, fitting, scrolling
+from tui.renderables.fleetcard import Grid, card, fitting, lines_of, scrolling
 from tui.renderables.frame import HintPlace, hint_label
 from tui.renderables.text import beside, blank, spans_width, strip, width_of
 from tui.widgets.panel import Panel
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from tui.fleet import Entry
+    from tui.pulse import Vital
     from tui.renderables.text import Spans
     from tui.theme import Look
 
@@ -95,6 +96,10 @@ class FleetCards(Panel):
             return ()
         first = self._above * grid.across
         return self.rows[first : first + -(-height // grid.height) * grid.across]
+
+    def lines(self) -> frozenset[Vital]:
+        """The values that their cards have lines of."""
+        return lines_of(self._grid) if self._grid is not None else frozenset()
 
     # -- moving
 

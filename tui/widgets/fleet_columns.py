@@ -8,7 +8,7 @@ from tui.renderables.columns import Column
 from tui.renderables.fleetcells import LONGEST, line_spans, state_spans, vital_spans, ways_spans, worst_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tui.fleet import Entry
     from tui.pulse import Vital
@@ -45,6 +45,12 @@ def _line(name: Vital, width: int) -> Column[Entry]:
         f"{name}_past", "", width=width, sortable=False,
         spans=lambda entry, room, look: line_spans(entry, name, room, look),
     )  # fmt: skip
+
+
+def lines_of(placed: Iterable[Column[Entry]]) -> frozenset[Vital]:
+    """The values that columns have lines of."""
+    names = {column.key for column in placed}
+    return frozenset(name for name in _VALUES if f"{name}_past" in names)
 
 
 def columns(width: int) -> list[Column[Entry]]:

@@ -472,6 +472,32 @@ async def test_lines_are_filled_from_history_for_hosts_in_view_alone() -> None:
         assert 0 < len(read) < len(live) - 5
 
 
+async def test_a_gap_that_is_filled_behind_the_present_loses_its_shade_on_every_line() -> None:
+    given = fleet(1, end=END, screen=ScreenSettings(start="fleet"))
+    (member,) = given.members
+    member.state, member.silent = "live", range(END - 300, END - 100)
+    held = [second for second in range(1, END) if second not in member.silent]
+    history = Past(member, held)
+    async with staged(given=given, size=(200, 50), histories={member.id: history}) as stage:
+        pulse = stage.app.model.hosts[member.id].pulse
+        last = pulse.number(START + END) - 1
+        lines = stage.screen._cards.lines()
+        assert lines == {"cpu", "memory", "network", "load"}
+        await until(stage.pilot, lambda: pulse.laid >= lines)
+        for name in lines:
+            points = pulse.points(name, last)
+            assert len(points) > 50
+            assert 18 <= points.count(None) <= 21
+        history.seconds = sorted({*history.seconds, *member.silent})
+        clock = given.rig.clock
+        given.rig.source.push(*(member.frame(second) for second in range(END - 300, END - 100, 20)))
+        await until(stage.pilot, lambda: stage.app.model.hosts[member.id].late is not None)
+        assert stage.app.model.hosts[member.id].received is not None
+        await clock.advance(4)
+        await given.push(END + 4)
+        await until(stage.pilot, lambda: not any(None in pulse.points(name, last) for name in lines))
+
+
 async def test_a_frozen_fleet_stands_still() -> None:
     async with staged(12, (120, 24)) as stage:
         await stage.press("Z")
