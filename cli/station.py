@@ -204,10 +204,12 @@ class Station:
                 self._happenings[update.host].told_clock()
             await self._take_event(update)
         elif isinstance(update, Hello):
-            self._learn(update)
-            for info in update.hosts:
-                await self._record(lambda kept, info=info: kept.record_metrics(info.id, update.metrics))  # type: ignore[misc]
-            self._publish(update)
+            hello = self._learn(update)
+            # Those of this program every process knows.
+            taught = [metric for metric in hello.metrics if self.catalogue.is_taught(metric.name)]
+            for info in hello.hosts if taught else ():
+                await self._record(lambda kept, info=info: kept.record_metrics(info.id, taught))  # type: ignore[misc]
+            self._publish(hello)
         else:
             if isinstance(update, Status):
                 if update.state in ("stale", "offline", "paused"):
@@ -228,13 +230,20 @@ class Station:
             return None
         return self.pasts[way]()
 
-    def _learn(self, hello: Hello) -> None:
-        """Takes the metrics of remote hosts that are not known here; mostly there are none."""
+    def _learn(self, hello: Hello) -> Hello:
+        """Takes the metrics of remote hosts that are not known here, mostly none, as far as peers may teach any.
+
+        Returns:
+            The greeting without the rest.
+        """
         if all(metric.name in self.catalogue for metric in hello.metrics):
-            return
-        self.catalogue = self.catalogue.merged(hello.metrics)
-        for state in self.states.values():
-            state.learn(self.catalogue)
+            return hello
+        known = self.catalogue.merged(hello.metrics)
+        if known is not self.catalogue:
+            self.catalogue = known
+            for state in self.states.values():
+                state.learn(known)
+        return msgspec.structs.replace(hello, metrics=[metric for metric in hello.metrics if metric.name in known])
 
     def reached(self, name: str) -> None:
         """Drops what was said of a configured host while none of its hosts had an id."""

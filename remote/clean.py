@@ -18,12 +18,18 @@ from sysmon.frame import Fault, Frame, Tables, clean_instance, clean_text, join_
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from sysmon.catalogue import Metric
+
 T = TypeVar("T")
 
 MAX_SERIES = 8_000
 """Series of one host at most; a machine of 256 cores and 100 interfaces has about 5,000."""
 MAX_PEER_SERIES = 500_000
 """Series of all hosts of one peer at most."""
+MAX_METRICS = 1_500
+"""Metrics that one peer may bring, over all that it ever says; sysmon itself has some 270."""
+MAX_HELP = 500
+"""Characters of what a metric is and comes from at most; sysmon's own have 130."""
 MAX_ROWS = 40_000
 """Rows of all tables of one frame at most."""
 MAX_INSTANCE = 255
@@ -81,6 +87,20 @@ class Cleaner:
         self._excess: dict[str, dict[str, str]] = {}
         self._held = 0
         self._names: set[str] = set()
+        self._metrics: set[str] = set()
+
+    def metrics(self, given: Iterable[Metric]) -> list[Metric]:
+        """Returns the catalogue entries with short texts, of the first `MAX_METRICS` names that the peer ever gave."""
+        kept = []
+        for metric in given:
+            if metric.name not in self._metrics:
+                if len(self._metrics) >= MAX_METRICS:
+                    continue
+                self._metrics.add(metric.name)
+            if len(metric.help) > MAX_HELP or len(metric.source) > MAX_HELP:
+                metric = msgspec.structs.replace(metric, help=metric.help[:MAX_HELP], source=metric.source[:MAX_HELP])
+            kept.append(metric)
+        return kept
 
     def forget(self, host: str) -> None:
         """Forgets a host that the peer no longer has."""

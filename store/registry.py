@@ -117,6 +117,7 @@ class Registry:
     def __init__(self, connection: sqlite3.Connection, catalogue: Catalogue) -> None:
         self._connection = connection
         self._catalogue = catalogue
+        self._merged: tuple[Catalogue, list[Metric], Catalogue] = (catalogue, [], catalogue)
         self._hosts: dict[str, HostEntry] = {}
         self._runs: dict[tuple[str, str, str], RunEntry] = {}
         self.runs: dict[int, RunEntry] = {}
@@ -203,16 +204,24 @@ class Registry:
         )
         host.known_metrics.update(metric.name for metric in fresh)
         if any(metric.name not in host.catalogue for metric in fresh):
-            host.catalogue = host.catalogue.merged(fresh)
+            host.catalogue = self._with(host.catalogue, fresh)
             host.splitter.catalogue = host.catalogue
             host.splitter.forget()
+
+    def _with(self, known: Catalogue, metrics: list[Metric]) -> Catalogue:
+        """Adds metrics to a catalogue; the hosts of one hub bring the same, and share what is made of them."""
+        base, given, made = self._merged
+        if base is not known or given != metrics:
+            made = known.merged(metrics)
+            self._merged = known, metrics, made
+        return made
 
     def _know_host(self, number: int, name: str) -> HostEntry:
         entries = [
             _ENTRY.decode(row[0])
             for row in self._connection.execute("SELECT entry FROM metric WHERE host = ?", (number,))
         ]
-        entry = HostEntry(number, name, self._catalogue.merged(entries) if entries else self._catalogue)
+        entry = HostEntry(number, name, self._with(self._catalogue, entries))
         entry.known_metrics = {metric.name for metric in entries}
         for layout, collector, keys in self._connection.execute(
             "SELECT id, collector, keys FROM layout WHERE host = ?", (number,)

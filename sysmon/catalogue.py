@@ -17,7 +17,7 @@ from sysmon.errors import UsageError, nearest
 from sysmon.frame import Number, split_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Kind = Literal["counter", "gauge", "derived"]
 Unit = Literal["", "ratio", "bytes", "bytes/s", "seconds", "/s", "hertz", "celsius", "watts", "joules", "rpm", "volts"]
@@ -25,6 +25,14 @@ FormulaKind = Literal["rate", "delta_ratio", "value_ratio"]
 
 METRIC_NAME = re.compile(r"[a-z0-9_.]+")
 """What a metric's name may hold."""
+MAX_TAUGHT = 10_000
+"""Metrics that all peers together may teach a process; sysmon itself has some 270."""
+MAX_TAUGHT_DERIVED = 2_000
+"""Derived ones among them; sysmon itself has some 70."""
+MAX_TAUGHT_PARTS = 32
+"""Metrics that a taught formula may be made of; sysmon's own have 14 at most."""
+MAX_TAUGHT_USERS = 16
+"""Taught formulas that one metric may be part of; of sysmon's own it is 8 at most."""
 
 
 class Formula(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,13 +110,14 @@ class Catalogue:
         self._metrics: dict[str, Metric] = {}
         for metric in metrics:
             self._metrics.setdefault(metric.name, metric)
-        self._users: dict[str, list[Metric]] = {}
+        self._users: dict[str, tuple[Metric, ...]] = {}
+        self._taught: set[str] = set()
+        self._derived = 0
+        users: dict[str, list[Metric]] = {}
         for metric in self._metrics.values():
-            if metric.formula is not None:
-                for name in (*metric.formula.over, *metric.formula.per):
-                    users = self._users.setdefault(name, [])
-                    if metric not in users:
-                        users.append(metric)
+            for name in _parts(metric):
+                users.setdefault(name, []).append(metric)
+        self._users = {name: tuple(found) for name, found in users.items()}
 
     def __iter__(self) -> Iterator[Metric]:
         return iter(self._metrics.values())
@@ -139,13 +148,58 @@ class Catalogue:
             raise UsageError(f"'{name}' is not a metric", hint)
         return metric
 
-    def derived_from(self, name: str) -> list[Metric]:
-        """Returns the derived metrics whose formula uses metric `name`."""
-        return self._users.get(name, [])
+    def derived_from(self, name: str) -> Sequence[Metric]:
+        """Returns the derived metrics whose formula uses metric `name`, those of this program first."""
+        return self._users.get(name, ())
+
+    def is_taught(self, name: str) -> bool:
+        """Whether a metric came from a peer and is none of this program's own."""
+        return name in self._taught
 
     def merged(self, others: Iterable[Metric]) -> Catalogue:
-        """Returns a catalogue that also knows `others`; this one's own entries win."""
-        return Catalogue([*self._metrics.values(), *others])
+        """Returns a catalogue that also knows `others`, as far as peers may teach it; this one's own entries win.
+
+        Its cost grows with `others` and the number of names, not with what is known of them; where nothing is new, the
+        catalogue itself is returned.
+        """
+        made: Catalogue | None = None
+        for metric in others:
+            if metric.name in (made or self)._metrics:
+                continue
+            if made is None:
+                made = self._copy()
+            made._learn(metric)
+        return self if made is None or len(made) == len(self) else made
+
+    def _copy(self) -> Catalogue:
+        made = Catalogue()
+        made._metrics = dict(self._metrics)
+        made._users = dict(self._users)
+        made._taught = set(self._taught)
+        made._derived = self._derived
+        return made
+
+    def _learn(self, metric: Metric) -> None:
+        """Takes a peer's metric, unless that is too much. Formulas cost work with every frame of every host."""
+        parts = _parts(metric)
+        if len(self._taught) >= MAX_TAUGHT or len(parts) > MAX_TAUGHT_PARTS:
+            return
+        formula = metric.formula
+        if formula is not None:
+            if self._derived >= MAX_TAUGHT_DERIVED or not formula.over or not (formula.per or formula.kind == "rate"):
+                return
+            if any(self._uses(name) >= MAX_TAUGHT_USERS for name in parts):
+                return
+            self._derived += 1
+        for name in parts:
+            # A tuple, so that catalogues share it; it is as short as the bound.
+            self._users[name] = (*self._users.get(name, ()), metric)
+        self._taught.add(metric.name)
+        self._metrics[metric.name] = metric
+
+    def _uses(self, name: str) -> int:
+        users = self._users.get(name, ())
+        return len(users) if len(users) < MAX_TAUGHT_USERS else sum(each.name in self._taught for each in users)
 
     def rounded(self, key: str, value: Number) -> Number:
         """Rounds a gauge to its metric's precision, so that history can be lossless; counters of whole numbers stay
@@ -156,3 +210,9 @@ class Catalogue:
             return value
         number = round(value, metric.precision if metric.kind == "gauge" else max(metric.precision, 6))
         return int(number) if metric.precision == 0 and number == int(number) else number
+
+
+def _parts(metric: Metric) -> tuple[str, ...]:
+    """The names that a metric's formula is made of, each once."""
+    formula = metric.formula
+    return () if formula is None else tuple(dict.fromkeys((*formula.over, *formula.per)))

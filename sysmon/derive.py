@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Catalogue, Formula
 
+MAX_TAUGHT_WORK = 50_000
+"""Parts of formulas of one host that come from peers; those of this program are not bounded. Of the latter a machine of
+256 cores has about 15,000."""
 DEFAULT_INTERVAL = 60.0
 """Seconds assumed between reads of a collector whose interval was never told."""
 
@@ -231,7 +234,7 @@ class State:
         known = self._some
         if known is None or known[0] != metrics:
             # Not kept whole: of hundreds of hosts few are asked for more.
-            chosen = [each for each in plan(self.catalogue, self._now) if split_key(each.key)[0] in metrics]
+            chosen = plan(self.catalogue, self._now, metrics)
             raw = [key for key in self._now if split_key(key)[0] in metrics]
             known = self._some = (metrics, chosen, raw)
         old = {name for name in self.reads if self.stale(name)}
@@ -269,17 +272,30 @@ class State:
         )
 
 
-def plan(catalogue: Catalogue, keys: Iterable[str]) -> list[_Plan]:
-    """Works out which derived series the given raw series allow: (key, formula, keys over, keys per) each."""
+def plan(catalogue: Catalogue, keys: Iterable[str], only: frozenset[str] | None = None) -> list[_Plan]:
+    """Works out which derived series the given raw series allow: (key, formula, keys over, keys per) each.
+
+    Args:
+        catalogue: knows the formulas. Those that peers taught count up to `MAX_TAUGHT_WORK`.
+        keys: of the raw series.
+        only: the derived metrics wanted; None for all.
+    """
     present = set(keys)
     found: dict[str, _Plan] = {}
+    work = 0
     for key in present:
         metric, instance = split_key(key)
         for user in catalogue.derived_from(metric):
-            name = join_key(user.name, instance)
             formula = user.formula
-            if name in found or formula is None:
+            if formula is None or (only is not None and user.name not in only):
                 continue
+            name = join_key(user.name, instance)
+            if name in found:
+                continue
+            if catalogue.is_taught(user.name):
+                work += len(formula.over) + len(formula.per)
+                if work > MAX_TAUGHT_WORK:
+                    continue
             over = tuple(join_key(each, instance) for each in formula.over)
             per = tuple(join_key(each, instance) for each in formula.per)
             if formula.kind == "value_ratio":

@@ -46,6 +46,7 @@ class Roster:
             not have.
         heard: this side's boot clock (ns) of its last sign of life, or None. `started`: when this side began to try.
         skew: the server's clock minus ours.
+        excess: what of its last greeting was too much, or ''.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Roster:
         self.broken = False
         self.heard: int | None = None
         self.started = 0
+        self.excess = ""
         self.skew = Skew()
         self._interval = interval
         self._patience = patience
@@ -177,7 +179,7 @@ class Roster:
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
         elif connected and (state != "connecting" or words or host.problem):
-            notes = [host.problem, words, host.limits, host.twice]
+            notes = [host.problem, words, host.limits, host.twice, self.excess]
             if upstream is None or upstream.skew is None:
                 notes.append(clock_words(self.skew.value))
             if upstream is not None:

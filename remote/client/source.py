@@ -288,10 +288,13 @@ class AgentSource:
     async def _take_hello(self, hello: Hello, now: int) -> None:
         roster = self._roster
         roster.skew.add(hello.time, now)
+        metrics = self._cleaner.metrics(hello.metrics)
+        left_out = len(hello.metrics) - len(metrics)
+        roster.excess = f"it brings too many metrics; {left_out} are left out" if left_out else ""
         here = {info.id: info for info in hello.hosts}
         alone = len(here) == 1
         names = [roster.labelled(info, alone=alone) for info in hello.hosts if here.pop(info.id, None) is not None]
-        self.hello = msgspec.structs.replace(hello, hosts=names)
+        self.hello = msgspec.structs.replace(hello, hosts=names, metrics=metrics, unreached=[])
         for gone in roster.hosts.keys() - {info.id for info in names}:
             self._cleaner.forget(gone)
         roster.opened()

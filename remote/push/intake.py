@@ -216,8 +216,9 @@ class Intake:
             version=report.host.version or report.version,
         )
         if report.metrics and report.catalogue != pushed.catalogue:
-            known = [metric for metric in report.metrics if metric.name in self._metrics]
-            new = [metric for metric in report.metrics if metric.name not in self._metrics]
+            brought = pushed.cleaner.metrics(report.metrics)
+            known = [metric for metric in brought if metric.name in self._metrics]
+            new = [metric for metric in brought if metric.name not in self._metrics]
             metrics = [*known, *new[: max(0, MAX_METRICS - len(self._metrics))]]
             self._metrics.update(metric.name for metric in metrics)
             hello = Hello(

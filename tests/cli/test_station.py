@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cli.station import Station
+from remote.server.feed import Feed
+from sysmon.catalogue import MAX_TAUGHT_DERIVED, Formula, Metric, counter, derived, gauge
 from sysmon.clock import ManualClock
-from sysmon.records import Status
+from sysmon.records import Hello, HostInfo, Status
+from tests.remote.support import CATALOGUE, HOST, OTHER, T0, MemoryHistory, frame
 from tests.tui.scripted import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = pytest.mark.anyio
 
@@ -19,4 +28,52 @@ async def test_a_screen_is_told_of_a_host_that_was_never_reached() -> None:
     await station.take(status)
     assert watcher._queue
     assert await anext(watcher.updates()) == status
+    await station.close()
+
+
+class Recording(MemoryHistory):
+    """A history that notes the metrics which it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics: dict[str, list[str]] = {}
+
+    async def record_metrics(self, host: str, metrics: Sequence[Metric]) -> None:
+        self.metrics.setdefault(host, []).extend(metric.name for metric in metrics)
+
+
+def hello(metrics: Sequence[Metric]) -> Hello:
+    """A greeting of two hosts."""
+    return Hello(
+        schema=1, version="1", server="s", time=T0, hosts=[HostInfo(id=HOST), HostInfo(id=OTHER)], metrics=list(metrics)
+    )
+
+
+async def test_a_greeting_full_of_formulas_holds_nobody_up() -> None:
+    station = Station(CATALOGUE, ManualClock(now=T0), recorder=Recording())
+    station.feed = Feed(CATALOGUE, clock=station.clock)
+    await station.take(HostInfo(id=HOST))
+    await station.take(frame(1))
+    names = tuple(f"a{number}" for number in range(32))
+    begun = time.monotonic()
+    for turn in range(5):
+        await station.take(hello([derived(f"x{turn}.{each}", "", "", Formula("rate", names)) for each in range(9_999)]))
+    # Each of them took minutes.
+    assert time.monotonic() - begun < 5
+    assert len(station.catalogue) - len(CATALOGUE) <= MAX_TAUGHT_DERIVED
+    assert len(station.feed.catalogue) == len(station.catalogue)
+    await station.close()
+
+
+async def test_what_every_process_knows_is_not_recorded_of_each_host_and_nothing_known_is_redefined() -> None:
+    history = Recording()
+    station = Station(CATALOGUE, ManualClock(now=T0), recorder=history)
+    poison = [gauge("net.receive", "volts", "poison"), gauge("load.1", "volts", "poison")]
+    await station.take(hello([*poison, counter("new.bytes", "bytes", "")]))
+    assert history.metrics == {HOST: ["new.bytes"], OTHER: ["new.bytes"]}
+    assert station.catalogue.require("net.receive") == CATALOGUE.require("net.receive")
+    # What was learnt before is recorded of a host that is new.
+    await station.take(hello([gauge("new.bytes", "volts", "poison")]))
+    assert history.metrics[HOST] == ["new.bytes", "new.bytes"]
+    assert station.catalogue.require("new.bytes").kind == "counter"
     await station.close()

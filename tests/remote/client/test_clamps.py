@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.registry import catalogue
 from remote import clean, sse, wire
+from sysmon.catalogue import gauge
 from sysmon.derive import State
 from sysmon.errors import SysmonError
 from sysmon.frame import Fault, Frame, ProcessRow, Tables
@@ -104,6 +106,20 @@ def test_a_limit_is_no_longer_said_once_a_full_state_keeps_to_it() -> None:
     assert [fault.collector for fault in state.faults] == [clean.LIMITS]
     state.apply(cleaner.frame(frame(3, full=True, readings={"a:1": 1}, faults=[Fault("load", "failed", "x")])))
     assert [fault.collector for fault in state.faults] == ["load"]
+
+
+def test_the_metrics_that_a_peer_ever_brings_are_bounded_and_their_texts_short() -> None:
+    cleaner = clean.Cleaner()
+    first = [gauge(f"a{number}", "", "h" * 4000, "s" * 4000) for number in range(1_000)]
+    kept = cleaner.metrics(first)
+    assert [metric.name for metric in kept] == [metric.name for metric in first]
+    assert {len(metric.help) + len(metric.source) for metric in kept} == {2 * clean.MAX_HELP}
+    more = [gauge(f"b{number}", "", "") for number in range(1_000)]
+    assert len(cleaner.metrics([*more, *first])) == clean.MAX_METRICS
+    assert not cleaner.metrics([gauge("c", "", "")])
+    assert cleaner.metrics(list(CATALOGUE)[:0]) == []
+    own = list(catalogue())
+    assert clean.Cleaner().metrics(own) == own
 
 
 def test_a_frame_of_a_far_future_is_left_out_and_harms_no_other_host() -> None:
