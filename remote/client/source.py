@@ -294,7 +294,7 @@ class AgentSource:
         here = {info.id: info for info in hello.hosts}
         alone = len(here) == 1
         names = [roster.labelled(info, alone=alone) for info in hello.hosts if here.pop(info.id, None) is not None]
-        self.hello = msgspec.structs.replace(hello, hosts=names, metrics=metrics, unreached=[])
+        self.hello = msgspec.structs.replace(hello, hosts=names, metrics=metrics)
         for gone in roster.hosts.keys() - {info.id for info in names}:
             self._cleaner.forget(gone)
         roster.opened()
