@@ -209,6 +209,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         if self.model.lost is not None and self.cursor.mode != "past":
             # Said once, for all hosts: it is not theirs.
             wrong = (Finding("critical", self.model.lost.message), *(each for each in wrong if each is not lost))
+        problem = self.problem or self.services.problem()
         return Chrome(
             label=info.label,
             system=(info.os, info.kernel),
@@ -223,8 +224,9 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             zone=info.timezone if info.target != "local" else "",
             skew=host.status.skew,
             wrong=wrong,
-            problem=self.problem or self.services.problem(),
-            note=self.note,
+            problem=problem,
+            # The first words say what can wait.
+            note="" if problem and self.note == self.greeting else self.note,
             hosts=len(self.model.hosts) + len(self.model.unreached),
             track=None if self.track is None else feed.extended(self.track, now),
         )

@@ -62,6 +62,7 @@ class TimeActions(_Base):
     _waiting: Sequence[tuple[Callable[[PastReader, int], Awaitable[Landing]], int]] = ()
     _note_timer: Timer | None = None
     _greeted = False
+    greeting = ""
     _track_read: int | None = None
     _track_worker: Worker[None] | None = None
 
@@ -288,6 +289,7 @@ class TimeActions(_Base):
         if not self._greeted and not self.note and (track is None or now - track.start < FIRST_START_MS):
             keys = {key.id: label(present_keys(key, self.services.config.keys)[0]) for key in KEYS}
             words = f"press {keys['help']} for all keys; {keys['back']} goes back in time, {keys['quit']} quits"
+            self.greeting = words
             self.say(words, seconds=GREETING_SECONDS, update=False)
         self._greeted = True
 

@@ -196,6 +196,21 @@ async def test_a_first_start_says_what_there_is_once() -> None:
         assert "for all keys" not in text_of(app)[1]
 
 
+async def test_what_is_wrong_with_recording_goes_before_the_first_words() -> None:
+    script = Script()
+    given = rig(script, history=ScriptedHistory(script, []))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 3)
+        await until(pilot, lambda: "press ? for all keys" in text_of(app)[1])
+        app.services.problem = lambda: "nothing is recorded: the disk is full"
+        given.push(3)
+        await until(pilot, lambda: "nothing is recorded: the disk is full" in text_of(app)[1])
+        assert "for all keys" not in text_of(app)[1]
+        app.say("a picture every second")
+        await until(pilot, lambda: "a picture every second" in text_of(app)[1])
+
+
 async def test_later_starts_say_nothing() -> None:
     script = Script()
     given = rig(script, history=ScriptedHistory(script, range(60)))
