@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sysmon.frame import Frame
-from sysmon.records import Hello, HostInfo, Status
+from sysmon.records import Event, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,9 @@ class Paths:
         """Takes what was said on a way; returns what is to be taken of it, and what follows from it for other ways."""
         if isinstance(update, Frame):
             return [update] if self._taken.get(update.host) == way else []
+        if isinstance(update, Event) and self.hub in update.via:
+            # It has been here.
+            return []
         if isinstance(update, Hello):
             return self._greeted(way, update)
         if isinstance(update, HostInfo):

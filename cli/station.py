@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 EVIDENCE_ROWS = 10
 """Processes kept of each order (cpu, memory, I/O) as evidence."""
 
+REMEMBERED = 4096
+"""Events whose ids are remembered, so that one that comes again, on another way or back, is told once."""
+
 BACKLOG = 2048
 """Updates that a watcher may lag behind; then the oldest frames are left out, which costs it resolution."""
 
@@ -122,6 +125,7 @@ class Station:
         self.clones = Clones(clock)
         """Which of them share an id."""
         self._happenings: dict[str, Happenings] = {}
+        self._told: dict[tuple[str, str], None] = {}
         self._waiting: asyncio.Task[None] | None = None
         self._unheard: set[str] = set()
         self._evidence = evidence
@@ -138,6 +142,8 @@ class Station:
         try:
             self.clones.restore(await history.hosts())
             spans, alerts = await history.spans(), await history.alerts()
+            for told in reversed(await history.events(limit=REMEMBERED)):
+                self._is_new(told)
         except StoreError as error:
             self.problem = str(error)
             return
@@ -318,7 +324,19 @@ class Station:
         status = self.statuses.get(host)
         return far_off(status.skew) if status is not None else 0
 
+    def _is_new(self, event: Event) -> bool:
+        """Remembers an event; returns whether it was not told before."""
+        key = (event.host, event.id)
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
+
     async def _take_event(self, event: Event) -> None:
+        if not self._is_new(event):
+            return
         await self._record(lambda kept: kept.record_event(event))
         if event.kind == "alert.firing" and event.host in self.states:
             await self._record_evidence(event.host, event.time)

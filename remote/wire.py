@@ -40,6 +40,8 @@ MAX_METRICS = 10_000
 """Catalogue entries of one server at most."""
 MAX_RANGE = 600
 """Frames of one answer of `/v1/range` at most."""
+MAX_VIA = 64
+"""Servers that one event can have come through."""
 
 _encoder: Final = msgspec.json.Encoder()
 _frame_decoder: Final = msgspec.json.Decoder(Frame)
@@ -209,6 +211,8 @@ def _check(value: Any, now: int | None) -> None:
             raise MalformedInput(f"$.first: {value.first}..{value.last} is not a range of sequence numbers")
     elif isinstance(value, Event):
         clean.moment(value.time, "$.time", now)
+        if len(value.via) > MAX_VIA:
+            raise MalformedInput(f"$.via: {len(value.via)} hubs are more than an event can have come through")
 
 
 def check_schema(data: bytes) -> None:

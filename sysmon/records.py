@@ -64,6 +64,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         value: of the series at that moment; threshold: what it was held against.
         evidence: short lines: who was it (top processes …).
         late: found in frames that arrived behind the present; never notified.
+        via: of one about no host, the ids of the servers that it came through: first whose it is, the nearest last.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     threshold: float | None = None
     evidence: list[str] = []
     late: bool = False
+    via: list[str] = []
 
 
 class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

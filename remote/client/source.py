@@ -275,15 +275,25 @@ class AgentSource:
             case Status():
                 await roster.take_status(update)
             case Event():
-                who, words = update.host, update.message
-                if who in roster.hosts or not who:
-                    # About the server itself: said here, it must say whose it is. And it is told by our clock.
-                    words = words if who else f"{self.name or self.target}: {words}"
+                if not update.host:
+                    update = self._attributed(update)
+                if update.host in roster.hosts or not update.host:
+                    # It is told by our clock.
                     time = update.time - far_off(self.skew)
-                    await self._queue.put(msgspec.structs.replace(update, message=words, time=time))
+                    await self._queue.put(msgspec.structs.replace(update, time=time))
             case AlertState() | Gap():
                 if update.host in roster.hosts:
                     await self._queue.put(update)
+
+    def _attributed(self, event: Event) -> Event:
+        """Says of an event about no host whose it is; nobody but the first who reads it knows a name for that."""
+        origin = self.hello.hub or self.hello.server if self.hello is not None else ""
+        if event.via not in ([], [origin]):
+            return event
+        # What this machine's own recorder says of "this side" is true of the screen that is attached to it as well.
+        own = bool(self.target.socket) and not self.name
+        words = event.message if own else f"{self.name or self.target}: {event.message}"
+        return msgspec.structs.replace(event, message=words, via=[origin])
 
     async def _take_hello(self, hello: Hello, now: int) -> None:
         roster = self._roster

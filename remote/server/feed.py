@@ -146,7 +146,12 @@ class Feed:
                 else:
                     self.alerts[key] = update
                 self._broadcast(update.host, wire.encode_event(update))
-            case Event() | Gap():
+            case Event():
+                # About no host, it has no way of its own: it says itself where it has been.
+                if self.hub and not update.host:
+                    update = msgspec.structs.replace(update, via=[*update.via, self.hub])
+                self._number(update.host, update)
+            case Gap():
                 self._number(update.host, update)
 
     def forget(self, host: str) -> None:
