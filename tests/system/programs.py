@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import signal
 import socket
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sysmon.frame import Frame
 
 Kept = dict[tuple[str, str, int], "Frame"]
+
+_GIVEN: set[int] = set()
+_CHOICE = random.SystemRandom()  # not seeded by what makes tests repeatable: several run at once
 
 
 class Program:
@@ -109,14 +113,28 @@ class Program:
 def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Waits until a condition of another process holds and returns what it gave."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.3)
-    return found
+    while True:
+        begin = time.monotonic()
+        if found := condition():
+            return found
+        now = time.monotonic()
+        assert now < deadline, "it did not come about in time"
+        # What is costly to look at is looked at less often.
+        time.sleep(min(max(4 * (now - begin), 0.05), 0.4))
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of loopback that nobody listens on now.
+
+    It lies below those that the kernel gives to whoever asks for any: nobody gets it meanwhile by chance.
+    """
+    while True:
+        port = _CHOICE.randrange(10_000, 32_000)
+        if port in _GIVEN:
+            continue
+        _GIVEN.add(port)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
