@@ -140,7 +140,8 @@ async def push(
     context: Context, settings: PushSettings, station: Station, archive: Archive, own: OwnHost, feed: Feed
 ) -> None:
     """Pushes this host's frames until cancelled, and says on stderr how that goes, once per change."""
-    from remote.client.transport import Connections, Endpoint
+    # Not httpx: a pushing agent is to stay as small as another.
+    from remote.client.lean import Endpoint
 
     def kept() -> tuple[Recorder | None, History | None]:
         return archive.recorder, archive.history if archive.recorder is not None else None
@@ -152,8 +153,7 @@ async def push(
     outbox = Outbox(own.id, kept)
     tap = _Tap(station, outbox)
     station.watchers.add(tap)
-    connections = Connections()
-    endpoint = Endpoint(host_target(settings), connections)
+    endpoint = Endpoint(host_target(settings))
     teller = _Teller()
     pusher = Pusher(
         str(endpoint.target),
@@ -174,7 +174,7 @@ async def push(
         await pusher.run()
     finally:
         station.watchers.discard(tap)
-        await connections.close()
+        await endpoint.close()
 
 
 class _Teller:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from statistics import median
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -149,4 +148,9 @@ class Skew:
     @property
     def value(self) -> int | None:
         """The median, or None before the first."""
-        return round(median(self._seen)) if self._seen else None
+        if not self._seen:
+            return None
+        # Not by `statistics`, which loads fractions and decimals.
+        ordered = sorted(self._seen)
+        middle = len(ordered) // 2
+        return ordered[middle] if len(ordered) % 2 else round((ordered[middle - 1] + ordered[middle]) / 2)

@@ -6,22 +6,20 @@ import asyncio
 import contextlib
 import http.cookiejar
 import ssl
-import zlib
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 
-from remote.client import look, trouble
+from remote.client import answers, look, trouble
+from remote.client.answers import MAX_BODY, MAX_ERROR
 from remote.client.bearer import authorization
 from remote.client.pin import bare_context, context_of
 from remote.push.batch import Answer
-from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreError, Unauthorized, Unreachable
+from sysmon.errors import MalformedInput, RemoteError, StoreError, Unreachable
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from remote.target import Target
 
@@ -29,47 +27,6 @@ CONNECT_SECONDS = 5.0
 """Seconds a connection may take."""
 HEAD_SECONDS = 10.0
 """Seconds until the answer's headers are there, connection included."""
-MAX_BODY = 64 << 20
-"""Bytes of one answer at most, decompressed."""
-MAX_ERROR = 16 << 10
-"""Bytes read of an answer that is an error."""
-PIECE = 256 << 10
-"""Bytes decompressed at once at most."""
-BOMB_FROM = 8 << 20
-BOMB_RATIO = 200
-"""An answer of `BOMB_FROM` bytes may not be more than `BOMB_RATIO` times its compressed size; frames reach 15 to 80."""
-
-
-class Inflater:
-    """Decompresses gzip in bounded pieces.
-
-    Raises:
-        MalformedInput: not gzip, or it swells beyond what frames can.
-    """
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        self._in = 0
-        self._out = 0
-
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Yields what a chunk holds, at most `PIECE` bytes each."""
-        self._in += len(chunk)
-        while chunk:
-            try:
-                piece = self._stream.decompress(chunk, PIECE)
-            except zlib.error as error:
-                raise MalformedInput(f"compressed answer: {error}") from None
-            self._out += len(piece)
-            if self._out > BOMB_FROM and self._out > BOMB_RATIO * self._in:
-                raise MalformedInput(f"compressed answer: {self._in} bytes swell to more than {self._out}")
-            if piece:
-                yield piece
-            chunk = self._stream.unconsumed_tail
-            if self._stream.eof:
-                if self._stream.unused_data:
-                    raise MalformedInput("compressed answer: there is something behind its end")
-                break
 
 
 class Connections:
@@ -180,7 +137,7 @@ class Endpoint:
             raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise await _unanswered(self.target, error) from None
-        return Answer(response.status_code, answer, _seconds(response.headers.get("retry-after", "")))
+        return Answer(response.status_code, answer, answers.seconds(response.headers.get("retry-after", "")))
 
     @contextlib.asynccontextmanager
     async def open(
@@ -208,10 +165,7 @@ class Endpoint:
         try:
             if response.status_code != 200:
                 raise await _refusal(self.target, response)
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != accept:
-                shown = clean_text(kind, 60) or "nothing"
-                raise ProtocolMismatch(f"{self.target} answers {shown} where {accept} is due", "is that a sysmon?")
+            answers.check_kind(self.target, response.headers.get("content-type", ""), accept)
             yield self._pieces(response)
         finally:
             # A peer that trickles its rest must not hold up the closing.
@@ -220,12 +174,7 @@ class Endpoint:
                     await response.aclose()
 
     async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        coding = response.headers.get("content-encoding", "identity").strip().lower()
-        if coding not in ("identity", "gzip"):
-            raise ProtocolMismatch(
-                f"{self.target} sends content-encoding {clean_text(coding, 40)}, which was not asked for"
-            )
-        inflater = Inflater() if coding == "gzip" else None
+        inflater = answers.inflater(self.target, response.headers.get("content-encoding", ""))
         try:
             async for chunk in response.aiter_raw():
                 if inflater is None:
@@ -237,17 +186,9 @@ class Endpoint:
             raise _mapped(self.target, error) from None
 
 
-def _seconds(text: str) -> float | None:
-    """Takes a Retry-After in seconds; a date is as good as none."""
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
-
-
 async def _refusal(target: Target, response: httpx.Response) -> RemoteError | StoreError:
-    status = response.status_code
-    if 300 <= status < 400:
-        where = urlsplit(response.headers.get("location", ""))
-        shown = clean_text(where.netloc or where.path, 80)
-        return ProtocolMismatch(f"{target} redirects to '{shown}', which is not followed", "name that address itself")
+    if 300 <= response.status_code < 400:
+        return answers.redirected(target, response.headers.get("location", ""))
     body = b""
     with contextlib.suppress(TimeoutError, httpx.HTTPError, ssl.SSLError):
         async with asyncio.timeout(2.0):
@@ -255,40 +196,7 @@ async def _refusal(target: Target, response: httpx.Response) -> RemoteError | St
                 body += chunk
                 if len(body) > MAX_ERROR:
                     break
-    said, hint = _said(body)
-    if status in (401, 403):
-        return _forbidden(target, status, said, hint)
-    if not said:
-        if status == 400 and not target.secure and b"https" in body.lower():
-            # What sysmon, nginx, Go and others say on a port of theirs that speaks TLS.
-            return trouble.speaks_tls(target)
-        return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
-    if status in (503, 504):
-        return StoreError(f"{target}: {said}", hint)
-    return RemoteError(f"{target}: {said}", hint)
-
-
-def _forbidden(target: Target, status: int, said: str, hint: str) -> Unauthorized:
-    shown = target.credentials.token_file
-    if status == 401 and not shown:
-        return Unauthorized(
-            f"{target}: {said or 'a token is wanted'}",
-            "`sysmon token new NAME` there makes one; put it into a 0600 file and name that with --token-file",
-        )
-    if status == 401:
-        why = f": {said}" if said else ""
-        return Unauthorized(
-            f"{target} refuses the token of {shown}{why}", "it is wrong, revoked or expired; `sysmon token list` there"
-        )
-    return Unauthorized(f"{target}: {said or 'access is refused'}", hint)
-
-
-def _said(body: bytes) -> tuple[str, str]:
-    try:
-        told = msgspec.json.decode(body, type=dict[str, str])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return "", ""
-    return clean_text(told.get("error", ""), 300), clean_text(told.get("hint", ""), 300)
+    return answers.refusal(target, response.status_code, body)
 
 
 async def _unanswered(target: Target, error: Exception) -> RemoteError | MalformedInput:

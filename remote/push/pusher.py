@@ -319,6 +319,8 @@ async def _compress(report: Report) -> bytes:
 
 
 def _said(answer: Answer) -> str:
+    if answer.body.lstrip()[:1] == b"<":
+        return f"HTTP {answer.status} and a page of HTML, which no recorder sends: is there a proxy in between?"
     try:
         told = msgspec.json.decode(answer.body, type=dict[str, str])
     except (msgspec.MsgspecError, ValueError, RecursionError):

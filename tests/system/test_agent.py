@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -246,18 +248,40 @@ def test_once_of_an_agent_prints_its_frame(tmp_path: Path, agent: Program) -> No
     assert len(nobody.stderr.splitlines()) == 1
 
 
-def test_the_agent_loads_neither_httpx_nor_a_screen(tmp_path: Path) -> None:
+class _Hub(http.server.BaseHTTPRequestHandler):
+    """A hub that takes nothing."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        """Is busy."""
+        type(self).asked += 1
+        self.send_error(503)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+def test_the_agent_loads_neither_httpx_nor_a_screen(tmp_path: Path, pushes: bool) -> None:
+    hub = http.server.HTTPServer(("127.0.0.1", 0), _Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    _Hub.asked = 0
+    more = ["--push", f"http://127.0.0.1:{hub.server_port}"] if pushes else []
     code = (
         "import asyncio, os, signal, sys, threading\n"
         "from cli.main import run\n"
         "threading.Timer(2.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()\n"
         "import cli.agent\n"
         "cli.agent.leave_hung_threads = lambda status: None\n"
-        "status = run(['--agent', '--port', '0'])\n"
+        f"status = run(['--agent', '--port', '0', *{more}])\n"
         "heavy = {'httpx', 'textual', 'rich', 'plotext', 'tomlkit', 'psutil', 'rich_argparse'}\n"
         "print(status, sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=folders(tmp_path), capture_output=True, text=True, timeout=40, check=False
     )
+    hub.shutdown()
+    hub.server_close()
     assert done.stdout == "0 []\n", done.stderr
+    assert bool(_Hub.asked) == pushes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remote.client import look
+from remote.client import lean, look
 from remote.client.bearer import private
 from remote.client.pin import context_of
 from remote.client.transport import Connections, Endpoint
@@ -40,8 +40,23 @@ def token_file(folder: Path, text: str = TOKEN, mode: int = 0o600) -> str:
     return str(path)
 
 
+@pytest.fixture(autouse=True, params=["httpx", "lean"])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of asking say the same."""
+    monkeypatch.setitem(WAY, "lean", request.param == "lean")
+
+
+WAY = {"lean": False}
+
+
 async def ask(url: str, **known: str) -> bytes:
     """One request; what it raises is what a user reads."""
+    if WAY["lean"]:
+        endpoint = lean.Endpoint(parse_target(url, Credentials(**known)))
+        try:
+            return await endpoint.get("/healthz", deadline=5.0)
+        finally:
+            await endpoint.close()
     connections = Connections()
     try:
         return await Endpoint(parse_target(url, Credentials(**known)), connections).get("/healthz", deadline=5.0)
@@ -211,6 +226,7 @@ async def test_a_port_that_takes_no_connection_times_out(monkeypatch: pytest.Mon
     import socket
 
     monkeypatch.setattr("remote.client.transport.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("remote.client.lean.CONNECT_SECONDS", 0.3)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
