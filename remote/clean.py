@@ -239,7 +239,7 @@ def series_key(key: str) -> str:
     metric, instance = split_key(key)
     if not _METRIC.fullmatch(metric):
         raise MalformedInput(f"$.readings: {_shown(key)} does not begin with a metric's name (a-z 0-9 _ .)")
-    if instance.isprintable() and len(instance) <= 63:
+    if len(instance) <= 63 and instance.isascii() and instance.isprintable():
         return key
     return join_key(metric, clean_instance(instance))
 
@@ -271,7 +271,7 @@ def moment(time: int, path: str, now: int | None = None) -> int:
 
 def text(raw: str, limit: int = MAX_LABEL) -> str:
     """Returns a text fit for the screen; what is printable and short enough is returned as it is."""
-    return raw if len(raw) <= limit and raw.isprintable() else clean_text(raw, limit)
+    return raw if len(raw) <= limit and raw.isascii() and raw.isprintable() else clean_text(raw, limit)
 
 
 def record(struct: T, path: str = "$") -> T:
@@ -285,7 +285,7 @@ def record(struct: T, path: str = "$") -> T:
         value = getattr(struct, name)
         kind = type(value)
         if kind is str:
-            if value and not (len(value) <= MAX_LABEL and value.isprintable()):
+            if value and not (len(value) <= MAX_LABEL and value.isascii() and value.isprintable()):
                 cleaned = clean_text(value, MAX_TEXT if name in _LONG_TEXTS else MAX_LABEL)
                 if cleaned != value:
                     changes[name] = cleaned

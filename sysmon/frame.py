@@ -7,9 +7,23 @@ each with the time of its own read.
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 import msgspec
+
+MARKS: Final = 6
+"""Combining marks that one character may carry: more than any script needs. Of many, a terminal draws a column."""
+
+_HARMFUL: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ue000-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
+"""Controls (Cc), what nobody sees or turns a line (Cf, tags), line separators (Zl, Zp), halves of characters (Cs) and
+those that every font draws as it likes (Co)."""
+_STACK: Final = re.compile(rf"\A[^\w\x00-\x7f]|[^\w\x00-\x7f]{{{MARKS + 1}}}")
+"""Where there may be too many marks: they are no word characters."""
 
 FaultKind = Literal["unsupported", "no_data", "denied", "timeout", "failed"]
 Number = int | float
@@ -227,39 +241,37 @@ def join_key(metric: str, instance: str = "") -> str:
 def clean_instance(raw: str | bytes) -> str:
     """Makes a kernel's or a peer's name fit for an instance.
 
-    Invalid UTF-8, control, bidi and zero-width characters are percent-encoded; the result has at most 255 bytes of
-    UTF-8.
+    Invalid UTF-8, control, bidi, private and invisible characters and marks beyond `MARKS` are percent-encoded; the
+    result has at most 255 bytes of UTF-8.
     """
-    text = raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
-    out = "".join(character if _harmless(character) else _percent(character) for character in text)
-    while len(out.encode()) > 255:
-        out = out[:-1]
-    return out
+    text = raw[:256].decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw[:256]
+    text = _HARMFUL.sub(lambda found: _percent(found[0]), text)
+    if _STACK.search(text):
+        text = "".join(_percent(character) if stacked else character for character, stacked in _stacked(text))
+    return text if len(text) <= 63 else text.encode()[:255].decode("utf-8", "ignore")
 
 
 def clean_text(raw: str, limit: int = 4096) -> str:
-    """Makes a foreign text fit for the screen: control, ESC and bidi characters become U+FFFD; at most `limit`
-    characters.
+    """Makes a foreign text fit for the screen: control, ESC, bidi, private and invisible characters and marks beyond
+    `MARKS` become U+FFFD; at most `limit` characters.
     """
-    return "".join(character if _harmless(character) else "\ufffd" for character in raw[:limit])
+    text = _HARMFUL.sub("\ufffd", raw[:limit])
+    if _STACK.search(text):
+        text = "".join("\ufffd" if stacked else character for character, stacked in _stacked(text))
+    return text
 
 
-def _harmless(character: str) -> bool:
-    code = ord(character)
-    if code < 0x7F:
-        return code >= 0x20
-    if code < 0xA0 or 0xD800 <= code <= 0xDFFF:
-        return False
-    if code < 0x61C:
-        return True
-    return not (
-        0x200B <= code <= 0x200F
-        or 0x2028 <= code <= 0x202E
-        or 0x2060 <= code <= 0x206F
-        or 0xE0000 <= code <= 0xE007F  # tags: text that nobody sees
-        or code in (0x61C, 0x180E, 0xFEFF)
-        or 0xFFF9 <= code <= 0xFFFB
-    )
+def _stacked(text: str) -> list[tuple[str, bool]]:
+    """Returns each character and whether it is one mark too many; one at the beginning has nothing to stand on."""
+    # Here and not above: hardly anybody ever needs its megabyte.
+    import unicodedata
+
+    found, marks = [], MARKS
+    for character in text:
+        mark = unicodedata.category(character)[0] == "M"
+        found.append((character, mark and marks >= MARKS))
+        marks = marks + 1 if mark else 0
+    return found
 
 
 def _percent(character: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from sysmon.catalogue import Catalogue, gauge
 from sysmon.errors import UsageError
-from sysmon.frame import Frame, clean_instance, clean_text, join_key, split_key
+from sysmon.frame import MARKS, Frame, clean_instance, clean_text, join_key, split_key
 
 
 def test_keys_split_at_the_first_colon() -> None:
@@ -45,6 +48,52 @@ def test_any_bytes_make_a_bounded_printable_instance(raw: bytes) -> None:
 @given(st.text(max_size=100))
 def test_texts_lose_what_could_steer_a_terminal(raw: str) -> None:
     assert not set(clean_text(raw)) & set("\x1b\x07\x9b\n\r\u202e\u2066\u200b")
+
+
+STEERING = [
+    chr(code)
+    for code in range(sys.maxunicode + 1)
+    if unicodedata.category(chr(code)) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") or 0xE0000 <= code <= 0xE007F
+]
+
+
+def test_no_character_that_nobody_sees_or_that_steers_gets_through() -> None:
+    assert len(STEERING) > 130_000
+    assert clean_text("".join(STEERING), len(STEERING)) == "\ufffd" * len(STEERING)
+    for character in STEERING:
+        assert clean_instance(character).isascii()
+        assert clean_instance(character).startswith("%")
+
+
+def test_what_people_write_is_left_as_it_is() -> None:
+    kept = [
+        "Größe",
+        "Việt Nam",
+        "हिन्दी",
+        "ไทย",
+        "תֵּשֵׁב",
+        "日本語",
+        "👍🏽",
+        "a\u0301\u0302\u0303\u0304\u0305\u0306b",
+        "█▓▒░─│┌┐└┘",
+    ]
+    assert [clean_text(each) for each in kept] == [clean_instance(each) for each in kept] == kept
+
+
+@given(
+    st.text(
+        st.sampled_from(["a", "é", "\u0301", "\u20dd", "\u0903", "\ufe0f", "\u202e", "\U000e0041", "─", " "]),
+        max_size=60,
+    )
+)
+def test_a_character_carries_only_so_many_marks(raw: str) -> None:
+    for cleaned in (clean_text(raw), clean_instance(raw)):
+        marks = "".join("m" if unicodedata.category(each)[0] == "M" else "." for each in cleaned)
+        assert "m" * (MARKS + 1) not in marks
+        assert not marks.startswith("m")
+        # Through however many hubs it goes, it stays what it is.
+        assert clean_text(cleaned) == cleaned
+    assert clean_instance(clean_instance(raw)) == clean_instance(raw)
 
 
 def test_a_frame_survives_the_wire() -> None:
