@@ -86,9 +86,8 @@ async def follow_host(
                         if paths is not None:
                             paths.on_change(host.name, backfill.wake)
                 if backfill is not None and isinstance(update, Hello | Gap):
-                    backfill.wake()
                     # Once more when the frames that were just on their way have come, rather than at the next round.
-                    asyncio.get_running_loop().call_later(SETTLE, backfill.wake)
+                    backfill.wake(again=SETTLE)
                 if filling is not None and filling.done():
                     filling.result()
                 if station.engine is not None and _is_alert(update):

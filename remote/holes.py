@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,6 +63,22 @@ class Ranges:
                 del firsts[0], lasts[0]
         return True
 
+    def add_range(self, first: int, last: int) -> None:
+        """Adds the numbers `first`..`last`."""
+        firsts, lasts = self._firsts, self._lasts
+        low = bisect_left(lasts, first - 1)
+        high = bisect_right(firsts, last + 1)
+        if low < high:
+            first, last = min(first, firsts[low]), max(last, lasts[high - 1])
+        firsts[low:high], lasts[low:high] = [first], [last]
+        if len(firsts) > self._limit:
+            del firsts[0], lasts[0]
+
+    def without(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Returns the parts of `first`..`last` that are not in the set, ascending."""
+        low, high = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        return subtract(first, last, zip(self._firsts[low:high], self._lasts[low:high], strict=True))
+
 
 def subtract(first: int, last: int, others: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Returns the parts of `first`..`last` that lie in none of `others`, ascending."""
@@ -81,7 +98,7 @@ def subtract(first: int, last: int, others: Iterable[tuple[int, int]]) -> list[t
 
 
 def missing(theirs: Iterable[RunSpan], ours: Iterable[RunSpan], since: int = 0) -> list[Hole]:
-    """Returns what they hold and we do not, newest first.
+    """Returns what they hold and we do not, newest first; takes n log n steps for n spans.
 
     Args:
         theirs, ours: spans held; overlaps and any order are fine.
@@ -91,15 +108,29 @@ def missing(theirs: Iterable[RunSpan], ours: Iterable[RunSpan], since: int = 0) 
     held: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for span in ours:
         held.setdefault((span.host, span.run), []).append((span.first, span.last))
-    holes: list[Hole] = []
+    offered: dict[tuple[str, str], list[RunSpan]] = {}
     for span in theirs:
-        if span.end < since:
-            continue
-        key = (span.host, span.run)
-        taken = held.setdefault(key, [])
-        for first, last in subtract(span.first, span.last, taken):
-            holes.append(Hole(*key, first, last, _when(span, first), _when(span, last)))
-            taken.append((first, last))
+        if span.end >= since:
+            offered.setdefault((span.host, span.run), []).append(span)
+    holes: list[Hole] = []
+    for key, spans in offered.items():
+        spans.sort(key=_first)
+        taken = _merged(held.get(key, ()))
+        index, beyond = 0, 0
+        for span in spans:
+            at = max(span.first, beyond)
+            beyond = max(beyond, span.last + 1)
+            # Both lists ascend, so each is gone through once.
+            while index < len(taken) and taken[index][1] < at:
+                index += 1
+            each = index
+            while at <= span.last:
+                low, high = taken[each] if each < len(taken) else (span.last + 1, span.last)
+                if low > at:
+                    last = min(low - 1, span.last)
+                    holes.append(Hole(*key, at, last, _when(span, at), _when(span, last)))
+                at = max(at, high + 1) if low <= span.last else span.last + 1
+                each += 1
     return sorted(holes, key=lambda hole: (hole.end, hole.last), reverse=True)
 
 
@@ -107,24 +138,61 @@ def lost(theirs: Sequence[RunSpan], ours: Sequence[RunSpan], since: int) -> list
     """Returns what neither side holds though it existed after `since`, oldest first: it is beyond their retention.
 
     Sequence numbers have no holes within a run, so all between two that are held existed; those before the first held
-    one existed too, and came after `since` as far as the run's pace tells.
+    one existed too, and came after `since` as far as the run's pace tells. Takes n log n steps for n spans.
     """
     runs: dict[tuple[str, str], list[RunSpan]] = {}
     for span in (*theirs, *ours):
         runs.setdefault((span.host, span.run), []).append(span)
     holes = []
     for key, spans in runs.items():
-        spans.sort(key=lambda span: span.first)
-        oldest, last = spans[0], max(span.last for span in spans)
-        first = _first_since(oldest, since)
-        for low, high in subtract(first, last, [(span.first, span.last) for span in spans]):
-            before = [span for span in spans if span.last < low]
-            after = [span for span in spans if span.first > high]
-            end = min((span.start for span in after), default=since)
-            start = max((span.end for span in before), default=min(since, end))
-            if end >= since:
-                holes.append(Hole(*key, low, high, max(start, since), end))
+        spans.sort(key=_first)
+        # When what lies behind each span begins: the least of the starts that follow.
+        starts = [*accumulate((span.start for span in reversed(spans)), min)]
+        at = _first_since(spans[0], since)
+        ended: int | None = None
+        for left, span in zip(range(len(spans), 0, -1), spans, strict=True):
+            if span.first > at:
+                end = starts[left - 1]
+                start = min(since, end) if ended is None else ended
+                if end >= since:
+                    holes.append(Hole(*key, at, span.first - 1, max(start, since), end))
+            at = max(at, span.last + 1)
+            ended = span.end if ended is None else max(ended, span.end)
     return sorted(holes, key=lambda hole: (hole.end, hole.last))
+
+
+def newest(spans: Sequence[RunSpan], limit: int) -> tuple[Sequence[RunSpan], dict[str, int]]:
+    """Returns the newest spans of each host, at most so many, and by host from which time on none was left out."""
+    if len(spans) <= limit:
+        return spans, {}
+    hosts: dict[str, list[RunSpan]] = {}
+    for span in spans:
+        hosts.setdefault(span.host, []).append(span)
+    kept: list[RunSpan] = []
+    since: dict[str, int] = {}
+    for host, found in hosts.items():
+        if len(found) > limit:
+            found.sort(key=lambda span: span.end, reverse=True)
+            since[host] = found[limit].end
+            del found[limit:]
+        kept += found
+    return kept, since
+
+
+def _first(span: RunSpan) -> int:
+    return span.first
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers as ranges that do not overlap, ascending."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            if last > merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def _when(span: RunSpan, seq: int) -> int:

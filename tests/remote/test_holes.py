@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.client.backfill import Backfill
-from remote.holes import Ranges, lost, missing, subtract
+from remote.client.backfill import EMPTY, MAX_SLICES, Backfill
+from remote.holes import Ranges, lost, missing, newest, subtract
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import Unreachable
 from sysmon.frame import Frame
@@ -61,6 +63,22 @@ def test_ranges_stay_bounded() -> None:
     assert 0 not in ranges
 
 
+@given(st.lists(st.tuples(numbers, numbers), max_size=12), numbers, numbers)
+def test_ranges_take_ranges_and_tell_what_is_not_in_them(added: list[tuple[int, int]], a: int, b: int) -> None:
+    ranges = Ranges()
+    seen: set[int] = set()
+    for one, other in added:
+        first, last = min(one, other), max(one, other)
+        ranges.add_range(first, last)
+        seen |= {*range(first, last + 1)}
+    pairs = list(ranges)
+    assert {number for first, last in pairs for number in range(first, last + 1)} == seen
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(pairs))
+    first, last = min(a, b), max(a, b)
+    parts = ranges.without(first, last)
+    assert {number for low, high in parts for number in range(low, high + 1)} == {*range(first, last + 1)} - seen
+
+
 @given(numbers, numbers, st.lists(st.tuples(numbers, numbers), max_size=8))
 def test_subtract_is_set_difference(a: int, b: int, others: list[tuple[int, int]]) -> None:
     first, last = min(a, b), max(a, b)
@@ -101,6 +119,29 @@ def test_what_was_before_first_contact_is_not_lost() -> None:
     assert lost([span(500, 900)], [span(700, 800)], T0 + 700_000) == []
     (hole,) = lost([span(500, 900)], [], T0 + 400_000)
     assert (hole.first, hole.last) == (400, 499)
+
+
+def crumbs(count: int, step: int = 2, *, host: str = HOST) -> list[RunSpan]:
+    """So many spans of one frame each, with nothing between them."""
+    return [span(1 + step * number, 1 + step * number, host=host) for number in range(count)]
+
+
+def test_spans_without_end_cost_no_more_than_sorting_them() -> None:
+    theirs, ours = crumbs(90_000), crumbs(45_000, 4)
+    begun = time.monotonic()
+    assert len(missing(theirs, ours)) == 45_000
+    assert len(lost(theirs, ours, 0)) == 89_999
+    # Comparing each with each takes a quarter of an hour.
+    assert time.monotonic() - begun < 15
+
+
+def test_the_newest_spans_of_each_host_are_kept() -> None:
+    many = [*crumbs(50), *crumbs(5, host="ff" * 8)]
+    assert newest(many, 100) == (many, {})
+    kept, since = newest(many, 20)
+    assert sorted(each.first for each in kept if each.host == HOST) == [1 + 2 * number for number in range(30, 50)]
+    assert sum(each.host != HOST for each in kept) == 5
+    assert since == {HOST: T0 + 1000 * 59}
 
 
 class Link:
@@ -254,6 +295,127 @@ async def test_a_server_that_holds_less_than_it_says_is_asked_once() -> None:
     await backfill.fill()
     await backfill.fill()
     assert len(link.agent.asked) <= asked + 2
+
+
+@pytest.mark.anyio
+async def test_a_server_that_boasts_of_frames_without_end_is_asked_for_few_of_them() -> None:
+    link = Link(frames((1, 400)), frames((1, 100), (390, 400)))
+    boasts = [span(1, 400), span(401, 2**50)]
+
+    async def boast() -> list[RunSpan]:
+        return boasts
+
+    backfill = Backfill(
+        boast, link.own.spans, link.fetch, link.own, SystemClock(), contact=lambda host: T0, slice=50, pause=0.0
+    )
+    async with asyncio.timeout(20):
+        assert await backfill.fill() == 289
+        assert len(link.agent.asked) <= EMPTY + 7
+        assert await backfill.fill() == 0
+    assert len(link.agent.asked) <= EMPTY + 8
+    # One that gives a little each time is left for the others' sake after so many slices.
+    boasts[:] = [span(2**40, 2**50)]
+    asked = 0
+
+    async def trickle(host: str, run: str, first: int, last: int) -> list[Frame]:
+        nonlocal asked
+        asked += 1
+        return [frame(last)]
+
+    backfill = Backfill(
+        boast, link.own.spans, trickle, MemoryHistory(), SystemClock(), contact=lambda host: T0, pause=0.0
+    )
+    async with asyncio.timeout(60):
+        await backfill.fill()
+    assert asked == MAX_SLICES
+
+
+@pytest.mark.anyio
+async def test_a_host_with_more_frames_than_it_can_have_made_is_fetched_no_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remote.client.backfill.BURST", 100.0)
+    link = Link(frames((1, 400)), frames((1, 10), (391, 400)))
+    assert await link.backfill.fill() == 100
+    assert "more frames than it can have made" in next(iter(link.backfill._excess.values()))[0]
+    asked = len(link.agent.asked)
+    assert await link.backfill.fill() == 0
+    assert len(link.agent.asked) == asked, "it is not even asked"
+
+
+@pytest.mark.anyio
+async def test_a_host_in_crumbs_is_compared_by_its_newest_and_holds_up_nobody() -> None:
+    link = Link([], [])
+    good = frames((1, 60), run=OLD, start=T0)
+    other = [msgspec.structs.replace(each, host="ff" * 8) for each in good]
+    link.agent.kept = {each.identity: each for each in other}
+    link.own.kept = {each.identity: each for each in other[:20]}
+    held = [*crumbs(30_000), *await link.agent.spans()]
+    here = [*crumbs(30_000), *await link.own.spans()]
+
+    async def theirs() -> list[RunSpan]:
+        return held
+
+    async def ours() -> list[RunSpan]:
+        return here
+
+    backfill = Backfill(theirs, ours, link.fetch, link.own, SystemClock(), contact=lambda host: 0, pause=0.0)
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(backfill.fill())
+    worst = 0.0
+    while not task.done():
+        before = loop.time()
+        await asyncio.sleep(0.001)
+        worst = max(worst, loop.time() - before)
+    # Of the one nothing is missing, however many are looked at; the other's hole is filled beside it.
+    assert task.result() == 40
+    assert worst < 2.0
+    assert HOST in backfill._excess
+
+
+@pytest.mark.anyio
+async def test_a_host_that_was_cut_off_every_half_minute_for_two_days_is_filled() -> None:
+    theirs = [span(1, 172_800, host=f"{number:016x}") for number in range(20)]
+    ours = [
+        span(at, at + 24, host=each.host)
+        for each in theirs
+        for at in range(1, 172_800, 30 if each is theirs[0] else 600)
+    ]
+    backfill = Link([], []).backfill
+    holes, gone = backfill._look(theirs, ours)
+    assert sum(hole.host == theirs[0].host for hole in holes) == 172_800 // 30 - 1
+    assert len(holes) == 172_800 // 30 - 1 + 19 * 288
+    assert not gone
+    assert not backfill._excess
+
+
+@pytest.mark.anyio
+async def test_however_often_it_is_woken_it_looks_once_a_second() -> None:
+    looks = 0
+    clock = ManualClock(now=T0)
+
+    async def theirs() -> list[RunSpan]:
+        nonlocal looks
+        looks += 1
+        return []
+
+    link = Link([], [])
+    backfill = Backfill(theirs, link.own.spans, link.fetch, link.own, clock, contact=lambda host: T0)
+    task = asyncio.create_task(backfill.run())
+    try:
+        for _ in range(1000):
+            backfill.wake(again=60.0)
+            await asyncio.sleep(0)
+        assert looks == 1
+        for turn in range(2, 5):
+            await clock.advance(1.0)
+            for _ in range(100):
+                backfill.wake(again=60.0)
+                await asyncio.sleep(0)
+            assert looks == turn
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.anyio
