@@ -166,7 +166,8 @@ class AgentSource:
                 roster.problem = str(error)
                 roster.refused = not self.connected.is_set()
             except SysmonError as error:
-                roster.problem = str(error)
+                words = str(error)
+                roster.problem = words if str(self.target) in words else f"{self.target}: {words}"
                 offence = isinstance(error, MalformedInput | ProtocolMismatch)
                 roster.refused = roster.broken = True
                 if self._asks_less and "is not a parameter of" in error.message:

@@ -144,7 +144,7 @@ async def test_numbers_that_go_backwards_are_told_with_the_run(events: list[Fram
 async def test_what_is_no_json_is_an_error_in_words(data: bytes) -> None:
     async with peer(saying(hello(), b"event: frame\ndata: " + data + b"\n\n")) as url:
         async with watching(AgentSource(url, patience=QUICK)) as seen:
-            await seen.until(lambda: any(each.message.startswith("frame: ") for each in seen.of(Status)))
+            await seen.until(lambda: any(each.message.startswith(f"{url}: frame: ") for each in seen.of(Status)))
             assert all(each.message.isprintable() and len(each.message) < 500 for each in seen.of(Status))
 
 
@@ -165,6 +165,7 @@ async def test_a_frame_of_a_hundred_megabytes_is_given_up_before_it_fills_memory
         tracemalloc.start()
         try:
             await seen.until(lambda: any("is longer than 16777216" in each.message for each in seen.of(Status)))
+            assert all(url in each.message for each in seen.of(Status) if "is longer" in each.message)
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
