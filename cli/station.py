@@ -289,7 +289,7 @@ class Station:
         self._publish(frame)
         for event in events:
             # Its clock may be off; what happened on it is told by ours.
-            await self._take_event(msgspec.structs.replace(event, time=event.time - self.skew(frame.host)))
+            await self._take_event(msgspec.structs.replace(event, time=self._ours(frame)))
         if frame.tables.processes is not None:
             await self._keep_evidence(frame, state)
         if self.engine is not None:
@@ -334,9 +334,19 @@ class Station:
             del self._told[next(iter(self._told))]
         return True
 
+    def _ours(self, frame: Frame) -> int:
+        """Returns the time of a live frame by our clock, whatever its own says: it has just come."""
+        now, time = self.clock.now(), frame.time - self.skew(frame.host)
+        # A state on connecting may be that of a host that has been gone for days.
+        return now if far_off(time - now) > 0 or (frame.seq and far_off(time - now)) else time
+
     async def _take_event(self, event: Event) -> None:
         if not self._is_new(event):
             return
+        now = self.clock.now()
+        if far_off(event.time - now) > 0:
+            # Nothing has happened that is yet to come, and it would stand on top of all others until then.
+            event = msgspec.structs.replace(event, time=now)
         await self._record(lambda kept: kept.record_event(event))
         if event.kind == "alert.firing" and event.host in self.states:
             await self._record_evidence(event.host, event.time)
@@ -347,7 +357,7 @@ class Station:
         due = last is None or frame.monotonic < last or frame.monotonic - last >= self._evidence * 1e9 - 5e8
         if self.recorder is not None and due and any(row.cpu is not None for row in state.processes):
             self._evidence_at[frame.host] = frame.monotonic
-            await self._record_evidence(frame.host, frame.time - self.skew(frame.host))
+            await self._record_evidence(frame.host, self._ours(frame))
 
     async def _record_evidence(self, host: str, time: int) -> None:
         rows = top(self.states[host].processes, EVIDENCE_ROWS)

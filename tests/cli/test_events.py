@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from alerts.engine import Engine
@@ -18,6 +19,7 @@ from remote.server.feed import Feed, Limits
 from sysmon.catalogue import Catalogue
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.config import HostSettings
+from sysmon.frame import Frame
 from sysmon.records import Event, HostInfo, Status
 from tests.remote.peers import QUICK
 from tests.remote.support import HOST, MemoryHistory, served
@@ -187,3 +189,24 @@ async def test_a_screen_of_this_machine_is_not_told_the_name_of_a_socket(tmp_pat
                     break
         await source.close()
     await hub.station.close()
+
+
+@pytest.mark.parametrize("days", [399, -3000])
+async def test_what_happened_on_a_host_is_told_by_our_clock_whatever_its_own_says(days: int) -> None:
+    """Its server's heartbeats are honest: nothing but the frames themselves shows it."""
+    clock = ManualClock()
+    station = Station(Catalogue([]), clock)
+    watcher = station.watch()
+    await station.take(Status(host=HOST, state="live", skew=0))
+    for seq, run in ((8, "aa" * 8), (1, "bb" * 8)):
+        frame = Frame(
+            host=HOST, boot="b", run=run, seq=seq, time=clock.now() + days * 86_400_000, monotonic=clock.boottime()
+        )
+        await station.take(frame)
+        await clock.advance(5)
+    await station.take(msgspec.structs.replace(event("one", HOST), time=clock.now() + 399 * 86_400_000))
+    await station.take(msgspec.structs.replace(event("old", HOST), time=clock.now() - 86_400_000))
+    told = {each.id if each.kind != "run" else "run": each.time for each in watcher._queue if isinstance(each, Event)}
+    now = clock.now()
+    assert told == {"run": now - 5000, "one": now, "old": now - 86_400_000}
+    await station.close()
