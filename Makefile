@@ -4,6 +4,9 @@ VENV := .venv
 PEERS := build/peers
 PYTHON_RUN := env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python
 ARGS ?=
+# Tests mostly wait for real programs, so there are more processes than processors. With ARGS there is one, which a
+# debugger can stop and -x ends at once; ARGS="-n 4 tests/tui" has them side by side again.
+SIDE_BY_SIDE := -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check formatted linted typed layered generated generate format bench venv dev lock build clean
@@ -14,8 +17,8 @@ help: ## this list
 run: venv ## start sysmon; ARGS="--once" passes arguments on
 	@exec env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/sysmon $(ARGS)
 
-test: dev ## run the tests; ARGS="tests/store -x" passes arguments on
-	@$(PYTHON_RUN) -m pytest $(ARGS)
+test: dev ## run the tests, four at a time; ARGS="tests/store -x" passes arguments on and runs them one by one
+	@$(PYTHON_RUN) -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
 
 check: formatted linted typed layered generated ## format, lint, types, who imports whom, generated files; -k goes on after a failure
 

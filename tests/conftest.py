@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.order import dealt
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
@@ -25,6 +27,11 @@ def needs(*programs: str) -> None:
     if os.environ.get("SYSMON_CI") == "1":
         pytest.fail(f"{reason}; name its package in scripts/system-packages.txt", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the tests to the processes of `pytest -n`; each of them comes to the same order."""
+    items[:] = dealt(items, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 @pytest.fixture(autouse=True)

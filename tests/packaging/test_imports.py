@@ -22,7 +22,7 @@ def importers(checkout: Path, library: str) -> list[str]:
         file.relative_to(checkout).as_posix()
         for package in PACKAGES
         for file in (checkout / package).rglob("*.py")
-        if any(name.partition(".")[0] == library for name in imports(file))
+        if library in file.read_text() and any(name.partition(".")[0] == library for name in imports(file))
     )
 
 

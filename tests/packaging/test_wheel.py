@@ -1,6 +1,7 @@
 """What the wheel holds, built as a release is: from the sdist."""
 
 import configparser
+import fcntl
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,14 @@ import pytest
 @pytest.fixture(scope="module")
 def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("dist")
+    # Setuptools writes into the checkout: one at a time, where tests run side by side.
+    with (checkout / "tests/packaging/test_wheel.py").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return built(checkout, folder)
+
+
+def built(checkout: Path, folder: Path) -> zipfile.ZipFile:
+    """Builds it."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(checkout)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
