@@ -89,6 +89,10 @@ class Clones:
         for info in infos:
             self._known.setdefault(info.id, info)
 
+    def recorded(self, host: str) -> HostInfo | None:
+        """Returns what was recorded of a host before, or was split off since."""
+        return self._known.get(host)
+
     def here(self, way: str, host: str) -> str:
         """Returns the id that a way's host has here."""
         found = self._ways.get(way)

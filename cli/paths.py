@@ -81,6 +81,10 @@ class Paths:
         """Returns the way that a host's frames are taken from, or None."""
         return self._taken.get(host)
 
+    def target(self, host: str, *, without: str) -> str:
+        """Returns where a host is reached on another way than one, '' where there is none."""
+        return next((way.info.target for name, way in self._ways.get(host, {}).items() if name != without), "")
+
     def refused(self, way: str) -> str:
         """Returns what is left out of a way and why, or ''."""
         if way in self._itself:

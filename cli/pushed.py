@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cli.token import store_of
 from remote.push.bindings import Bindings
 from remote.push.intake import Intake
-from sysmon.errors import StoreError
+from remote.push.pushed import TARGET
+from sysmon.errors import StoreError, SysmonError
 from sysmon.frame import Frame
 from sysmon.records import Hello, HostInfo, Status
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cli.ownhost import Contacts
     from cli.recording import Archive
     from cli.station import Station
+    from remote.server.tokens import Token
     from sysmon.ports import History, Recorder
     from sysmon.records import Update
 
@@ -67,9 +70,13 @@ class PushedHosts:
         self._boot = boot
         self._server = server
         self._context = context
+        self._tokens = store_of(context.places)
+        self._stamp: tuple[int, int, int] | None = None
+        self._tokens_held: dict[str, Token] = {}
         self.intake = Intake(
             self,
             Bindings(context.places.state / BINDINGS),
+            holder=self._holder,
             retention=context.config.history.raw,
             clock=context.clock,
             say=lambda line: say(line),
@@ -92,19 +99,53 @@ class PushedHosts:
         recorder, history = self._archive.recorder, self._archive.history
         return None if recorder is None or history is None else (recorder, history)
 
-    def conflict(self, host: str, boot: str) -> str:
-        """Says why that id is another machine's: this one's own, or that of a host which is followed."""
-        if not boot:
-            return ""
+    def conflict(self, host: str, boot: str, *, bound: bool, token: bool) -> str:
+        """Says why that id is another machine's: this one's own, or that of a host which is followed.
+
+        A token that was not bound to a host while nobody followed it does not get to speak for it later: its holder
+        would write into a past that is fetched from elsewhere.
+        """
         if host == self._own:
+            if token:
+                return f"{host} is the hub's own machine, for which only its own programs speak, over the Unix socket"
             return "" if boot == self._boot else f"{host} is the id of the hub's own machine, and that is another"
-        paths, status, state = self._station.paths, self._station.statuses.get(host), self._station.states.get(host)
-        followed = paths is not None and paths.taken(host) not in (None, WAY)
-        if not followed or status is None or status.state != "live" or state is None or state.frame is None:
+        target = self._followed(host)
+        if not target:
             return ""
-        return (
-            "" if state.frame.boot == boot else f"{host} is followed already ({status.target}), and is another machine"
-        )
+        if token and not bound:
+            return f"{host} is followed ({target}), and did not report with this token before it was"
+        status, state = self._station.statuses.get(host), self._station.states.get(host)
+        if status is None or status.state != "live" or state is None or state.frame is None:
+            return ""
+        taken = self._station.paths.taken(host) if self._station.paths is not None else None
+        if taken in (None, WAY) or state.frame.boot == boot or not (boot or token):
+            return ""
+        return f"{host} is followed already ({target}), and is another machine"
+
+    def _followed(self, host: str) -> str:
+        """Where a host is followed now, live or not, beside its own reports; '' where it is not."""
+        station = self._station
+        if station.paths is not None and (target := station.paths.target(host, without=WAY)):
+            return target
+        # One that was recorded, and was not reached since this hub was started.
+        info = station.clones.recorded(host)
+        if info is None or info.target in ("", TARGET):
+            return ""
+        followed = any(status.target == info.target for status in station.statuses.values())
+        return info.target if followed else ""
+
+    def _holder(self, digest: str) -> str:
+        """Returns the name of a token that is in force, '' where it is not."""
+        stamp = self._tokens.stamp()
+        if stamp != self._stamp:
+            try:
+                held = {each.digest: each for each in self._tokens.tokens()}
+            except SysmonError:
+                # It lets nobody in either, until it is mended.
+                return "a token"
+            self._tokens_held, self._stamp = held, stamp
+        found = self._tokens_held.get(digest)
+        return found.name if found is not None and found.state(self._context.clock.now()) == "valid" else ""
 
     async def take(self, update: Update, *, late: bool = False) -> None:
         """Takes what a host reports; where it is followed on another way too, its frames are only kept."""

@@ -1,4 +1,6 @@
-"""Which host a token of scope `report` belongs to: the first one that used it, so that none writes another's past."""
+"""Which token of scope `report` belongs to which host: one each, the first that were used together, so that none writes
+another's past.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Bindings:
-    """Digest of a token -> host id, in a private file of the state folder.
+    """Digest of a token -> host id and back, in a private file of the state folder.
 
     Args:
         path: the file; None keeps them in memory.
@@ -48,15 +50,20 @@ class Bindings:
         """Returns the host that a token belongs to, '' for none yet."""
         return self._hosts.get(digest, "")
 
+    def owner(self, host: str) -> str:
+        """Returns the digest of the token that a host belongs to, '' for none yet."""
+        # Where an older sysmon gave a host several, the first.
+        return next((digest for digest, bound in self._hosts.items() if bound == host), "")
+
     def bind(self, digest: str, host: str) -> None:
-        """Gives a token to a host for good.
+        """Gives a token to a host, and the host to no other token, for good.
 
         Raises:
             SysmonError: the file cannot be written.
         """
         if self._hosts.get(digest) == host:
             return
-        hosts = {**self._hosts, digest: host}
+        hosts = {each: bound for each, bound in self._hosts.items() if bound != host} | {digest: host}
         while len(hosts) > MAX_BINDINGS:
             del hosts[next(iter(hosts))]
         if self._path is not None:

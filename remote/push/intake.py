@@ -10,8 +10,10 @@ import msgspec
 
 from remote import wire
 from remote.holes import lost
+from remote.liveness import SECOND
 from remote.push import batch
 from remote.push.pushed import MAX_PIECES, TARGET, PushedHost
+from remote.server.murmur import Murmur
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, StoreError
 from sysmon.records import Gap, Hello
@@ -59,8 +61,14 @@ class Sink(Protocol):
         """Returns what records and what reads it back, or None while nothing is recorded."""
         ...
 
-    def conflict(self, host: str, boot: str) -> str:
-        """Says why that id is another machine's, in the boot that it has now; '' where it is not."""
+    def conflict(self, host: str, boot: str, *, bound: bool, token: bool) -> str:
+        """Says why that id is another machine's, in the boot that it has now; '' where it is not.
+
+        Args:
+            host: the id. `boot`: as reported; '' where nothing was.
+            bound: whether this host reported before with what it shows now.
+            token: whether it showed a token; a program of this user needs none.
+        """
         ...
 
     async def take(self, update: Update, *, late: bool = False) -> None:
@@ -82,6 +90,7 @@ class Intake:
     Args:
         sink: where their frames go.
         bindings: which token belongs to which host.
+        holder: digest of a token -> its name where it is in force, '' where it is not.
         retention: seconds for which frames are kept.
         clock: this side's.
         say: takes lines about who was refused.
@@ -94,6 +103,7 @@ class Intake:
         bindings: Bindings,
         *,
         retention: float,
+        holder: Callable[[str], str] = lambda digest: digest,
         clock: Clock | None = None,
         say: Callable[[str], None] = lambda line: None,
         server: str = "",
@@ -103,7 +113,10 @@ class Intake:
         self._bindings = bindings
         self._retention = int(retention * 1000)
         self._clock: Clock = clock or SystemClock()
+        self._holder = holder
         self._say = say
+        # Who shows a token can be refused in many words.
+        self._murmur = Murmur(say, lambda: self._clock.boottime() / SECOND)
         self._server = server or secrets.token_hex(8)
         self._metrics: set[str] = set()
         self._said: dict[str, str] = {}
@@ -148,7 +161,16 @@ class Intake:
                 f"the token '{token}' belongs to the host {bound}, not to {host} ({report.host.label})",
                 "each host has its own: `sysmon token new NAME --scope report` on the hub makes one",
             )
-        if why := self._sink.conflict(host, report.boot):
+        owner = self._bindings.owner(host) if digest else ""
+        if owner not in ("", digest) and (holder := self._holder(owner)):
+            raise self._turned_away(
+                host,
+                403,
+                f"the host {host} ({report.host.label}) belongs to another token than '{token}'",
+                "on the hub, `sysmon token revoke` of that one lets this one have it; the hub's log names it",
+                log=f"; it belongs to '{holder}': `sysmon token revoke {holder}` gives it to the next that reports it",
+            )
+        if why := self._sink.conflict(host, report.boot, bound=bound == host, token=bool(digest)):
             raise self._turned_away(host, 409, why, REMEDY)
         pushed = self.hosts.get(host)
         if pushed is None:
@@ -165,15 +187,15 @@ class Intake:
         if digest:
             self._bindings.bind(digest, host)
         if self._said.pop(host, ""):
-            self._say(f"sysmon: reports of {host} ({report.host.label}) are taken again")
+            self._murmur(f"sysmon: reports of {host} ({report.host.label}) are taken again")
         return pushed
 
-    def _turned_away(self, host: str, status: int, error: str, hint: str = "") -> Refusal:
+    def _turned_away(self, host: str, status: int, error: str, hint: str = "", *, log: str = "") -> Refusal:
         if self._said.get(host) != error:
             if len(self._said) >= MAX_HOSTS:
                 self._said.clear()
             self._said[host] = error
-            self._say(f"sysmon: a report was refused: {error}")
+            self._murmur(f"sysmon: a report was refused: {error}{log}")
         return Refusal(status, error, hint)
 
     async def _taken(

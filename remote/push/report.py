@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -59,6 +60,9 @@ class ReportRoute:
             return _refused(Refusal(413, error.message, "send fewer frames at once"))
         except (MalformedInput, ProtocolMismatch) as error:
             return _refused(Refusal(400, error.message, error.hint))
+        except ClientDisconnect:
+            # It was cut off, and sends it again.
+            return Response(status_code=400)
         except TimeoutError:
             return _refused(Refusal(503, "this hub is busy", retry=5.0))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from cli.ownhost import Contacts
@@ -11,6 +12,9 @@ from cli.paths import Paths
 from cli.pushed import WAY, PushedHosts
 from cli.recording import Archive
 from cli.station import Station
+from remote import wire
+from remote.push.batch import Report
+from remote.push.intake import Refusal
 from remote.server.feed import Feed
 from sysmon.clock import ManualClock
 from sysmon.config import Config, places
@@ -155,9 +159,82 @@ async def test_another_machine_of_a_followed_hosts_id_is_refused(tmp_path: Path)
     for update in (info, Status(host=HOST, state="live", target="http://far:8200"), frame(1)):
         for each in rig.station.paths.admit("web", update):
             await rig.station.take(each)
-    assert rig.pushed.conflict(HOST, BOOT) == ""
-    assert "http://far:8200" in rig.pushed.conflict(HOST, "another-boot")
-    assert rig.pushed.conflict(HOST, "") == ""
+    assert rig.pushed.conflict(HOST, BOOT, bound=True, token=True) == ""
+    assert "http://far:8200" in rig.pushed.conflict(HOST, "another-boot", bound=True, token=True)
+    assert "http://far:8200" in rig.pushed.conflict(HOST, "", bound=True, token=True)
+    assert rig.pushed.conflict(HOST, BOOT, bound=False, token=False) == ""
+
+
+def reported(host: str, boot: str, run: str = "ab" * 8) -> Report:
+    """A report of one frame, as somebody makes it up who holds a token."""
+    made = frame(1, host=host, run=run, boot=boot or "attack")
+    return Report(
+        schema=1,
+        batch="b",
+        time=T0,
+        interval=10.0,
+        run=run,
+        boot=boot,
+        host=HostInfo(id=host, hostname="evil"),
+        frames=[msgspec.Raw(wire.encode_frame(made))],
+    )
+
+
+@pytest.mark.parametrize("boot", ["", BOOT, "another-boot"])
+async def test_a_token_writes_neither_for_the_hub_itself_nor_for_a_host_that_is_followed(
+    tmp_path: Path, boot: str
+) -> None:
+    rig = Rig(tmp_path)
+    assert rig.station.paths is not None
+    for update in (
+        HostInfo(id=HOST, name="web", target="http://far:8200"),
+        Status(host=HOST, state="live", target="http://far:8200"),
+        frame(1),
+    ):
+        for each in rig.station.paths.admit("web", update):
+            await rig.station.take(each)
+    kept = len(rig.history.kept)
+
+    async def refused(host: str) -> str:
+        with pytest.raises(Refusal) as refusal:
+            await rig.pushed.intake.take(reported(host, boot), "pc", "digest")
+        assert refusal.value.status == 409
+        return refusal.value.error
+
+    assert "the hub's own machine" in await refused(OWN)
+    assert "is followed (http://far:8200)" in await refused(HOST)
+    # Nor while it is away, ...
+    away = Status(host=HOST, state="offline", target="http://far:8200")
+    for each in rig.station.paths.admit("web", away):
+        await rig.station.take(each)
+    assert "is followed" in await refused(HOST)
+    # ... nor when the hub was started again since, and did not reach it yet.
+    rig.station.paths.leave("web")
+    rig.station.clones.restore([HostInfo(id=HOST, name="web", target="http://far:8200")])
+    rig.station.statuses = {"@web": Status(host="", name="web", state="connecting", target="http://far:8200")}
+    assert "is followed" in await refused(HOST)
+    assert len(rig.history.kept) == kept
+    assert not rig.contacts.elsewhere(rig.station)
+    assert rig.pushed.intake._bindings.host("digest") == ""
+    # Once it is not followed any more it may push.
+    rig.station.statuses.clear()
+    await rig.pushed.intake.take(reported(HOST, boot), "pc", "digest")
+    assert len(rig.history.kept) == kept + 1
+    await rig.station.close()
+
+
+async def test_a_host_is_free_again_once_its_token_is_revoked(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    tokens = rig.pushed._tokens
+    first, _ = tokens.new("first", ("report",), T0)
+    second, _ = tokens.new("second", ("report",), T0)
+    await rig.pushed.intake.take(reported(HOST, "boot-a"), "first", first.digest)
+    for _ in range(2):
+        with pytest.raises(Refusal, match="belongs to another token"):
+            await rig.pushed.intake.take(reported(HOST, "boot-b", "cd" * 8), "second", second.digest)
+    tokens.revoke("first", T0)
+    await rig.pushed.intake.take(reported(HOST, "boot-a"), "second", second.digest)
+    await rig.station.close()
 
 
 async def test_gaps_go_to_readers_and_are_not_recorded(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ class Hub:
         self.history = MemoryHistory()
         self.retention = retention
         self.bindings = Bindings(None)
+        self.in_force: set[str] | None = None
+        """Digests of the tokens that are in force; None for all."""
         self.taken: list[tuple[Update, bool]] = []
         self.statuses: list[Status] = []
         self.told: list[Update] = []
@@ -54,6 +56,7 @@ class Hub:
             self,
             self.bindings,
             retention=self.retention,
+            holder=lambda digest: digest if self.in_force is None or digest in self.in_force else "",
             clock=self.clock,
             say=self.said.append,
             server=f"{self.starts:016x}",
@@ -63,7 +66,7 @@ class Hub:
         """See `Sink`."""
         return (self.history, self.history) if self.recording else None
 
-    def conflict(self, host: str, boot: str) -> str:
+    def conflict(self, host: str, boot: str, *, bound: bool, token: bool) -> str:
         """See `Sink`."""
         return f"{host} is another" if boot == "elsewhere" else ""
 

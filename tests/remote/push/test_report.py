@@ -278,8 +278,41 @@ async def test_a_token_belongs_to_the_first_host_that_used_it(tmp_path: Path) ->
         await hub.intake.take(report(frame(1, host=OTHER), host=OTHER), "web", "digest")
     assert refused.value.status == 403
     assert {identity[0] for identity in hub.history.kept} == {HOST}
-    await hub.intake.take(report(frame(2)), "web2", "another")
     assert (tmp_path / "reporting.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_host_belongs_to_the_first_token_that_reported_it_until_that_is_revoked(tmp_path: Path) -> None:
+    hub = hub_at()
+    hub.bindings = Bindings(tmp_path / "reporting.json")
+    hub.restart()
+    await hub.intake.take(report(frame(1)), "web", "first")
+    for run in (RUN, "ee" * 8):
+        with pytest.raises(Refusal, match="belongs to another token than 'web2'") as refused:
+            await hub.intake.take(report(frame(2, run=run), run=run, boot="other-boot"), "web2", "second")
+        assert refused.value.status == 403
+        assert "first" not in refused.value.error + refused.value.hint
+    # The one to whom it belongs goes on, and the hub's owner learns which token to revoke.
+    await hub.intake.take(report(frame(2)), "web", "first")
+    assert "`sysmon token revoke first`" in hub.said[0]
+    assert {identity[1] for identity in hub.history.kept} == {RUN}
+    # A program of the hub's own user needs no token.
+    await hub.intake.take(report(frame(3)))
+    hub.in_force = {"second"}
+    await hub.intake.take(report(frame(4)), "web2", "second")
+    hub.in_force = {"first", "second"}
+    again = Bindings(tmp_path / "reporting.json")
+    assert (again.owner(HOST), again.host("first")) == ("second", "")
+
+
+async def test_refusals_of_a_token_that_tries_all_hosts_are_said_in_few_lines() -> None:
+    hub = hub_at()
+    await hub.intake.take(report(frame(1)), "web", "first")
+    for number in range(200):
+        host = f"{number:016x}"
+        with pytest.raises(Refusal):
+            await hub.intake.take(report(frame(1, host=host), host=host), "web", "first")
+    assert len(hub.said) <= 10
+    assert len(hub.intake.hosts) == 1
 
 
 def test_a_list_of_who_reports_that_others_may_write_is_refused(tmp_path: Path) -> None:
@@ -493,3 +526,22 @@ async def test_many_hosts_report_at_once(tmp_path: Path) -> None:
 
     await asyncio.gather(*(one(number) for number in range(50)))
     assert len(hub.history.kept) == 950
+
+
+async def test_an_agent_that_is_cut_off_within_its_report_is_no_fault_of_the_hub(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as (url, secret, _):
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            head = f"POST /v1/report HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {secret}\r\n"
+            writer.write(f"{head}content-length: 500\r\n\r\n{{".encode())
+            await writer.drain()
+            assert (await posted(url, b"x", secret, tmp_path)).status == 400
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            for _ in range(3):
+                # Answered behind it, so that it was dealt with.
+                assert (await posted(url, b"x", secret, tmp_path)).status == 400
+    assert "failed" not in caplog.text
