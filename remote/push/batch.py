@@ -130,7 +130,7 @@ def catalogue_digest(metrics: Sequence[Metric]) -> str:
 
 def encode_report(report: Report) -> bytes:
     """Encodes and compresses; zlib lets go of the interpreter, so this may run in a thread."""
-    stream = zlib.compressobj(6, wbits=16 + zlib.MAX_WBITS)
+    stream = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
     return stream.compress(wire.encode_json(report)) + stream.flush()
 
 

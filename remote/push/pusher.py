@@ -39,6 +39,8 @@ PATIENCE = Patience(first=1.0, most=60.0)
 """Of a pusher: how long it waits between attempts while the hub does not answer."""
 REFUSED = Patience(first=20.0, most=120.0)
 """How long it waits before it asks again, without frames, a hub that refuses it."""
+SMALL = 128 << 10
+"""Bytes of frames up to which a report is compressed at once, without a thread."""
 BEHIND = 120
 """Frames that the hub may miss before it is worth a word."""
 MAX_RETRY_AFTER = 900.0
@@ -186,7 +188,7 @@ class Pusher:
         if live and not self._probing:
             found = await self._outbox.events(self._events_from, batch.MAX_EVENTS)
             events = [event for event in found if event.id not in self._events_sent]
-        if sent is not None:
+        if sent is not None and not sent.watched:
             evidence = await self._outbox.evidence(sent.start, sent.end, EVIDENCE_STEP)
         return Report(
             schema=wire.SCHEMA,
@@ -315,6 +317,9 @@ class Pusher:
 
 
 async def _compress(report: Report) -> bytes:
+    if sum(len(bytes(frame)) for frame in report.frames) < SMALL:
+        # Two milliseconds; a thread would hold on to memory of its own for ever.
+        return batch.encode_report(report)
     return await asyncio.to_thread(batch.encode_report, report)
 
 

@@ -30,12 +30,18 @@ MAX_PROCESSES = 1000
 
 
 class Slice(NamedTuple):
-    """Frames of one run, encoded, by seq, ascending. `start`, `end`: the times of the first and the last."""
+    """Frames of one run, encoded, by seq, ascending.
+
+    Attributes:
+        start, end: the times of the first and the last.
+        watched: whether process tables go with the frames of this time, of which the hub itself sees who is busy.
+    """
 
     run: str
     frames: list[tuple[int, bytes]]
     start: int
     end: int
+    watched: bool = False
 
 
 class Ledger:
@@ -103,6 +109,10 @@ class Present:
         """Gives all of them anew: the last ones did not arrive."""
         self._small = b""
         self._processes_read = self._processes_at = None
+
+    def watched(self, now: int) -> bool:
+        """Whether processes were given lately; `now`: boot clock, ns."""
+        return self._processes_at is not None and now - self._processes_at < 2 * WATCH * SECOND
 
     def over(self, frames: list[Frame], now: int) -> list[Frame]:
         """Returns the frames with tables: small ones where they changed, processes every `WATCH` seconds.
@@ -202,4 +212,5 @@ class Slicer:
         self._fetch = max(1, min(SLICE, self.plain * len(encoded) // max(size, 1)))
         encoded.reverse()
         times = [frame.time for frame in wanted[-len(encoded) :]]
-        return Slice(hole.run, encoded, min(times), max(times))
+        watched = live and self._present.watched(now)
+        return Slice(hole.run, encoded, min(times), max(times), watched)

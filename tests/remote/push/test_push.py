@@ -17,7 +17,7 @@ from remote.push.outbox import Ring
 from remote.push.slices import PLAIN
 from sysmon.errors import StoreError, Unauthorized, Unreachable
 from sysmon.frame import Fault, InterfaceRow, ProcessRow, Tables
-from sysmon.records import Event
+from sysmon.records import Event, Evidence
 from tests.remote.hubs import lost, make
 from tests.remote.support import HOST, T0, frame
 
@@ -284,6 +284,35 @@ async def test_tables_of_the_present_travel_when_they_changed() -> None:
     await agent.tick(5)
     await agent.settle()
     assert all(each.tables == Tables() for each in hub.frames() if each.seq > 5)
+
+
+async def test_who_was_busiest_travels_only_where_no_processes_do() -> None:
+    _, hub, agent = make()
+    line = agent.post = Recorded(hub)
+    asked: list[int] = []
+
+    async def evidence(host: str, time: int) -> Evidence | None:
+        asked.append(time)
+        return Evidence(host=host, time=time // 30_000 * 30_000, processes=[ProcessRow(pid=1, name="init")])
+
+    agent.history.evidence = evidence  # type: ignore[method-assign]
+    agent.tables = Tables(processes=[ProcessRow(pid=1, name="init")])
+    await agent.tick(60)
+    agent.reads = {"processes": 77}
+    reader = msgspec.structs.replace(agent.history.kept[HOST, agent.run, 60], reads={"processes": 77})
+    agent.history.kept[reader.identity] = reader
+    await agent.settle()
+    await agent.tick(40)
+    await agent.settle()
+    assert any(each.tables.processes for each in hub.frames())
+    given = [bool(report.evidence) for report in line.reports if report.frames]
+    # Those of the past are without tables; the hub sees who is busy in those of the present.
+    assert given[-1] is False
+    assert not asked or max(asked) < reader.time
+    agent.tables = Tables()
+    await agent.tick(200)
+    await agent.settle()
+    assert [bool(report.evidence) for report in line.reports if report.frames][-1] is True
 
 
 async def test_events_travel_once_and_alerts_never() -> None:
