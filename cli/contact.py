@@ -7,7 +7,7 @@ it; those that are really down when the network is back get an event of their ow
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from sysmon.records import Event
 from sysmon.units import plain_duration
@@ -35,6 +35,9 @@ LEAST: Final = 2
 NAMED: Final = 20
 """Hosts named in one message at most."""
 
+STILL: Final = 10 * SECOND
+"""Nanoseconds without a frame at which a sysmon stood still: what it has made may be known some seconds later."""
+
 Cause = Literal["", "network", "hub"]
 
 
@@ -58,16 +61,33 @@ class _Peer:
         here: whether it is heard. `heard`: when it last was, or fell silent; None before the first time.
         gone: whether it was found offline since. `waits`: whether that is still to be told.
         told: whether it was told on its own. `outage`: what it vanished with.
-        last: (run, seq, Unix milliseconds) of its newest frame. `held`: what its server says it holds, while gone.
+        last: its newest frame before it was gone. `again`: the newest since. `pace`: nanoseconds between two of them.
+        held: what its server says it holds, while gone.
     """
 
-    __slots__ = ("gone", "heard", "held", "here", "label", "last", "off", "outage", "target", "told", "waits", "why")
+    __slots__ = (
+        "again",
+        "gone",
+        "heard",
+        "held",
+        "here",
+        "label",
+        "last",
+        "off",
+        "outage",
+        "pace",
+        "target",
+        "told",
+        "waits",
+        "why",
+    )
 
     def __init__(self) -> None:
         self.label = ""
         self.target = ""
         self.off = False
-        self.last: tuple[str, int, int] | None = None
+        self.last: _Mark | None = None
+        self.pace = SECOND
         self.reset()
 
     def reset(self) -> None:
@@ -76,7 +96,17 @@ class _Peer:
         self.heard: int | None = None
         self.outage: _Outage | None = None
         self.held: list[RunSpan] = []
+        self.again: _Mark | None = None
         self.why = ""
+
+
+class _Mark(NamedTuple):
+    """What is remembered of a frame."""
+
+    run: str
+    seq: int
+    time: int
+    monotonic: int
 
 
 class Contact:
@@ -111,10 +141,18 @@ class Contact:
                 peer.held.append(span)
 
     def frame(self, frame: Frame, boot: int) -> None:
-        """Notes the newest frame of a host that is heard."""
+        """Notes the newest frame of a host that is heard, or is again."""
         peer = self._peers.get(frame.host)
-        if peer is not None and frame.seq and not peer.gone:
-            peer.last = (frame.run, frame.seq, frame.time)
+        if peer is None:
+            return
+        mark = _Mark(frame.run, frame.seq, frame.time, frame.monotonic)
+        if peer.gone:
+            peer.again = mark
+        elif frame.seq:
+            last = peer.last
+            if last is not None and last.run == mark.run and last.seq < mark.seq and last.monotonic < mark.monotonic:
+                peer.pace = (mark.monotonic - last.monotonic) // (mark.seq - last.seq)
+            peer.last = mark
             if peer.here:
                 peer.heard = boot
 
@@ -309,28 +347,32 @@ class Contact:
 
 
 def _missed(peer: _Peer, *, fetches: bool) -> str:
-    """Says what was between: the line, a restart or a reboot, as far as what its server holds tells."""
-    if peer.last is None or not peer.held:
+    """Says what was between: the line, or a sysmon that stood still; and how many frames.
+
+    That it was started again, or its machine, its frames tell, and that is an event of its own.
+    """
+    last, again = peer.last, peer.again
+    if last is None or not peer.held:
         return ""
-    run, seq, time = peer.last
-    newest = max(peer.held, key=lambda span: span.end)
-    boots = {span.run: span.boot for span in peer.held}
-    frames = 0
+    frames = made = 0
     for span in peer.held:
-        if span.run == run:
-            frames += max(0, span.last - max(seq, span.first - 1))
-        elif span.start > time:
+        if span.run == last.run:
+            made = max(made, span.last - last.seq)
+            frames += max(0, span.last - max(last.seq, span.first - 1))
+        elif span.start > last.time:
             frames += span.last - span.first + 1
-    if newest.run == run:
-        what = "the line was down"
-    elif run in boots and boots[run] != newest.boot:
-        what = "it was rebooted"
-    else:
-        what = "its sysmon was restarted"
-    counted = "1 frame" if frames == 1 else f"{frames} frames"
-    if not frames:
-        return f": {what}, no frame is missing"
-    return f": {what}; {counted} {'is' if frames == 1 else 'are'} {'being fetched' if fetches else 'missing here'}"
+    counted = ""
+    if frames:
+        words = "1 frame is" if frames == 1 else f"{frames} frames are"
+        counted = f"{words} {'being fetched' if fetches else 'missing here'}"
+    if (again.run if again is not None else max(peer.held, key=lambda span: span.end).run) != last.run:
+        return f"; {counted}" if counted else ""
+    away = 0 if again is None else again.monotonic - last.monotonic
+    still = away - made * peer.pace
+    if still > max(STILL, away // 2):
+        what = f"its sysmon stood still for {plain_duration(still / SECOND)}"
+        return f": {what}; {counted}" if counted else f": {what}"
+    return f": the line was down; {counted}" if counted else ": the line was down, no frame is missing"
 
 
 def _event(host: str, now: int, kind: str, severity: Severity, message: str, marks: Iterable[str] = ()) -> Event:

@@ -268,31 +268,45 @@ def span(run: str, first: int, last: int, start: int, boot: str = "b") -> RunSpa
 
 
 @pytest.mark.parametrize(
-    ("spans", "words"),
+    ("run", "spans", "words"),
     [
-        ([span("r", 1, 52, T0)], "in contact again after 41 s: the line was down; 41 frames are being fetched"),
-        ([span("r", 1, 12, T0)], "in contact again after 41 s: the line was down; 1 frame is being fetched"),
-        (
-            [span("r", 1, 11, T0), span("r2", 1, 5, T0 + 60_000)],
-            "in contact again after 41 s: its sysmon was restarted; 5 frames are being fetched",
-        ),
-        (
-            [span("r", 1, 20, T0), span("r2", 1, 5, T0 + 60_000, "b2")],
-            "in contact again after 41 s: it was rebooted; 14 frames are being fetched",
-        ),
-        ([span("r", 1, 11, T0)], "in contact again after 41 s: the line was down, no frame is missing"),
-        ([], "in contact again after 41 s"),
+        ("r", [span("r", 1, 52, T0)], ": the line was down; 41 frames are being fetched"),
+        # What it has made in the last seconds its history may not hold yet.
+        ("r", [span("r", 1, 45, T0)], ": the line was down; 34 frames are being fetched"),
+        # One frame was made, and none after: that was not the line.
+        ("r", [span("r", 1, 12, T0)], ": its sysmon stood still for 40 s; 1 frame is being fetched"),
+        ("r", [span("r", 1, 11, T0)], ": its sysmon stood still for 41 s"),
+        # `run` and `boot` are told by themselves, by the frames.
+        ("r2", [span("r", 1, 11, T0), span("r2", 1, 5, T0 + 60_000)], "; 5 frames are being fetched"),
+        ("r2", [span("r", 1, 20, T0), span("r2", 1, 5, T0 + 60_000, "b2")], "; 14 frames are being fetched"),
+        # Its history does not hold a frame of the new run yet.
+        ("r2", [span("r", 1, 11, T0)], ""),
+        ("r", [], ""),
     ],
 )
-def test_what_was_between_is_said_as_far_as_the_other_side_tells(spans: list[RunSpan], words: str) -> None:
+def test_what_was_between_is_said_as_far_as_the_other_side_tells(run: str, spans: list[RunSpan], words: str) -> None:
     fleet = Fleet("a")
     fleet.contact.fetches = True
     fleet.pass_(10)
     fleet.say("offline", "a")
     fleet.pass_(41)
     fleet.contact.hold(spans)
+    fleet.contact.frame(
+        Frame(host="a", boot="b", run=run, seq=0, time=fleet.now, monotonic=fleet.boot, full=True), fleet.boot
+    )
     fleet.say("live", "a")
-    assert fleet.told[-1][1].message == words
+    assert fleet.told[-1][1].message == f"in contact again after 41 s{words}"
+
+
+def test_a_short_cut_is_not_taken_for_a_sysmon_that_stood_still() -> None:
+    fleet = Fleet("a")
+    fleet.pass_(10)
+    fleet.say("offline", "a")
+    fleet.pass_(8)
+    fleet.contact.hold([span("r", 1, 11, T0)])
+    fleet.contact.frame(Frame(host="a", boot="b", run="r", seq=19, time=fleet.now, monotonic=fleet.boot), fleet.boot)
+    fleet.say("live", "a")
+    assert fleet.told[-1][1].message == "in contact again after 8 s: the line was down, no frame is missing"
 
 
 any_state: st.SearchStrategy[Liveness] = st.sampled_from(["live", "late", "stale", "offline", "connecting", "paused"])
