@@ -18,11 +18,32 @@ from typing import TYPE_CHECKING
 import pyte
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE_SECONDS = 20.0
+
+
+class Terminal(pyte.Screen):
+    """pyte's, which puts a line together again only where something changed in it."""
+
+    _lines: Sequence[str] = ()
+
+    @property
+    def display(self) -> list[str]:
+        """The lines, each as wide as the terminal; what follows a wide character is empty."""
+        if len(self._lines) != self.lines:
+            self._lines = [""] * self.lines
+            self.dirty.update(range(self.lines))
+        lines = list(self._lines)
+        for y in self.dirty:
+            if y < self.lines:
+                row = self.buffer[y]
+                lines[y] = "".join([row[x].data for x in range(self.columns)])
+        self.dirty.clear()
+        self._lines = lines
+        return list(lines)
 
 
 class PtyApp:
@@ -45,7 +66,7 @@ class PtyApp:
         environment: dict[str, str] | None = None,
     ) -> None:
         self.output = b""
-        self.screen = pyte.Screen(width, height)
+        self.screen = Terminal(width, height)
         self.stream = pyte.ByteStream(self.screen)
         self.status: int | None = None
         self.usage = 0.0
