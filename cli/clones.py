@@ -130,27 +130,35 @@ class Clones:
             way.infos[update.id] = update
             self._recall(way, update)
         elif isinstance(update, Status):
-            way.target = update.target or way.target
-            way.offline = update.state in ("offline", "paused")
-            if update.host:
+            if not update.via:
+                way.target = update.target or way.target
+                way.offline = update.state in ("offline", "paused") and not update.gone
+            if update.host and not update.gone:
                 way.statuses[update.host] = update
         due, way.due = way.due, []
-        return due if withheld else [*due, self._renamed(name, way, update)]
+        made = [] if withheld else [self._renamed(name, way, update)]
+        if isinstance(update, Status) and update.gone and update.host:
+            self._drop(name, way, update.host)
+        return [*due, *made]
 
     # Telling apart
 
     def _greeted(self, name: str, way: _Way, hello: Hello) -> None:
         way.hello = hello
         here = {info.id: info for info in hello.hosts}
-        for gone in way.infos.keys() - here.keys():
-            # It has another id now, or is no longer served: nothing is left to be said of the other one.
-            way.statuses.pop(gone, None)
-            way.split.pop(gone, None)
-            self._sights.get(gone, {}).pop(name, None)
-            self._tell_again(gone)
-        way.infos = here
+        if not hello.hub:
+            # It has another id now, or is no longer served: nothing is left to be said of the other one. A hub says so.
+            for gone in way.infos.keys() - here.keys():
+                self._drop(name, way, gone)
+        way.infos |= here
         for info in hello.hosts:
             self._recall(way, info)
+
+    def _drop(self, name: str, way: _Way, host: str) -> None:
+        for known in (way.infos, way.statuses, way.split):
+            known.pop(host, None)
+        self._sights.get(host, {}).pop(name, None)
+        self._tell_again(host)
 
     def _recall(self, way: _Way, info: HostInfo) -> None:
         """Splits at once what was split before."""

@@ -200,8 +200,6 @@ class Fleet:
             self._opened(host.name, source)
 
     def _greeted(self, host: HostSettings, hello: Hello, past: HttpHistory | None) -> None:
-        if hello.hosts:
-            self._station.reached(host.name)
         if self._contacts is not None:
             self._contacts.heard(host.name, hello)
         if self._heard is not None:
@@ -209,8 +207,19 @@ class Fleet:
 
     async def _say(self, host: HostSettings, state: Liveness, message: str) -> None:
         """Says how the hosts of a target are that gives no word itself; one never reached has a name alone."""
-        for id in await self._ids(host) or [""]:
-            status = Status(host=id, name=host.name, state=state, message=message, target=_text(host))
+        ids = await self._ids(host)
+        if ids:
+            self._station.reached(host.name)
+        for id in ids or [""]:
+            status = Status(
+                host=id,
+                name=host.name,
+                state=state,
+                message=message,
+                target=_text(host),
+                tags=[*host.tags],
+                expected_off=host.expected_off,
+            )
             await self._station.take(status)
             if id:
                 await self._station.heed(status)
@@ -221,8 +230,9 @@ class Fleet:
         if kept:
             return
         for id in [id for id in await self._ids(host) if id != self._station.sampled]:
-            await self._station.forget(
-                Status(host=id, name=host.name, state="paused", message="no longer configured", target=_text(host))
+            words = "no longer configured"
+            await self._station.take(
+                Status(host=id, name=host.name, state="paused", message=words, target=_text(host), gone=True)
             )
 
     async def _ids(self, host: HostSettings) -> list[str]:

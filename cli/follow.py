@@ -76,6 +76,8 @@ async def follow_host(
     try:
         async for said in source.updates():
             late = isinstance(said, Frame) and source.late(said)
+            if (isinstance(said, Hello) and said.hosts) or isinstance(said, HostInfo):
+                station.reached(host.name)
             for update in _admitted(station, host, said, late=late):
                 if isinstance(update, Hello) and heard is not None:
                     heard(update, past())
@@ -120,7 +122,7 @@ def _admitted(station: Station, host: HostSettings, said: Update, *, late: bool)
 
 def _spread(station: Station, update: Update) -> list[Update]:
     """Makes of what is said of a target as a whole a status of each of its hosts, where they are known already."""
-    if isinstance(update, Status) and not update.host and update.target:
+    if isinstance(update, Status) and not update.host and not update.via and update.target:
         known = [info.id for info in station.infos.values() if info.target == update.target]
         if known:
             return [msgspec.structs.replace(update, host=id) for id in known]
@@ -152,8 +154,9 @@ def _labelled(update: Update, host: HostSettings) -> Update:
         return msgspec.structs.replace(update, tags=tags, expected_off=update.expected_off or host.expected_off)
     if isinstance(update, Hello):
         return msgspec.structs.replace(update, hosts=[_labelled(info, host) for info in update.hosts])
-    if isinstance(update, Status) and not update.host:
-        return msgspec.structs.replace(update, name=host.name)
+    if isinstance(update, Status) and not update.host and not update.via:
+        tags = [*host.tags]
+        return msgspec.structs.replace(update, name=host.name, tags=tags, expected_off=host.expected_off)
     return update
 
 

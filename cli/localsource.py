@@ -23,7 +23,7 @@ from cli.witness import Witness
 from store.lock import holder
 from sysmon.errors import StoreError, SysmonError
 from sysmon.frame import SMALL_TABLES
-from sysmon.records import Hello, HostInfo
+from sysmon.records import Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,6 +42,9 @@ LOOK = 1.0
 
 NO_HUB = "-"
 """No id of any hub."""
+
+UNSERVED = 10
+"""Looks after which hosts are let go of that a recorder does not follow which now is shown."""
 
 STATUS_EVERY = 5
 """Looks between questions to a recorder that is shown, how its history is."""
@@ -163,14 +166,17 @@ class LocalSource:
 
         self._sources["local"] = source
         jobs = [asyncio.create_task(follow(), name="attached")]
-        if not neighbour.recorder.startswith("recorder"):
-            # A recorder follows the configured hosts itself.
+        # A recorder follows the configured hosts itself.
+        follows = neighbour.recorder.startswith("recorder")
+        if not follows:
             jobs.append(self._follow_hosts(archive, served.__contains__))
         try:
             looks = 0
             while True:
                 await _wait(jobs, LOOK)
                 looks += 1
+                if follows and looks == UNSERVED and source.connected.is_set():
+                    await self._let_go(served)
                 if not source.connected.is_set():
                     if looks > 2 and await self._neighbours.find() is None:
                         return
@@ -180,6 +186,14 @@ class LocalSource:
         finally:
             await self._stop(jobs)
             await past.close()
+
+    async def _let_go(self, served: set[str]) -> None:
+        """Lets go of hosts that were followed here before and are not by whoever does so now."""
+        for id, info in list(self._station.infos.items()):
+            if id != self.local_id and id not in served:
+                words = "no longer followed"
+                gone = Status(host=id, name=info.name, state="paused", message=words, target=info.target, gone=True)
+                await self._station.take(gone)
 
     async def _beside(self, held: LockHolder) -> None:
         """Collects without recording while another process records into the same history and serves nobody."""
@@ -269,6 +283,9 @@ class LocalSource:
         self._asked = Tables(runner)
         self._asked.watch(self._tables)
         self._station.witnesses[runner.identity.host] = Witness(runner)
+        if self.local_id in self._station.statuses:
+            # What another recorder or its silence told is over: the frames themselves tell from now on.
+            await self._station.take(Status(host=self.local_id, state="connecting", target="local"))
         try:
             await self._station.run(runner)
         finally:
@@ -283,6 +300,7 @@ class LocalSource:
         self._problem = ""
         self._sources.clear()
         self._pasts.clear()
+        self._station.take_back_unreached()
         self._station.recorder = self._station.engine = None
         archive, self._archive = self._archive, Archive()
         await archive.close()

@@ -113,10 +113,11 @@ class Paths:
             if not self._may(update):
                 return [*self._gone(way, update.id), *self._left_out(way, update)]
             if self._back.get(way, {}).pop(update.id, None):
-                return [*(self._offered(way, update) or self._again(way, update.id)), self._note(way)]
+                return [*(self._offered(way, update) or self._again(way, update.id)), *self._note(way)]
             return self._offered(way, update) or self._again(way, update.id)
         if isinstance(update, Status):
-            return self._told(way, update)
+            # What another hub says of a host of ours that we never reached, it has from here.
+            return [] if self.hub in update.via else self._told(way, update)
         return [update] if not update.host or self._taken.get(update.host) == way else []
 
     def leave(self, way: str) -> list[Update]:
@@ -135,11 +136,12 @@ class Paths:
         (self._itself.add if hello.hub == self.hub else self._itself.discard)(way)
         hosts = [] if hello.hub == self.hub else [info for info in hello.hosts if self._may(info)]
         here = {info.id for info in hosts}
+        refused = {info.id for info in hello.hosts} - here
         changes = [
             each
             for host in list(self._ways)
             if way in self._ways[host] and host not in here
-            for each in self._gone(way, host)
+            for each in self._missing(way, host, later=bool(hello.hub) and host not in refused)
         ]
         for info in hosts:
             changes += self._offered(way, info)
@@ -151,7 +153,7 @@ class Paths:
             alerts=[alert for alert in hello.alerts if alert.host in chosen],
         )
         if (hello.hosts and not chosen) or self._back[way]:
-            changes.append(self._note(way))
+            changes += self._note(way)
         return [kept, *changes]
 
     def _left_out(self, way: str, info: HostInfo) -> list[Update]:
@@ -159,15 +161,35 @@ class Paths:
         if self.hub not in info.via or back.get(info.id) == info.label:
             return []
         back[info.id] = info.label
-        return [self._note(way)]
+        return self._note(way)
 
     def _again(self, way: str, host: str) -> list[Update]:
         return [self._shown(host)] if self._taken.get(host) == way else []
 
-    def _note(self, way: str) -> Status:
-        """What is to be known of a configured hub beside its hosts: why some are left out."""
-        words = self.refused(way)
-        return Status(host="", name=way, state="offline" if words == ITSELF else "live", message=words)
+    def _note(self, way: str) -> list[Update]:
+        """What is to be known of a configured hub beside its hosts: why some are left out.
+
+        It is said of the host that the hub runs on; only where none of its hosts is taken it is said of the name alone.
+        """
+        if way not in self._taken.values():
+            words = self.refused(way)
+            return [Status(host="", name=way, state="offline" if words == ITSELF else "live", message=words)]
+        told = [self._worded(host) for host, taken in self._taken.items() if taken == way and self._own_of(host, way)]
+        return [status for status in told if status is not None]
+
+    def _own_of(self, host: str, way: str) -> bool:
+        """Whether a hub that is followed runs on this host."""
+        info = self._ways[host][way].info
+        return bool(info.hub) and info.via == [info.hub]
+
+    def _worded(self, host: str) -> Status | None:
+        """What was last said of a host on the way that is taken, with what is left out of that way."""
+        way = self._taken[host]
+        status = self._ways[host][way].status
+        if status is None or not self._back.get(way) or not self._own_of(host, way):
+            return status
+        words = "; ".join(filter(None, (status.message, self.refused(way))))
+        return msgspec.structs.replace(status, message=words)
 
     def _offered(self, way: str, info: HostInfo) -> list[Update]:
         ways = self._ways.setdefault(info.id, {})
@@ -177,6 +199,23 @@ class Paths:
         else:
             known.info = info
         return self._choose(info.id)
+
+    def _missing(self, way: str, host: str, *, later: bool) -> list[Update]:
+        """Takes that a host is not in a greeting where it was before; `later`: it will be said whether it is gone."""
+        known = self._ways[host][way]
+        if later:
+            known.status = Status(host=host, state="offline", target=known.info.target)
+            return self._choose(host)
+        return self._left(way, host)
+
+    def _left(self, way: str, host: str) -> list[Update]:
+        """Forgets a way to a host; where it was the only one, nothing is said of the host any more."""
+        known = self._ways[host][way]
+        changes = self._gone(way, host)
+        if host in self._ways:
+            return changes
+        words = f"{known.info.target} no longer serves this host"
+        return [Status(host=host, state="paused", message=words, target=known.info.target, gone=True)]
 
     def _gone(self, way: str, host: str) -> list[Update]:
         ways = self._ways.get(host, {})
@@ -190,18 +229,21 @@ class Paths:
 
     def _told(self, way: str, status: Status) -> list[Update]:
         if not status.host:
-            if (way in self._itself or self._back.get(way)) and status.state in ("live", "connecting", "stale"):
+            refused = way in self._itself or self._back.get(way)
+            if refused and not status.via and status.state in ("live", "connecting", "stale"):
                 # Connected, and without a host that is not left out: that is why.
-                note = self._note(way)
-                status = msgspec.structs.replace(status, state=note.state, message=note.message)
+                words = self.refused(way)
+                status = msgspec.structs.replace(status, state="offline" if words == ITSELF else "live", message=words)
             return [status]
         known = self._ways.get(status.host, {}).get(way)
         if known is None:
             return []
+        if status.gone:
+            return self._left(way, status.host)
         known.status = status
-        changes = self._choose(status.host) or ([status] if self._taken.get(status.host) == way else [])
-        # A status of a host stands for its target as well; what is left out of that is still to be known.
-        return [*changes, self._note(way)] if changes and self._back.get(way) else changes
+        changes = self._choose(status.host)
+        told = self._worded(status.host) if not changes and self._taken.get(status.host) == way else None
+        return changes if told is None else [told]
 
     def _choose(self, host: str) -> list[Update]:
         """Chooses anew; returns what a change of the way makes known: who the host is now, and how fresh."""
@@ -224,8 +266,8 @@ class Paths:
         self._taken[host] = best
         if before is not None and (wake := self._wakes.get(best)) is not None:
             wake()
-        chosen = ways[best]
-        return [self._shown(host), *([chosen.status] if chosen.status is not None else [])]
+        told = self._worded(host)
+        return [self._shown(host), *([told] if told is not None else [])]
 
     def _shown(self, host: str) -> HostInfo:
         """Who a host is: the names that the shortest way gives it stay with it on every other."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from cli.sources import Opened
+    from sysmon.config import HostSettings
     from sysmon.ports import Actions, History, HostBook
     from sysmon.records import Update
     from tui.app import SysmonApp
@@ -121,17 +122,20 @@ class _Remotes:
         from remote.liveness import WATCHED
 
         self._connections = Connections()
+        hosts = resolve(context, targets)
         self._opened = [
             open_source(context, each, connections=self._connections, patience=WATCHED, tables=SMALL_TABLES)
-            for each in resolve(context, targets)
+            for each in hosts
         ]
+        self._hosts = hosts
         self._of_host: dict[str, History] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def updates(self) -> AsyncIterator[Update]:
         """Yields the updates of all targets as they come."""
         queue: asyncio.Queue[Update | Exception] = asyncio.Queue(512)
-        self._tasks = [asyncio.create_task(self._read(opened, queue)) for opened in self._opened]
+        read = zip(self._hosts, self._opened, strict=True)
+        self._tasks = [asyncio.create_task(self._read(host, opened, queue)) for host, opened in read]
         try:
             while True:
                 update = await queue.get()
@@ -141,11 +145,22 @@ class _Remotes:
         finally:
             await self.close()
 
-    async def _read(self, opened: Opened, queue: asyncio.Queue[Update | Exception]) -> None:
-        from sysmon.records import Hello, HostInfo
+    async def _read(self, host: HostSettings, opened: Opened, queue: asyncio.Queue[Update | Exception]) -> None:
+        import msgspec
 
+        from sysmon.records import Hello, HostInfo, Status
+
+        # A target that was never reached has no host yet, and needs a name to be told by.
+        unreached: Status | None = None
         try:
             async for update in opened.source.updates():
+                if isinstance(update, Status) and not update.host and not update.via:
+                    name, tags = host.name or host.target, [*host.tags]
+                    update = msgspec.structs.replace(update, name=name, tags=tags, expected_off=host.expected_off)
+                    unreached = update
+                elif unreached is not None and isinstance(update, HostInfo):
+                    await queue.put(msgspec.structs.replace(unreached, state="paused", message="", gone=True))
+                    unreached = None
                 infos = update.hosts if isinstance(update, Hello) else [update] if isinstance(update, HostInfo) else []
                 past = opened.past() if infos else None
                 if past is not None:

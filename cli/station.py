@@ -218,11 +218,12 @@ class Station:
             self._publish(hello)
         else:
             if isinstance(update, Status):
+                if update.gone:
+                    await self._let_go(update)
+                    return
                 if update.state in ("stale", "offline", "paused"):
                     self._unheard.add(update.host)
-                if update.host:
-                    self.statuses.pop(f"@{update.name}", None)
-                self.statuses[update.host or f"@{update.name}"] = update
+                self.statuses[update.key] = update
                 if update.host and update.host == self.sampled and update.state != "live":
                     # Somebody else was to tell of this machine and does not: it is still here.
                     return
@@ -252,14 +253,26 @@ class Station:
         return msgspec.structs.replace(hello, metrics=[metric for metric in hello.metrics if metric.name in known])
 
     def reached(self, name: str) -> None:
-        """Drops what was said of a configured host while none of its hosts had an id."""
-        self.statuses.pop(f"@{name}", None)
-        if self.feed is not None:
-            self.feed.statuses.pop(f"@{name}", None)
+        """Takes back what was said of a configured host while none of its hosts had an id."""
+        self._take_back(f"@{name}")
 
-    async def forget(self, last: Status) -> None:
-        """Lets go of a host that is not followed any more; `last` is what is still said of it. Its past stays."""
-        await self.take(last)
+    def take_back_unreached(self) -> None:
+        """Takes back what was said of all hosts that were never reached: somebody else speaks of them from now on."""
+        for key in [key for key, status in self.statuses.items() if not status.host]:
+            self._take_back(key)
+
+    def _take_back(self, key: str) -> None:
+        known = self.statuses.pop(key, None)
+        if known is not None:
+            self._publish(msgspec.structs.replace(known, state="paused", message="", gone=True))
+
+    async def _let_go(self, last: Status) -> None:
+        """Lets go of a host that is not followed any more, and tells it; its past stays."""
+        if not last.host:
+            self._take_back(last.key)
+            return
+        if last.host == self.sampled:
+            return
         await self.heed(last)
         if self.engine is not None:
             outcome = self.engine.forget(last.host)
@@ -267,8 +280,8 @@ class Station:
         self.statuses.pop(last.host, None)
         self.infos.pop(last.host, None)
         self.states.pop(last.host, None)
-        if self.feed is not None:
-            self.feed.forget(last.host)
+        self._unheard.discard(last.host)
+        self._publish(last)
 
     async def _take_frame(self, frame: Frame, *, late: bool) -> None:
         if frame.seq:

@@ -240,7 +240,7 @@ def check_hello(hello: Hello) -> None:
     Raises:
         MalformedInput: ids, counts or times are out of bounds.
     """
-    if len(hello.hosts) > MAX_HOSTS or len(hello.metrics) > MAX_METRICS:
+    if max(len(hello.hosts), len(hello.unreached)) > MAX_HOSTS or len(hello.metrics) > MAX_METRICS:
         raise MalformedInput(f"{len(hello.hosts)} hosts and {len(hello.metrics)} metrics are more than a server has")
     clean.identifier(hello.server, "$.server")
     clean.moment(hello.time, "$.time")

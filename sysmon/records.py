@@ -22,15 +22,17 @@ class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who a host is: what does not change from tick to tick.
 
     `id` is the stable id of its frames; `hostname` and `name` (the configured one) are labels. `target`: where its
-    frames come from ('local', 'http://…'). `container`: kind of container sysmon itself runs in, or empty. `timezone`:
-    IANA name or UTC offset. `tags`: words to group hosts by. `expected_off`: that it is away is nothing wrong. `via`:
-    ids of the hubs its frames came through, the nearest to the reader last.
+    frames come from ('local', 'http://…'). `origin`: of a host behind a hub, where that hub has it from, or ''.
+    `container`: kind of container sysmon itself runs in, or empty. `timezone`: IANA name or UTC offset. `tags`: words
+    to group hosts by. `expected_off`: that it is away is nothing wrong. `via`: ids of the hubs its frames came through,
+    the nearest to the reader last. `hub`: of the host that a hub runs on, the id of that hub.
     """
 
     id: str
     hostname: str = ""
     name: str = ""
     target: str = "local"
+    origin: str = ""
     os: str = ""
     kernel: str = ""
     arch: str = ""
@@ -44,6 +46,7 @@ class HostInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tags: list[str] = []
     expected_off: bool = False
     via: list[str] = []
+    hub: str = ""
 
     @property
     def label(self) -> str:
@@ -235,7 +238,8 @@ class HistoryStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The first event of a stream: schema, server, its hosts, the catalogue's entries used. `hub`: id of a recorder
-    that serves what it takes from others, or ''; hosts that came through it have that id in their `via`.
+    that serves what it takes from others, or ''; hosts that came through it have that id in their `via`. `unreached`:
+    its configured hosts that were never reached, all of them.
     """
 
     schema: int
@@ -247,6 +251,7 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     metrics: list[Metric]
     spans: list[RunSpan] = []
     alerts: list[AlertState] = []
+    unreached: list[Status] = []
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -255,6 +260,10 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     Attributes:
         host: its id, or '' where a configured host was never reached; `name`: the configured name, or ''.
         since: this side's boot clock (ns) of the last frame. `skew`: its clock minus ours, in ms.
+        age: seconds since the last frame, where that was asked for; else None.
+        gone: that nothing is said of it any more: a host is no longer followed, or one that was never reached has an id
+            now or is no longer configured. Whoever shows it lets go of it.
+        via: of one never reached, the ids of the hubs that tell of it, as in `HostInfo`; so `tags` and `expected_off`.
     """
 
     host: str
@@ -264,6 +273,16 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     since: int = 0
     skew: int | None = None
     target: str = ""
+    age: float | None = None
+    gone: bool = False
+    via: list[str] = []
+    tags: list[str] = []
+    expected_off: bool = False
+
+    @property
+    def key(self) -> str:
+        """What it is kept under: the id, or of a host never reached '@', the hubs that tell of it and its name."""
+        return self.host or "@" + "/".join([*self.via, self.name])
 
 
 Update = Frame | HostInfo | Status | Event | AlertState | Gap | Hello

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SKEW_STEP = 250
 """Milliseconds by which the skew must change to be told again."""
+LEAVE = 60.0
+"""Seconds that a hub which was restarted may take until it serves a host again that it served before."""
 TWICE = "its server names it twice; what it says of the second is left out"
 """Said of a host whose id stands twice in one hello."""
 
@@ -44,9 +46,9 @@ class Roster:
         problem: what went wrong last, or ''.
         refused: whether the last attempt to connect failed at once. `broken`: whether the server sent what it should
             not have.
+        excess: what of its last greeting was too much, or ''.
         heard: this side's boot clock (ns) of its last sign of life, or None. `started`: when this side began to try.
         skew: the server's clock minus ours.
-        excess: what of its last greeting was too much, or ''.
     """
 
     def __init__(
@@ -65,9 +67,9 @@ class Roster:
         self.problem = ""
         self.refused = False
         self.broken = False
+        self.excess = ""
         self.heard: int | None = None
         self.started = 0
-        self.excess = ""
         self.skew = Skew()
         self._interval = interval
         self._patience = patience
@@ -76,6 +78,9 @@ class Roster:
         self._alone = False
         self._opened = 0
         self._told: Status | None = None
+        self._server = ""
+        self._leaving: dict[str, int] = {}
+        self._unreached: dict[str, Status] = {}
 
     def opened(self) -> None:
         """Notes that the stream is open and has said hello."""
@@ -84,13 +89,27 @@ class Roster:
         self._opened = self._clock.boottime()
         self.connected.set()
 
-    async def greet(self, infos: list[HostInfo]) -> None:
-        """Takes the hosts of a hello; those missing in it are gone, and of two with one id the first is taken."""
+    async def greet(self, infos: list[HostInfo], *, hub: str = "", server: str = "") -> None:
+        """Takes the hosts of a hello; of two with one id the first is taken.
+
+        Those missing in it are gone; but a hub that was restarted first has to reach its hosts again.
+
+        Args:
+            infos: its hosts.
+            hub: id of the hub that it is, or ''.
+            server: drawn at the server's start.
+        """
         once = {info.id: info for info in reversed(infos)}
-        self._alone = len(once) == 1
-        for gone in [host for host in self.hosts.values() if host.info.id not in once]:
-            await self._say(gone, "offline", f"{self.target} no longer serves this host")
-            del self.hosts[gone.info.id]
+        self._alone = len(once) == 1 and not hub
+        patient = bool(hub) and server != self._server
+        self._server = server
+        for missing in [host for host in self.hosts.values() if host.info.id not in once]:
+            del self.hosts[missing.info.id]
+            if patient:
+                await self._say(missing, "offline", f"{self.target} does not serve this host any more, or not yet")
+                self._leaving[missing.info.id] = self._clock.boottime()
+            else:
+                await self._let_go(missing.info.id)
         for host in self.hosts.values():
             host.upstream = None
         counts = Counter(info.id for info in infos)
@@ -99,9 +118,11 @@ class Roster:
             self.hosts[info.id].twice = TWICE if counts[info.id] > 1 else ""
 
     def labelled(self, info: HostInfo, *, alone: bool) -> HostInfo:
-        """Gives a host its target and, where it is alone there, its configured name."""
-        name = self.name if alone and self.name else info.name
-        return msgspec.structs.replace(info, name=name, target=self.target)
+        """Gives a host its target and, where it is alone there or the one that the hub runs on, its configured name."""
+        own = bool(info.hub) and info.via == [info.hub]
+        name = self.name if (alone or own) and self.name else info.name
+        origin = info.origin or ("" if info.target == "local" else info.target)
+        return msgspec.structs.replace(info, name=name, target=self.target, origin=origin if info.via else "")
 
     async def take_host(self, info: HostInfo) -> None:
         """Takes what the server says of who a host is.
@@ -109,6 +130,7 @@ class Roster:
         Raises:
             MalformedInput: it has more hosts than a server may have.
         """
+        self._leaving.pop(info.id, None)
         host = self.hosts.get(info.id)
         if host is None:
             if len(self.hosts) >= wire.MAX_HOSTS:
@@ -143,11 +165,43 @@ class Roster:
             await self.judge(host)
 
     async def take_status(self, status: Status) -> None:
-        """Takes what the server itself says of a host's freshness."""
-        host = self.hosts.get(status.host)
-        if host is not None:
+        """Takes what the server itself says of a host's freshness, or that it is gone."""
+        if not status.host:
+            await self._take_unreached(status)
+        elif status.gone:
+            if self.hosts.pop(status.host, None) is not None:
+                await self._let_go(status.host)
+        elif (host := self.hosts.get(status.host)) is not None:
             host.upstream = status
             await self.judge(host)
+
+    async def greet_unreached(self, statuses: list[Status]) -> None:
+        """Takes the hosts of a hello that the hub itself never reached; those it spoke of before are gone."""
+        here = {status.key for status in statuses if not status.host}
+        for status in [status for key, status in self._unreached.items() if key not in here]:
+            await self._take_unreached(msgspec.structs.replace(status, gone=True))
+        for status in statuses:
+            if not status.host:
+                await self._take_unreached(status)
+
+    async def _take_unreached(self, status: Status) -> None:
+        """Hands on what a hub says of a host that it never reached: nobody here knows better."""
+        known = self._unreached.get(status.key)
+        if not status.via or not status.name or known == status:
+            return
+        if not status.gone:
+            if known is None and len(self._unreached) >= wire.MAX_HOSTS:
+                return
+            self._unreached[status.key] = status
+        elif self._unreached.pop(status.key, None) is None:
+            return
+        await self._put(msgspec.structs.replace(status, since=0, skew=None))
+
+    async def _let_go(self, id: str) -> None:
+        """Says that nothing is said of a host any more."""
+        self._leaving.pop(id, None)
+        words = f"{self.target} no longer serves this host"
+        await self._put(Status(host=id, state="paused", message=words, target=self.target, gone=True))
 
     async def watch(self) -> None:
         """Judges all hosts again and again, for ever."""
@@ -159,6 +213,10 @@ class Roster:
         """Says what changed by the passing of time, or with the connection."""
         for host in list(self.hosts.values()):
             await self.judge(host)
+        now = self._clock.boottime()
+        for id in [id for id, since in self._leaving.items() if now - since > LEAVE * SECOND]:
+            if self.connected.is_set():
+                await self._let_go(id)
         if not self.hosts:
             status = self.present()
             if self._told is None or (status.state, status.message) != (self._told.state, self._told.message):
@@ -175,6 +233,9 @@ class Roster:
             if waited <= max(self._patience.stale, self._patience.late * host.interval):
                 # Frames have not stopped: the line has just come back.
                 state, words = ("live", "") if told.state == "live" else ("connecting", "connected again, no frame yet")
+        if connected and upstream is not None and upstream.state == "live":
+            # It is told of every change. Whether a frame is overdue is for the hub to know: it may get ten at once.
+            state, words = "live", ""
         if connected and upstream is not None and upstream.state not in ("live", "connecting"):
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message

@@ -303,14 +303,15 @@ class AgentSource:
         left_out = len(hello.metrics) - len(metrics)
         roster.excess = f"it brings too many metrics; {left_out} are left out" if left_out else ""
         here = {info.id: info for info in hello.hosts}
-        alone = len(here) == 1
+        alone = len(here) == 1 and not hello.hub
         names = [roster.labelled(info, alone=alone) for info in hello.hosts if here.pop(info.id, None) is not None]
-        self.hello = msgspec.structs.replace(hello, hosts=names, metrics=metrics)
+        self.hello = msgspec.structs.replace(hello, hosts=names, metrics=metrics, unreached=[])
         for gone in roster.hosts.keys() - {info.id for info in names}:
             self._cleaner.forget(gone)
         roster.opened()
         await self._queue.put(self.hello)
-        await roster.greet(hello.hosts)
+        await roster.greet(hello.hosts, hub=hello.hub, server=hello.server)
+        await roster.greet_unreached(hello.unreached)
 
 
 class _Reopen(Exception):

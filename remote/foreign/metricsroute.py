@@ -65,10 +65,13 @@ class MetricsRoute:
                 if state is not None and present:
                     host.state(state)
                 await asyncio.sleep(0)  # live readers come first
+        waiting: dict[tuple[str, str], None] = {}
         for key, status in list(feed.statuses.items()):
-            if wanted is None and key not in feed.hosts and status.name:
-                # Configured, and never reached.
-                HostPage(page, feed.catalogue, HostInfo(id=status.host, name=status.name)).up(False)
+            if wanted is None and key not in feed.hosts and status.name and status.state not in PRESENT:
+                # Configured, and never reached; behind several hubs it may be the same name, which is told once.
+                waiting[status.host, status.name] = None
+        for host_id, name in waiting:
+            HostPage(page, feed.catalogue, HostInfo(id=host_id, name=name)).up(False)
         return page.text()
 
 

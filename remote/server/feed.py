@@ -71,7 +71,7 @@ class Feed:
     Attributes:
         server: 16 hex digits drawn at start; the first half of every SSE id.
         arrival: number of the last frame or event taken in.
-        hosts: host id -> what is known about it. `statuses`: host id -> how fresh it is.
+        hosts: host id -> what is known about it. `statuses`: `Status.key` -> how fresh it is.
     """
 
     def __init__(
@@ -135,10 +135,13 @@ class Feed:
                     self._broadcast(info.id, wire.encode_event(info))
             case Status() if update.host or update.name:
                 # A configured host that was never reached has a name and no id yet.
-                if update.host:
-                    self.statuses.pop(f"@{update.name}", None)
-                self.statuses[update.host or f"@{update.name}"] = update
-                self._broadcast(update.host, wire.encode_event(update))
+                if not update.gone:
+                    self.statuses[update.key] = update
+                elif update.host:
+                    self.forget(update.host)
+                elif self.statuses.pop(update.key, None) is None:
+                    return
+                self._broadcast(update.host, wire.encode_event(self.told(update)))
             case AlertState():
                 key = (update.host, update.rule, update.key)
                 if update.status == "resolved":
@@ -255,7 +258,21 @@ class Feed:
 
     def served(self, info: HostInfo) -> HostInfo:
         """Returns what readers are told of a host: a hub adds itself to the way that its frames take."""
-        return msgspec.structs.replace(info, via=[*info.via, self.hub]) if self.hub else info
+        if not self.hub:
+            return info
+        hub = info.hub or (self.hub if info.target == "local" else "")
+        return msgspec.structs.replace(info, via=[*info.via, self.hub], hub=hub)
+
+    def told(self, status: Status) -> Status:
+        """Returns what readers are told of a status: a hub adds itself where no description of the host does."""
+        if status.host or not self.hub:
+            return status
+        return msgspec.structs.replace(status, via=[*status.via, self.hub])
+
+    @property
+    def unreached(self) -> list[Status]:
+        """Configured hosts that were never reached, as readers are told of them."""
+        return [self.told(status) for status in self.statuses.values() if not status.host]
 
     def used_metrics(self, hosts: frozenset[str] | None = None) -> list[Metric]:
         """Returns the catalogue entries that the hosts' readings use, raw and derived."""

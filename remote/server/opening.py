@@ -99,6 +99,7 @@ class Openings:
             metrics=self.used_metrics(hosts),
             spans=[span for span in spans if hosts is None or span.host in hosts],
             alerts=[state for state in feed.alerts.values() if hosts is None or state.host in hosts],
+            unreached=feed.unreached if hosts is None else [],
         )
 
     def make(self, key: ViewKey, last_id: str, spans: Sequence[RunSpan], now: int) -> bytes:
@@ -110,7 +111,9 @@ class Openings:
         id = "" if missed else f"{feed.server}-{feed.arrival}"
         hello = sse.encode("hello", wire.encode_json(self.hello(key.hosts, spans, now)), id)
         parts = [sse.encode_retry(wire.RETRY_MILLISECONDS), hello]
-        parts += [wire.encode_event(status) for host, status in feed.statuses.items() if key.wants(host)]
+        # Those of hosts that were never reached stand in hello.
+        told = [status for host, status in feed.statuses.items() if status.host and key.wants(host)]
+        parts += [wire.encode_event(status) for status in told]
         parts += [self._state(host, state, key) for host, state in self._states.items() if key.wants(host)]
         return b"".join([*parts, *missed])
 

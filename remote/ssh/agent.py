@@ -217,7 +217,9 @@ class AgentBehind:
                 roster.connected.clear()
             late = False
             match update:
-                case Status():
+                case Status() if update.gone and update.host:
+                    roster.hosts.pop(update.host, None)
+                case Status() if not update.via:
                     if update.host not in roster.hosts:
                         continue
                     roster.hosts[update.host].told = update

@@ -248,3 +248,16 @@ async def test_with_ways_to_choose_among_both_machines_are_taken() -> None:
     assert world.hosts(RUNS["one"]) == {ID}
     assert world.hosts(RUNS["two"]) == {SPLIT}
     assert len([each for each in world.seen if isinstance(each, Frame)]) == 6
+
+
+async def test_a_clone_that_was_given_an_id_of_its_own_leaves_nothing_behind() -> None:
+    world = World()
+    world.greet("one")
+    world.greet("two")
+    await world.run(40, "one", "two")
+    assert world.last(ID).message.startswith("two (http://two) has the same host id")
+    mended = HostInfo(id="new", name="two", target="http://two")
+    world.give("two", Hello(schema=1, version="1", server="s", time=1, hosts=[mended], metrics=[]))
+    await world.run(2, "one")
+    assert world.last(ID).message == ""
+    assert (world.clones.here("two", ID), world.clones.here("one", ID)) == (ID, ID)

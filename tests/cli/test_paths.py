@@ -73,15 +73,17 @@ def test_the_shortest_way_that_is_alive_is_taken() -> None:
 def test_what_came_from_here_is_left_out_and_said() -> None:
     paths = Paths(A, OWN)
     kept, *_, status = paths.admit(
-        "b", hello(HostInfo(id=X, via=[A, B]), HostInfo(id=Y, via=[B]), HostInfo(id=OWN, via=[B]), hub=B)
+        "b", hello(HostInfo(id=X, via=[A, B]), HostInfo(id=Y, via=[B], hub=B), HostInfo(id=OWN, via=[B]), hub=B)
     )
     assert isinstance(kept, Hello) and [info.id for info in kept.hosts] == [Y]
+    assert isinstance(status, HostInfo)
+    (status,) = paths.admit("b", live(Y))
     assert isinstance(status, Status)
-    assert (status.name, status.state) == ("b", "live")
+    # Said of the host that the hub runs on: a status of the name alone would be a host that was never reached.
+    assert (status.host, status.state) == (Y, "live")
     assert status.message == f"the two hubs watch each other: 1 host is left out that came from here ({X})"
     assert paths.admit("b", frame(X)) == paths.admit("b", frame(OWN)) == paths.admit("b", live(X)) == []
-    # What is left out is said again behind a status of the others, which stands for the target as well.
-    assert [getattr(each, "message", "") != "" for each in paths.admit("b", live(Y))] == [False, True]
+    assert [getattr(each, "message", "") != "" for each in paths.admit("b", live(Y))] == [True]
     # A host that comes to lead through here later is dropped, and taken again when it no longer does.
     (note,) = paths.admit("b", HostInfo(id=Y, hostname="y", via=[A, B]))
     assert isinstance(note, Status) and note.message.endswith(f"2 hosts are left out that came from here ({X}, y)")
@@ -142,3 +144,33 @@ def test_three_hubs_in_a_ring_come_to_rest() -> None:
         for name in names:
             assert served[name][1] == "offline", "no two hubs may take a dead host for alive because the other does"
             assert name not in paths[name]._shown(X).via
+
+
+def test_a_host_that_is_gone_on_its_last_way_is_gone() -> None:
+    paths = Paths(C)
+    paths.admit("hub", hello(HostInfo(id=X, via=[B]), hub=B))
+    paths.admit("x", hello(HostInfo(id=X)))
+    paths.admit("hub", live(X))
+    paths.admit("x", live(X))
+    gone = Status(host=X, state="paused", gone=True)
+    assert [type(each) for each in paths.admit("x", gone)] == [HostInfo, Status]
+    assert paths.taken(X) == "hub"
+    (last,) = paths.admit("hub", gone)
+    assert isinstance(last, Status) and last.gone and paths.taken(X) is None
+    assert paths.admit("hub", gone) == []
+    # An agent that has another id now: nothing would ever be said of the old one.
+    paths.admit("x", hello(HostInfo(id=X)))
+    _, last, *_ = paths.admit("x", hello(HostInfo(id=Y)))
+    assert isinstance(last, Status) and (last.host, last.gone) == (X, True)
+    # A hub says itself whether a host is gone or only not reached yet.
+    paths.admit("hub", hello(HostInfo(id=X, via=[B]), hub=B))
+    assert not [each for each in paths.admit("hub", hello(hub=B)) if isinstance(each, Status)]
+    (told,) = paths.admit("hub", live(X, "offline"))
+    assert isinstance(told, Status) and told.state == "offline"
+
+
+def test_hosts_of_ours_that_were_never_reached_do_not_come_back_as_anothers() -> None:
+    paths = Paths(A)
+    theirs = Status(host="", name="db", state="offline", via=[B])
+    assert paths.admit("b", theirs) == [theirs]
+    assert paths.admit("b", Status(host="", name="db", state="offline", via=[A, B])) == []

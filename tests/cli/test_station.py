@@ -77,3 +77,25 @@ async def test_what_every_process_knows_is_not_recorded_of_each_host_and_nothing
     assert history.metrics[HOST] == ["new.bytes", "new.bytes"]
     assert station.catalogue.require("new.bytes").kind == "counter"
     await station.close()
+
+
+async def test_what_is_taken_back_of_a_host_is_told_to_whoever_shows_it() -> None:
+    feed = Feed(catalogue())
+    station = Station(catalogue(), ManualClock(), feed=feed)
+    watcher = station.watch()
+    await station.take(Status(host="", name="nas", state="offline", message="refused"))
+    await station.take(HostInfo(id="a1", name="nas"))
+    await station.take(Status(host="a1", name="nas", state="live"))
+    station.reached("nas")
+    told = list(watcher._queue)[-1]
+    assert isinstance(told, Status) and (told.key, told.gone) == ("@nas", True)
+    assert [*feed.statuses] == [*station.statuses] == ["a1"]
+    station.reached("nas")
+    assert list(watcher._queue)[-1] is told
+    await station.take(Status(host="a1", state="paused", gone=True))
+    told = list(watcher._queue)[-1]
+    assert isinstance(told, Status) and (told.key, told.gone) == ("a1", True)
+    assert not station.infos and not feed.hosts and not feed.statuses
+    # Who comes now hears nothing of it.
+    assert station.present() == []
+    await station.close()
