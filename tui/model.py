@@ -172,7 +172,8 @@ class HostModel:
     def liveness(self, now: int) -> tuple[Liveness, float | None]:
         """Returns how fresh the host is and its age in seconds, None before the first frame.
 
-        A source that says nothing of its own (this host's collectors) is judged by the age of the last frame.
+        What a source says of it holds: it alone knows how often frames are to come. One that says nothing of its own
+        (this host's collectors) is judged by the age of the last frame.
 
         Args:
             now: this side's boot clock in nanoseconds.
@@ -181,7 +182,7 @@ class HostModel:
             return self.status.state, None
         age = max(0.0, (now - self.received) / 1e9)
         state = self.status.state
-        if state not in ("connecting", "live"):
+        if state != "connecting":
             return state, age
         interval = min(self.state.intervals.values(), default=1.0)
         return ("live" if age < 2 * interval + 1 else "late" if age < 10 * interval else "stale"), age
