@@ -131,6 +131,17 @@ class PtyApp:
         self.read_until(lambda: text in self.output[since:], repr(text))
         return self.output.index(text, since) + len(text)
 
+    def settle(self) -> None:
+        """Read on until the program has drawn all that it had to, and waits."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while self.read(0.2) or not self._waits():
+            assert time.monotonic() < deadline, "it never came to rest"
+
+    def _waits(self) -> bool:
+        """Whether none of its threads wants a processor; a busy machine may keep one waiting for it."""
+        stats = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
     def write(self, data: bytes) -> None:
         """Type."""
         os.write(self.master, data)

@@ -292,8 +292,7 @@ def test_the_terminal_shows_what_was_composed(tmp_path: Path) -> None:
     dump = tmp_path / "screen"
     with PtyApp(*TICKER, "ticks=40", "interval=0.02", f"dump={dump}", width=100, height=40) as app:
         app.read_until(dump.exists, "the dump")
-        while app.read(0.3):
-            pass
+        app.settle()
         reference = ReferenceTerminal(100, 40)
         reference.feed(drawn_by_app(app.output.decode()))
         assert reference.text() == composed_text(dump)
@@ -318,11 +317,11 @@ def test_the_terminal_shows_what_was_composed(tmp_path: Path) -> None:
             return (cell_len(lines[0]), len(lines)) == size
 
         app.read_until(settled, "the last size")
+        app.settle()
         place = len(app.output)
         app.write(b"\x0c")
         app.wait_for("▊".encode(), place)
-        while app.read(0.3):
-            pass
+        app.settle()
         reference = ReferenceTerminal(90, 30)
         reference.feed(drawn_by_app(app.output[place:].decode()))
         assert reference.text() == composed_text(dump)
@@ -345,8 +344,7 @@ def test_a_pty_that_nobody_reads_gets_the_newest_screen_when_it_is_read_again(tm
         app.wait_for("▊".encode())
         while not dump.exists():  # it goes on though its output is stuck
             time.sleep(0.05)
-        while app.read(0.3):
-            pass
+        app.settle()
         reference = ReferenceTerminal(180, 50)
         reference.feed(drawn_by_app(app.output.decode()))
         assert reference.text() == composed_text(dump)
