@@ -229,4 +229,5 @@ def test_sql_in_a_name_is_a_name(agent: Program, name: str) -> None:
     assert ask(agent, f"/v1/history?metric={given}", header)[0] in (200, 404)
     assert ask(agent, f"/v1/spans?host={given}", header)[0] == 404
     assert ask(agent, f"/v1/usage?key={given}", header)[:2] == (200, [])
-    assert len(ask(agent, "/v1/hosts", header)[1]["spans"]) == 1
+    # The first frame is committed within two seconds.
+    assert len(wait_for(lambda: ask(agent, "/v1/hosts", header)[1]["spans"])) == 1

@@ -82,6 +82,10 @@ class Stream:
         self._file.close()
         self._socket.close()
 
+    def __del__(self) -> None:
+        # Of a test that failed; else another one would fail for what this one left open.
+        self.close()
+
 
 def test_every_endpoint_answers(agent: Program) -> None:
     port = agent.port
