@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sysmon.derive import State
+    from sysmon.frame import Fault
 
 _ORDER: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
@@ -66,10 +67,16 @@ _CHECKS = (
 _BY_METRIC = {check.metric: check for check in _CHECKS}
 METRICS = tuple(_BY_METRIC)
 """The metrics judged without an alert rule, in the order in which they matter."""
+_RANK = {metric: place for place, metric in enumerate(METRICS)}
 
 
-def judge(values: Mapping[str, float]) -> list[Finding]:
-    """Returns what is wrong with values of `METRICS` by their keys, worst first: for who looks at many hosts."""
+def judge(values: Mapping[str, float], faults: Iterable[Fault] = ()) -> list[Finding]:
+    """Returns what is wrong with values of `METRICS` by their keys, worst first: for who looks at many hosts.
+
+    Args:
+        values: by their keys; others are left alone.
+        faults: of collectors: those that fail.
+    """
     found = []
     for key, value in values.items():
         metric, instance = split_key(key)
@@ -77,7 +84,20 @@ def judge(values: Mapping[str, float]) -> list[Finding]:
         if check is not None and value > check.warning:
             severity: Severity = "critical" if value > check.critical else "warning"
             found.append(Finding(severity, check.text(instance, value), key))
-    return sorted(found, key=lambda each: (_ORDER[each.severity], METRICS.index(split_key(each.key)[0]), each.text))
+    return sorted([*found, *_failing(faults)], key=_place)
+
+
+def _failing(faults: Iterable[Fault]) -> set[Finding]:
+    return {
+        Finding("info", f"{fault.collector}: {fault.message}")
+        for fault in faults
+        if fault.kind in ("failed", "timeout")
+    }
+
+
+def _place(finding: Finding) -> tuple[int, int, str]:
+    """Worst first, then as the metrics matter."""
+    return _ORDER[finding.severity], _RANK.get(split_key(finding.key)[0], len(_RANK)), finding.text
 
 
 def findings(state: State, alerts: Iterable[AlertState] = ()) -> list[Finding]:
@@ -87,24 +107,9 @@ def findings(state: State, alerts: Iterable[AlertState] = ()) -> list[Finding]:
         if alert.status == "firing":
             found.setdefault(alert.key, Finding(alert.severity, alert.message, alert.key))
     acknowledged = {alert.key for alert in alerts if alert.status == "acknowledged"}
-    values = {**state.readings, **state.derived()}
-    checks = {check.metric: check for check in _CHECKS}
-    for key, value in values.items():
-        metric, instance = split_key(key)
-        check = checks.get(metric)
-        if check is None or value <= check.warning or key in found or key in acknowledged:
-            continue
-        severity: Severity = "critical" if value > check.critical else "warning"
-        found[key] = Finding(severity, check.text(instance, value), key)
-    for fault in state.faults:
-        if fault.kind in ("failed", "timeout"):
-            name = f"fault:{fault.collector}:{fault.message}"
-            found[name] = Finding("info", f"{fault.collector}: {fault.message}")
-    rank = {metric: place for place, metric in enumerate(checks)}
-    return sorted(
-        found.values(),
-        key=lambda finding: (_ORDER[finding.severity], rank.get(split_key(finding.key)[0], len(rank)), finding.text),
-    )
+    others = judge({**state.readings, **state.derived()}, state.faults)
+    told = found.keys() | acknowledged
+    return sorted([*found.values(), *(each for each in others if not each.key or each.key not in told)], key=_place)
 
 
 def summary(state: State, limit: int = 3) -> str:

@@ -24,6 +24,7 @@ from tui.looks import choose_look
 from tui.model import HostModel, Model
 from tui.output import CellDiffMixin
 from tui.screens.base import HostScreen
+from tui.surroundings import Elsewhere, unreached_chrome
 from tui.timeactions import TimeActions
 from tui.timetravel import Cursor
 from tui.window import WINDOW
@@ -98,6 +99,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._bytes: tuple[int, int] | None = None
         self._byte_rate: float | None = None
         self._cost: tuple[object, tuple[str, ...]] = (None, ())
+        self.elsewhere = Elsewhere(services, self.model)
         self._filled = feed.Filled()
         self._refilled: dict[str, int] = {}
         self.settles = False
@@ -154,6 +156,8 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         if self.host_id is None and host_id is not None:
             self.host_id = host_id
             self.model.look_at(host_id)
+        elif self.host_id is not None and self.host_id not in self.model.hosts and not isinstance(update, Frame):
+            self._show_another()
         if host_id != self.host_id:
             return
         self._fill()
@@ -181,11 +185,13 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             self.refresh_view()
 
     def refresh_view(self) -> None:
-        """Shows the moment the cursor stands at on the screen that is open; nothing changes under a dialog."""
-        top = self.screen if self.is_running and self.screen_stack else None
-        if not isinstance(top, HostScreen):
-            if (tick := getattr(top, "tick", None)) is not None:
-                tick()
+        """Shows the moment the cursor stands at on the screen that is open, be it under a dialog."""
+        if not self.is_running or not self.screen_stack:
+            return
+        if (tick := getattr(self.screen, "tick", None)) is not None:
+            tick()
+        top = self.host_screen
+        if top is None:
             return
         host = self.host
         view = self.cursor.view
@@ -196,19 +202,21 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
     def _chrome(self, host: HostModel | None, view: View | None) -> Chrome:
         clock = self.services.clock
         if host is None:
-            return Chrome(
-                now=clock.now(), problem=self.problem or self.services.problem(), hosts=len(self.model.unreached)
-            )
+            return unreached_chrome(self.elsewhere, clock.now(), self.problem or self.services.problem())
         state, age = host.liveness(clock.boottime())
         info = host.info
         now = view.time if view is not None and self.cursor.live else clock.now()
         wrong = tuple(view.wrong) if view is not None else ()
-        lost = lost_contact(info.label, state, age, view.time if view is not None else None)
-        if lost is not None and self.cursor.mode != "past":
-            wrong = (lost, *wrong)
-        if self.model.lost is not None and self.cursor.mode != "past":
-            # Said once, for all hosts: it is not theirs.
-            wrong = (Finding("critical", self.model.lost.message), *(each for each in wrong if each is not lost))
+        if self.cursor.mode != "past":
+            shown = view.time if view is not None else None
+            lost = lost_contact(info.label, state, age, shown, expected_off=info.expected_off)
+            if self.model.lost is not None:
+                # Said once, for all hosts: it is not theirs.
+                wrong = (Finding("critical", self.model.lost.message), *wrong)
+            elif lost is not None:
+                wrong = (lost, *wrong)
+            if self.host_screen is not None and not self.host_screen.ALL_HOSTS:
+                wrong += tuple(each for each in self.elsewhere.wrong(info.id) if each not in wrong)
         problem = self.problem or self.services.problem()
         return Chrome(
             label=info.label,
@@ -217,7 +225,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             time=view.time if view is not None else None,
             now=now,
             mode=self.cursor.mode,
-            state=state,
+            state="off" if info.expected_off and state in ("stale", "offline") else state,
             age=None if age is None else float(int(age)),
             message=host.status.message if state != "live" else "",
             cost=self._own_cost(view),
@@ -284,9 +292,11 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         """Opens a numbered screen; at once, where it was open before."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        target = self._screen_named(name)
+        target, before = self._screen_named(name), self.host_screen
         if target is not self.screen:
             await self.switch_mode(name)
+        if before is not None and before.ALL_HOSTS != target.ALL_HOSTS:
+            self.forget_track()
         self._watch()
         self._fill()
         self.refresh_view()
@@ -314,12 +324,16 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         """Drops a host by its configured name; where it was the one shown, another is."""
         self.model.forget(name)
         if self.host_id not in self.model.hosts:
-            self.cursor.thaw()
-            other = next(iter(self.model.hosts), None)
-            if other is None:
-                self.host_id = None
-            else:
-                self.show_host(other)
+            self._show_another()
+
+    def _show_another(self) -> None:
+        """Shows the first of the hosts there are: the one shown is gone."""
+        self.cursor.thaw()
+        other = next(iter(self.model.hosts), None)
+        if other is None:
+            self.host_id = None
+        else:
+            self.show_host(other)
 
     def run_action_soon(self, action: str, namespace: Any) -> None:
         """Runs an action once the present one is through, for the palette."""

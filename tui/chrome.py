@@ -21,6 +21,7 @@ STATES: Final[dict[str, tuple[str, Severity]]] = {
     "stale": ("STALE", "warning"),
     "offline": ("OFFLINE", "critical"),
     "paused": ("PAUSED", "unknown"),
+    "off": ("OFF", "unknown"),
     "connecting": ("CONNECTING", "unknown"),
     "replay": ("REPLAY", "info"),
     "frozen": ("FROZEN", "warning"),
@@ -56,7 +57,7 @@ class Chrome:
         time: the moment shown, Unix milliseconds; None before the first frame.
         now: the present, Unix milliseconds.
         mode: whether the present, a frozen screen or a moment of the past is shown.
-        state, age: how fresh the host is; seconds since its last frame.
+        state, age: how fresh the host is, or that it may be away; seconds since its last frame.
         message: the source's own words about a host that is not live.
         cost: sysmon's own cost, shortest pieces last.
         wrong: findings, worst first.
@@ -73,7 +74,7 @@ class Chrome:
     time: int | None = None
     now: int = 0
     mode: Mode = "live"
-    state: Liveness = "connecting"
+    state: Liveness | Literal["off"] = "connecting"
     age: float | None = None
     message: str = ""
     cost: tuple[str, ...] = ()
@@ -99,18 +100,23 @@ class Chrome:
         return (f"{word} {format_duration(age, short=True)}" if age is not None and age >= 1 else word), severity
 
 
-def lost_contact(label: str, state: Liveness, age: float | None, time: int | None) -> Finding | None:
+def lost_contact(
+    label: str, state: Liveness, age: float | None, time: int | None, *, expected_off: bool = False
+) -> Finding | None:
     """Says that a host is not heard, which comes before what was wrong when it last was; None where it is.
 
     Args:
         label: the host's name.
         state, age: how fresh it is; seconds since its last frame, None before the first.
         time: the moment shown, Unix milliseconds.
+        expected_off: whether it may be away.
     """
     if state not in ("stale", "offline"):
         return None
     since = "" if age is None or age < 1 else f" for {_seconds(age)}"
     shown = "" if time is None else f"; this is {format_time(time, date=False)}"
+    if expected_off:
+        return Finding("info", f"{label} is off{since}, as it may be{shown}")
     if state == "offline":
         return Finding("critical", f"no contact with {label}{since}{shown}")
     return Finding("warning", f"nothing heard from {label}{since}{shown}")

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from sysmon.units import format_duration
+from sysmon.wrong import Finding
 from tui.chrome import STATES
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 State = Literal[
     "connecting", "live", "late", "stale", "offline", "paused", "off", "blind", "reading", "nothing", "unknown"
 ]
-"""A host's liveness; `off`: it may be away; `blind`: away with most others, so that it is this side that is. In the
-past: `reading`; `nothing` recorded then; `unknown`, because it cannot be read."""
+"""A host's liveness; `off`: it may be away; `blind`: away with most others, or with all behind its hub, so that it is
+this side or the hub that is. In the past: `reading`; `nothing` recorded then; `unknown`, because it cannot be read."""
 
 WORDS: Final[Mapping[State, tuple[str, Severity]]] = {
     **{name: STATES[name] for name in ("connecting", "live", "late", "stale", "offline", "paused")},
@@ -136,7 +137,7 @@ def entry_of(host: HostModel, now: int, second: int, *, blind: bool = False) -> 
     Args:
         host: as its updates tell it.
         now: this side's boot clock, nanoseconds. `second`: the present, Unix seconds.
-        blind: whether this side lost the network.
+        blind: whether it is the network of this side, or its hub, that is not there.
     """
     liveness, age = host.liveness(now)
     info, status = host.info, host.status
@@ -166,14 +167,15 @@ def entry_of(host: HostModel, now: int, second: int, *, blind: bool = False) -> 
     )
 
 
-def unreached_entry(status: Status, tags: Sequence[str] = (), *, expected_off: bool = False) -> Entry:
-    """A configured host that was never reached."""
+def unreached_entry(status: Status, known: HostSettings | None = None) -> Entry:
+    """A configured host that was never reached; `known`: what the configuration here says of it."""
+    off = status.expected_off or (known is not None and known.expected_off)
     return Entry(
-        key=f"@{status.name}",
-        label=status.name,
-        state=state_of(status.state, expected_off=expected_off),
+        key=status.key if status.name else f"@{status.target}",
+        label=status.name or status.target,
+        state=state_of(status.state, expected_off=off),
         message=status.message,
-        tags=tuple(tags),
+        tags=tuple(dict.fromkeys([*status.tags, *(known.tags if known is not None else ())])),
         target=status.target,
     )
 
@@ -211,16 +213,60 @@ def entries(model: Model, now: int, second: int, settings: Callable[[str], HostS
         now: this side's boot clock, nanoseconds. `second`: the present, Unix seconds.
         settings: what the configuration says of a name: its tags, and whether it may be off.
     """
-    blind = model.lost is not None
-    found = [entry_of(host, now, second, blind=blind) for host in model.hosts.values()]
-    for status in model.unreached.values():
-        known = settings(status.name)
-        found.append(
-            unreached_entry(
-                status, known.tags if known else (), expected_off=known.expected_off if known is not None else False
-            )
-        )
+    behind = {host.info.id for _, hosts in silent_hubs(model, now) for host in hosts}
+    found = [
+        entry_of(host, now, second, blind=model.lost is not None or host.info.id in behind)
+        for host in model.hosts.values()
+    ]
+    found += [
+        unreached_entry(status, None if status.via else settings(status.name)) for status in model.unreached.values()
+    ]
     return in_order(found)
+
+
+def silent_hubs(model: Model, now: int) -> list[tuple[str, list[HostModel]]]:
+    """Hubs that brought several hosts and bring none of them any more: how each is called, and those hosts."""
+    ways: dict[str, dict[tuple[str, ...], list[HostModel]]] = {}
+    for host in model.hosts.values():
+        info = host.info
+        if not info.expected_off and host.status.state != "paused" and info.target not in ("", "local"):
+            ways.setdefault(info.target, {}).setdefault(tuple(info.via), []).append(host)
+    found = []
+    for target, groups in ways.items():
+        silent = {via: hosts for via, hosts in groups.items() if all(_is_silent(host, now) for host in hosts)}
+        if len(silent) == len(groups):
+            every = [host for hosts in silent.values() for host in hosts]
+            found += [(target, every)] if len(every) > 1 else []
+        else:
+            labels = hub_labels(model)
+            found += [
+                (labels.get(via[-2], via[-2]), hosts)
+                for via, hosts in silent.items()
+                if len(via) > 1 and len(hosts) > 1
+            ]
+    return found
+
+
+def _is_silent(host: HostModel, now: int) -> bool:
+    return host.liveness(now)[0] in ("offline", "stale")
+
+
+def lost_hubs(model: Model, now: int) -> list[Finding]:
+    """What is to be said, once for all hosts behind it, of each hub that is not heard."""
+    found = []
+    event = model.lost_hub.message if model.lost_hub is not None else ""
+    for hub, hosts in silent_hubs(model, now):
+        why = next((host.status.message for host in hosts if host.status.message), "").removeprefix(f"{hub}: ")
+        words = f"lost contact with {hub} and the {len(hosts)} hosts behind it" + (f": {why}" if why else "")
+        is_told = any(f" {name} " in event for name in {hub, *(host.info.origin for host in hosts if host.info.origin)})
+        found.append(Finding("critical", event if is_told else words))
+    return found
+
+
+def hub_labels(model: Model) -> dict[str, str]:
+    """The names of hubs by their ids: those of the hosts they run on."""
+    labels = {key: host.info.label for key, host in model.hosts.items()}
+    return labels | {host.info.hub: host.info.label for host in model.hosts.values() if host.info.hub}
 
 
 def in_order(found: Iterable[Entry]) -> list[Entry]:

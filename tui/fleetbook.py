@@ -8,6 +8,7 @@ import msgspec
 
 from sysmon.errors import SysmonError
 from sysmon.records import Status
+from tui.fleet import hub_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,8 +92,7 @@ class FleetHosts(_Base):
             app.say(str(error))
             return None
         if found is None:
-            labels = {key: host.info.label for key, host in app.model.hosts.items()}
-            app.say(why_not_configured(entry, labels))
+            app.say(why_not_configured(entry, hub_labels(app.model)))
         return found
 
     def action_add_host(self) -> None:

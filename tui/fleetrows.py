@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.fleet import Entry, entries, in_order
+from tui.fleet import Entry, entries, in_order, unreached_entry
 from tui.fleetpast import Glimpse, Throttle, glimpse_entry, read_glimpse, read_lines
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class FleetRows:
         self._frozen: list[Entry] | None = None
         self.note = ""
         """What is being read."""
+        self.frozen_at = 0
+        """When the screen was frozen, Unix milliseconds."""
 
     # -- entries
 
@@ -70,6 +73,7 @@ class FleetRows:
         self.note = ""
         if mode == "frozen":
             if self._frozen is None:
+                self.frozen_at = self._app.services.clock.now()
                 self._frozen = [_still(entry) for entry in self._now()]
             return self._frozen
         self._frozen = None
@@ -109,8 +113,8 @@ class FleetRows:
         model = self._app.model
         found = [glimpse_entry(host, self._glimpses.get(key) or Glimpse(), moment) for key, host in model.hosts.items()]
         found += [
-            Entry(f"@{name}", name, "nothing", message="it was never reached", target=status.target)
-            for name, status in model.unreached.items()
+            replace(unreached_entry(status), state="nothing", message="it was never reached")
+            for status in model.unreached.values()
         ]
         known = sum(key in self._glimpses for key in model.hosts)
         self.note = f"reading the past: {known} of {len(model.hosts)} hosts" if known < len(model.hosts) else ""
@@ -133,6 +137,15 @@ class FleetRows:
             return entry.host.firing()
         glimpse = self._glimpses.get(entry.key)
         return glimpse.firing() if glimpse is not None else []
+
+    def seen_of(self, entry: Entry | None) -> list[AlertState]:
+        """All alerts of a host that are in being at the moment shown."""
+        if entry is None or entry.host is None:
+            return []
+        if self._moment is None:
+            return [*entry.host.alerts.values()]
+        glimpse = self._glimpses.get(entry.key)
+        return glimpse.alerts if glimpse is not None else []
 
     # -- reading
 
@@ -222,6 +235,4 @@ class FleetRows:
 
 def _still(entry: Entry) -> Entry:
     """An entry that stays as it is while its host goes on."""
-    from dataclasses import replace
-
     return replace(entry, pulse=entry.pulse.copy() if entry.pulse is not None else None)

@@ -14,14 +14,12 @@ import msgspec
 from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.frame import Frame, ProcessRow
-from sysmon.records import AlertState, Event, Evidence, Gap, Hello, HostInfo, Liveness, Moment, Series, Status
+from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Liveness, Status
 from sysmon.wrong import Finding, findings
 from tui.pulse import Pulse, beat
-from tui.window import Window, prefill
+from tui.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sysmon.catalogue import Catalogue
     from sysmon.records import Update
 
@@ -233,7 +231,7 @@ class Model:
         self.catalogue = catalogue
         self.hosts: dict[str, HostModel] = {}
         self.unreached: dict[str, Status] = {}
-        """Configured hosts that were never reached, by their names."""
+        """Configured hosts that were never reached, by their keys (`Status.key`), without a name by their target."""
         self.lost: Event | None = None
         """That this side lost the network, while it has."""
         self.lost_hub: Event | None = None
@@ -256,7 +254,7 @@ class Model:
 
         Frames that were on their way do not bring it back.
         """
-        self.unreached.pop(name, None)
+        self.unreached.pop(f"@{name}", None)
         for host_id in [key for key, host in self.hosts.items() if name in (key, host.info.name)]:
             del self.hosts[host_id]
             self._dropped.add(host_id)
@@ -297,7 +295,7 @@ class Model:
                 self._add(update)
             else:
                 known.info = update
-            self.unreached.pop(update.name, None)
+            self._reached(update)
             return update.id
         if isinstance(update, Hello):
             self._hello(update)
@@ -308,7 +306,10 @@ class Model:
         if host is None:
             return None
         if isinstance(update, Status):
-            self.unreached.pop(update.name, None)
+            if update.gone:
+                self.forget(update.host)
+                return None
+            self.unreached.pop(f"@{update.name}", None)
             host.status = update
         elif isinstance(update, AlertState):
             host.take_alert(update)
@@ -320,10 +321,13 @@ class Model:
 
     def _take_homeless(self, update: Status | AlertState | Event | Gap) -> str | None:
         """Takes what concerns no host that has an id: a configured one never reached, or this side's network."""
-        if isinstance(update, Status) and update.name:
-            known = next((host for host in self.hosts.values() if host.info.name == update.name), None)
-            if known is None:
-                self.unreached[update.name] = update
+        if isinstance(update, Status) and (update.name or update.target):
+            key = update.key if update.name else f"@{update.target}"
+            known = None if update.via else self._known_as(update)
+            if update.gone:
+                self.unreached.pop(key, None)
+            elif known is None:
+                self.unreached[key] = update
             else:
                 # It was reached once, before its settings changed.
                 known.status = update
@@ -340,6 +344,17 @@ class Model:
                 each.take_event(update)
         return None
 
+    def _known_as(self, status: Status) -> HostModel | None:
+        """The host that a status without an id is about, where one came from there before."""
+        name = status.name or None
+        return next((host for host in self.hosts.values() if host.info.name == name), None)
+
+    def _reached(self, info: HostInfo) -> None:
+        """Drops what was said of a target while none of its hosts was known. What a hub says of its own stays."""
+        for key, status in list(self.unreached.items()):
+            if not status.via and (status.target == info.target or (status.name and status.name == info.name)):
+                del self.unreached[key]
+
     def _hello(self, hello: Hello) -> None:
         self.catalogue = self.catalogue.merged(hello.metrics)
         for info in hello.hosts:
@@ -349,38 +364,3 @@ class Model:
                 model.catalogue = self.catalogue
                 model.state = State(self.catalogue)
             model.alerts = {(alert.rule, alert.key): alert for alert in hello.alerts if alert.host == info.id}
-
-
-def past_view(
-    host: HostModel,
-    moment: Moment,
-    series: Sequence[Series],
-    events: Sequence[Event] = (),
-    alerts: Sequence[AlertState] = (),
-) -> View:
-    """Builds the view of one moment of the past from what history gave.
-
-    `series`: what the screen graphs, with points up to the moment.
-    """
-    state = State(host.catalogue)
-    if moment.previous is not None:
-        state.apply(moment.previous)
-    state.apply(moment.frame)
-    window = Window()
-    for each in series:
-        prefill(window, each)
-    window.end = moment.frame.time // 1000
-    evidence: Evidence | None = moment.evidence
-    return View(
-        info=host.info,
-        status=Status(host=host.info.id, state="replay", target=host.info.target),
-        state=state,
-        window=window,
-        time=moment.frame.time,
-        live=False,
-        alerts=list(alerts),
-        events=list(events),
-        wrong=findings(state, alerts),
-        processes=evidence.processes if evidence else state.processes,
-        processes_time=evidence.time if evidence else None,
-    )

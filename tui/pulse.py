@@ -111,7 +111,7 @@ def beat(state: State) -> Beat:
         load=simple.get("load"),
         temperature=hottest[0] if hottest else None,
         sensor=hottest[1] if hottest else "",
-        wrong=tuple(wrong.judge(values)),
+        wrong=tuple(wrong.judge(values, state.faults)),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sysmon.errors import SysmonError
 from sysmon.units import format_time, parse_time
+from tui.fleettravel import FleetReader, histories, read_fleet_track
 from tui.keys import KEYS, label, present_keys
 from tui.timetravel import Cursor, Landing, PastReader, next_mark, read_track
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
     from sysmon.ports import History
     from tui.chrome import Track
-    from tui.model import HostModel, View
+    from tui.model import HostModel, Model, View
     from tui.screens.base import HostScreen
     from tui.services import Services
     from tui.widgets.timebar import TimeBar
 
     _Base = App[Any]
+    Reader = PastReader | FleetReader
 else:
     _Base = object
 
@@ -54,12 +56,13 @@ class TimeActions(_Base):
     """Needs of the app: `services`, `host`, `host_screen`, `refresh_view`."""
 
     services: Services
+    model: Model
     cursor: Cursor
     note: str = ""
     track: Track | None = None
     _reading: Worker[None] | None = None
     _slow: Timer | None = None
-    _waiting: Sequence[tuple[Callable[[PastReader, int], Awaitable[Landing]], int]] = ()
+    _waiting: Sequence[tuple[Callable[[Reader, int], Awaitable[Landing]], int]] = ()
     _note_timer: Timer | None = None
     _greeted = False
     greeting = ""
@@ -106,7 +109,7 @@ class TimeActions(_Base):
 
     def action_freeze(self) -> None:
         """Freeze the present, or go on from it."""
-        host = self.host
+        host = self._of_all() or self.host
         if self.cursor.mode == "past":
             self.say("a moment of the past stands still already; L is live")
         elif self.cursor.mode == "frozen":
@@ -147,6 +150,11 @@ class TimeActions(_Base):
         self._waiting = ()
         self._travel(lambda reader: reader.jump(time))
 
+    def stay_at(self, time: int) -> None:
+        """Shows a moment, Unix milliseconds, also where nothing of the host was recorded by then."""
+        self._waiting = ()
+        self._travel(lambda reader: reader.at(time))
+
     def reread_past(self) -> None:
         """Reads the moment shown again, for what another screen graphs."""
         view = self.cursor.view
@@ -164,7 +172,7 @@ class TimeActions(_Base):
 
     # -- reading
 
-    def _move(self, move: Callable[[PastReader, int], Awaitable[Landing]], direction: int) -> None:
+    def _move(self, move: Callable[[Reader, int], Awaitable[Landing]], direction: int) -> None:
         """Moves from the moment shown; a key held down waits for the read under way rather than ending it."""
         if self._reading is not None:
             self._waiting = [*self._waiting, (move, direction)][:MOVES]
@@ -176,30 +184,52 @@ class TimeActions(_Base):
     def _standing(self, direction: int) -> int | None:
         """The moment from which a move begins; None where there is nothing to move from."""
         view: View | None = self.cursor.view
-        if view is None:
-            host = self.host
-            if host is None or host.state.frame is None:
-                return None
-            if direction > 0:
-                self.say("this is now")
-                return None
-            return host.state.frame.time
-        return view.time
+        if view is not None:
+            return view.time
+        host = self.host
+        if host is None:
+            return None
+        if direction > 0:
+            self.say("this is now")
+            return None
+        # One that was not heard yet may have a past all the same.
+        return host.state.frame.time if host.state.frame is not None and not self._all_hosts else self._present()
+
+    @property
+    def _all_hosts(self) -> bool:
+        """Whether what is shown, and its moment, are those of all hosts."""
+        return self.host_screen is not None and self.host_screen.ALL_HOSTS
+
+    def _of_all(self) -> HostModel | None:
+        """Where all hosts are shown, one that was heard."""
+        heard = (host for host in self.model.hosts.values() if host.frames)
+        return next(heard, None) if self._all_hosts else None
+
+    def _present(self) -> int:
+        return self.services.clock.now()
 
     def _history(self) -> History | None:
+        if self._all_hosts:
+            found = histories(self.model.hosts, self.services.history)
+            if not found:
+                self.say("nobody records these hosts, so there is no past to go to")
+            return found[0] if found else None
         host = self.host
         history = self.services.history(host.info.id) if host is not None else None
         if host is not None and history is None:
             self.say("nobody records this host, so there is no past to go to")
         return history
 
-    def _travel(self, move: Callable[[PastReader], Awaitable[Landing]], *, quiet: bool = False) -> None:
+    def _travel(self, move: Callable[[Reader], Awaitable[Landing]], *, quiet: bool = False) -> None:
         host, history, screen = self.host, self._history(), self.host_screen
         if host is None or history is None:
             return
         self._stop_reading()
-        graphed = screen.GRAPHED if screen is not None else ()
-        reader = PastReader(host, history, graphed, self.services.clock.now())
+        reader: Reader
+        if self._all_hosts:
+            reader = FleetReader(self.model.hosts.values(), host, self.services.history, self._present())
+        else:
+            reader = PastReader(host, history, screen.GRAPHED if screen is not None else (), self._present())
 
         async def read() -> None:
             try:
@@ -262,21 +292,25 @@ class TimeActions(_Base):
             and now - self._track_read < (TRACK_SECONDS if self.track is not None else SOON_SECONDS) * 1e9
         ):
             return
-        history = self.services.history(host.info.id)
-        if history is None:
+        history, all_hosts = self.services.history(host.info.id), self._all_hosts
+        every = histories(self.model.hosts, self.services.history) if all_hosts else []
+        if history is None and not every:
             self.track = None
             return
         self._track_read = now
 
         async def read() -> None:
             try:
-                track = await read_track(history, host.info.id, self.services.clock.now())
+                if all_hosts:
+                    track = await read_fleet_track(self.model.hosts, every, self._present())
+                else:
+                    track = await read_track(history, host.info.id, self._present()) if history is not None else None
             except SysmonError:
                 # The bar stays as it was; the history's own problem line says what is wrong.
                 track = self.track
             finally:
                 self._track_worker = None
-            if self.host is host:
+            if self.host is host and self._all_hosts == all_hosts:
                 self.track = track
                 self._greet(track)
                 self.refresh_view()

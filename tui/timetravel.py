@@ -14,7 +14,7 @@ from sysmon.errors import SysmonError
 from sysmon.records import SeriesQuery
 from sysmon.units import format_duration, format_time
 from tui.chrome import Mark, Track
-from tui.model import past_view
+from tui.pastview import empty_view, past_view
 from tui.window import WINDOW
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class PastReader:
         moment = await self._moment(time, direction)
         if moment is None:
             return self._now() if direction > 0 else await self._beginning(time)
-        return await self._land(moment, _gap_note(time, moment.frame.time, self._spacing(moment)))
+        return await self._land(moment, gap_note(time, moment.frame.time, self._spacing(moment)))
 
     async def leap(self, time: int, direction: int, span: int = LEAP_MS) -> Landing:
         """Goes ten minutes back or forward; across a gap to its other side."""
@@ -106,7 +106,7 @@ class PastReader:
         if direction > 0 and moment.frame.time <= time:
             return await self.step(time, 1)
         lost = target - moment.frame.time
-        return await self._land(moment, _gap_note(target, moment.frame.time, 0) if lost > GAP_MS else "")
+        return await self._land(moment, gap_note(target, moment.frame.time, 0) if lost > GAP_MS else "")
 
     async def jump(self, target: int) -> Landing:
         """Goes to the frame at or last before a moment; before the beginning, to the first."""
@@ -127,7 +127,19 @@ class PastReader:
     async def same(self, view: View) -> Landing:
         """Reads a view's moment again, for a screen that graphs other metrics."""
         moment = await self._moment(view.time, 0)
-        return Landing(view) if moment is None else await self._land(moment, "")
+        if moment is None or moment.frame.time != view.time:
+            return await self.at(view.time)
+        return await self._land(moment, "")
+
+    async def at(self, time: int) -> Landing:
+        """Goes to the frame at or last before a moment; stays at it where nothing is recorded by then, and says so."""
+        moment = await self._moment(time, 0)
+        if moment is None:
+            label = self.host.info.label
+            return Landing(empty_view(self.host, time), f"nothing of {label} was recorded by {format_time(time)}")
+        if time - moment.frame.time <= GAP_MS:
+            return await self._land(moment, "")
+        return await self._land(moment, f"nothing was recorded at {format_time(time)}: this is the last before it")
 
     async def _moment(self, time: int, step: int) -> Moment | None:
         return await self.history.moment(self.host.info.id, time, step)
@@ -192,7 +204,7 @@ def next_mark(track: Track | None, time: int, direction: int) -> int | None:
     return max(times) if direction < 0 else min(times)
 
 
-def _gap_note(asked: int, found: int, spacing: int) -> str:
+def gap_note(asked: int, found: int, spacing: int) -> str:
     """What a move over a gap is to say; '' where there was none."""
     if abs(found - asked) <= max(GAP_MS, 3 * spacing):
         return ""

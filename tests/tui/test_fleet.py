@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from sysmon.config import HostSettings
 from sysmon.errors import UsageError
+from sysmon.frame import Fault
 from sysmon.ports import Peer
-from sysmon.records import Event, HostInfo, Status
+from sysmon.records import AlertState, Event, HostInfo, Status
 from sysmon.wrong import findings, judge
 from tests.tui.scripted import START, Script, catalogue
 from tests.tui.scriptedfleet import alert
@@ -25,8 +26,10 @@ from tui.fleet import (
     counts,
     entries,
     head_line,
+    hub_labels,
     in_order,
     judged,
+    lost_hubs,
     natural,
     skew_text,
     sort_entries,
@@ -441,3 +444,93 @@ def test_who_answers_is_told_in_words() -> None:
     assert ("says it is", "nothing yet: it wants a token first") in told
     assert all(one != two for one, two in pairwise(told))
     assert spans_width([(value, DEFAULT_LOOK.palette.text) for _, value in told[:2]]) > 0
+
+
+# -- hubs that are not heard, and what other screens say
+
+
+def behind_hubs() -> Model:
+    """Three hosts behind one hub, that hub's own host, and one that is met directly."""
+    model = Model(catalogue())
+    where = "https://hub:8200"
+    for name in ("a", "b", "c"):
+        model.take(HostInfo(id=name * 16, name=name, target=where, via=["h"]))
+    model.take(HostInfo(id="d" * 16, name="hub", target=where, via=["h"], hub="h"))
+    model.take(HostInfo(id="e" * 16, name="alone", target="https://alone:8200"))
+    return model
+
+
+def say(model: Model, names: str, state: str, message: str = "") -> None:
+    """Says of hosts how they are."""
+    for name in names:
+        model.take(Status(host=name * 16, state=state, message=message))  # type: ignore[arg-type]
+
+
+def test_a_hub_that_is_not_heard_is_told_once_and_what_is_behind_it_is_calm() -> None:
+    model = behind_hubs()
+    say(model, "abcde", "offline", "https://hub:8200: connection refused")
+    found = entries(model, 0, START, lambda name: None)
+    states = {each.label: each.state for each in found}
+    assert states == {**dict.fromkeys(("a", "b", "c", "hub"), "blind"), "alone": "offline"}
+    told = [each.text for each in troubles(found, None, lost_hubs(model, 0))]
+    assert told == [
+        "lost contact with https://hub:8200 and the 4 hosts behind it: connection refused",
+        "no contact with alone",
+    ]
+    words = "lost contact with https://hub:8200 and the 4 hosts behind it (a, b, c and hub)"
+    model.take(Event(id="1", time=1, host="", kind="hub.lost", severity="critical", message=words))
+    assert [each.text for each in lost_hubs(model, 0)] == [words]
+    say(model, "d", "live")
+    assert {each.state for each in entries(model, 0, START, lambda name: None) if each.label in "abc"} == {"offline"}
+    assert lost_hubs(model, 0) == []
+
+
+def test_a_hub_behind_our_recorder_is_called_by_the_name_of_its_host() -> None:
+    model = Model(catalogue())
+    where = "unix:///run/sysmon/sysmon.sock"
+    model.take(HostInfo(id="0" * 16, hostname="here", target=where, via=["r"], hub="r"))
+    model.take(HostInfo(id="d" * 16, name="hub2", target=where, via=["h", "r"], hub="h", origin="https://hub2:8200"))
+    model.take(HostInfo(id="a" * 16, name="a", target=where, via=["h", "r"], origin="https://a:8200"))
+    say(model, "0", "live")
+    say(model, "ad", "offline", "refused")
+    found = {each.label: each for each in entries(model, 0, START, lambda name: None)}
+    assert (found["a"].state, found["hub2"].state, found["here"].state) == ("blind", "blind", "live")
+    assert [each.text for each in lost_hubs(model, 0)] == ["lost contact with hub2 and the 2 hosts behind it: refused"]
+    shown = "\n".join(line.text for line in details(found["a"], 100, 7, DEFAULT_LOOK, now=0, labels=hub_labels(model)))
+    assert "from https://a:8200" in shown
+    assert "through hub2, here" in shown
+
+
+def test_a_host_never_reached_that_may_be_off_is_calm_wherever_that_is_known_from() -> None:
+    model = Model(catalogue())
+    model.take(Status(host="", name="nas", state="offline", message="refused", expected_off=True, tags=["lab"],
+                      via=["h"]))  # fmt: skip
+    model.take(Status(host="", name="tv", state="offline", message="refused"))
+    settings = HostSettings(name="tv", target="https://tv:8200", expected_off=True)
+    found = entries(model, 0, START, {"tv": settings}.get)
+    assert [(each.label, each.state, each.mark) for each in found] == [
+        ("nas", "off", "unknown"),
+        ("tv", "off", "unknown"),
+    ]
+    assert found[0].tags == ("lab",)
+    assert troubles(found, None) == ()
+    assert "critical" not in {severity for _, _, severity in counts(found)}
+
+
+def test_details_say_no_more_than_the_first_line() -> None:
+    model = Model(catalogue())
+    script = Script(load=0.95, faults=(Fault(collector="smart", kind="timeout", message="no answer within 5 s"),))
+    for second in range(20):
+        model.take(script.frame(second), second)
+    host = model.hosts[script.host]
+    model.take(Status(host=script.host, state="live"))
+    everything = findings(host.state)
+    assert {each.severity for each in everything} >= {"warning", "info"}
+    for each in everything[:-1]:
+        model.take(AlertState(host=script.host, rule="r", key=each.key, status="acknowledged", message="seen"))
+    (shown,) = entries(model, 19, START + 19, lambda name: None)
+    assert [each.text for each in troubles([shown], None)] == [f"{shown.label}: smart: no answer within 5 s"]
+    lines = details(shown, 200, 12, DEFAULT_LOOK, now=0, state=host.state, seen=list(host.alerts.values()))
+    text = "\n".join(line.text for line in lines)
+    assert "no answer within" in text
+    assert not any(each.text in text for each in everything[:-1])

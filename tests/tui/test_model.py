@@ -7,7 +7,8 @@ import pytest
 
 from sysmon.records import AlertState, Event, Hello, HostInfo, Moment, Point, Series, Status
 from tests.tui.scripted import START, Script, catalogue, view
-from tui.model import FEW, HostModel, Model, past_view
+from tui.model import FEW, HostModel, Model
+from tui.pastview import past_view
 from tui.window import Window, prefill
 
 
@@ -206,7 +207,7 @@ def test_of_many_hosts_only_those_looked_at_have_a_window() -> None:
 def test_a_host_that_was_never_reached_is_known_by_its_name_until_it_is() -> None:
     model = Model(catalogue())
     model.take(Status(host="", name="db", state="offline", message="refused"))
-    assert model.unreached["db"].message == "refused"
+    assert model.unreached["@db"].message == "refused"
     model.take(HostInfo(id="a" * 16, name="db"))
     assert not model.unreached
     model.take(Status(host="", name="db", state="offline", message="again"))
@@ -219,6 +220,31 @@ def test_a_host_that_was_never_reached_is_known_by_its_name_until_it_is() -> Non
     model.take(HostInfo(id="a" * 16, name="db"))
     model.take(msgspec.structs.replace(Script().frame(1), host="a" * 16))
     assert model.hosts["a" * 16].frames == 1
+
+
+def test_an_unreached_target_is_no_more_than_a_host_of_it_once_that_is_known() -> None:
+    model = Model(catalogue())
+    model.take(Status(host="", name="hub2", state="connecting", target="https://hub2:8200"))
+    model.take(Status(host="", name="", state="offline", target="https://other:8200", message="refused"))
+    model.take(Status(host="", name="nas", state="offline", target="https://nas:8200", via=["hub"]))
+    assert list(model.unreached) == ["@hub2", "@https://other:8200", "@hub/nas"]
+    model.take(HostInfo(id="a" * 16, hostname="box", target="https://hub2:8200"))
+    model.take(HostInfo(id="b" * 16, hostname="box", target="https://other:8200"))
+    assert list(model.unreached) == ["@hub/nas"]
+    model.take(HostInfo(id="c" * 16, name="nas", target="https://hub2:8200", via=["hub"]))
+    model.take(Status(host="", name="nas", state="offline", target="https://nas:8200", via=["hub"], gone=True))
+    assert not model.unreached
+
+
+def test_a_host_that_is_gone_is_let_go_of_until_it_introduces_itself_again() -> None:
+    script, model = Script(), Model(catalogue())
+    model.take(script.info)
+    model.take(script.frame(1), 1)
+    model.take(Status(host=script.host, state="paused", gone=True))
+    model.take(script.frame(2), 2)
+    assert not model.hosts
+    model.take(script.info)
+    assert list(model.hosts) == [script.host]
 
 
 def test_that_this_side_lost_the_network_is_kept_until_it_is_back() -> None:

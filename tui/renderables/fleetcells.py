@@ -155,7 +155,7 @@ def state_spans(entry: Entry, look: Look) -> Spans:
         spans.append(
             (f" {entry.age_text}", palette.dim if severity in ("ok", "unknown") else palette.severity(severity))
         )
-    elif entry.state in ("offline", "stale"):
+    elif entry.state in ("offline", "stale") and entry.host is None:
         spans.append((" never", palette.severity(severity)))
     return spans
 

@@ -13,7 +13,7 @@ from tui.renderables.lines import badge
 from tui.renderables.text import Spans, spans_width, strip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.style import Style
     from textual.strip import Strip
@@ -28,7 +28,7 @@ _DAY = 86_400_000
 
 def details(
     entry: Entry, width: int, height: int, look: Look, *, now: int, state: State | None = None,
-    alerts: Sequence[AlertState] = (),
+    alerts: Sequence[AlertState] = (), seen: Iterable[AlertState] = (),
     labels: Mapping[str, str] | None = None,
 ) -> list[Strip]:  # fmt: skip
     """Draw what is known of a host.
@@ -39,13 +39,13 @@ def details(
         look: palette and glyphs.
         now: the moment shown, Unix milliseconds.
         state: its values at that moment, for what is wrong with it and no alert; None where they are not known.
-        alerts: those that fire, worst first.
-        labels: host id -> name, for the hubs it comes through.
+        alerts: those that fire, worst first. `seen`: all others, too: what is acknowledged is not told again.
+        labels: id -> name, for the hubs it comes through.
     """
     lines = [_head(entry, width, look, now)]
     lines += _why(entry, width, look)
     facts = _facts(entry, state, width, look, labels or {})
-    wrong = _wrong(alerts, state, width, look)
+    wrong = _wrong(alerts, seen, state, width, look)
     room = max(0, height - len(lines))
     # The facts keep a line as long as there is one.
     lines += wrong[: max(0, room - min(len(facts), 1))]
@@ -75,15 +75,18 @@ def _why(entry: Entry, width: int, look: Look) -> list[Strip]:
     return [strip([(line, style)], width, style) for line in textwrap.wrap(entry.message, max(8, width))[:4]]
 
 
-def _wrong(alerts: Sequence[AlertState], state: State | None, width: int, look: Look) -> list[Strip]:
+def _wrong(
+    alerts: Sequence[AlertState], seen: Iterable[AlertState], state: State | None, width: int, look: Look
+) -> list[Strip]:
     palette, dots = look.palette, look.glyphs.ellipsis
     lines: list[Strip] = []
-    told = {alert.message for alert in alerts}
+    told = {alert.message for alert in alerts} | {""}
     for alert in alerts:
         spans = badge(alert.severity, alert.message or alert.rule, look=look)
         since = f"  since {format_time(alert.started, date=False)}" if alert.started else ""
         lines.append(strip([*spans, (since, palette.dim)], width, palette.text, ellipsis=dots))
-    others = [each for each in findings(state) if each.text not in told] if state is not None else []
+    found = findings(state, [*alerts, *seen]) if state is not None else []
+    others = [each for each in found if each.text not in told]
     return lines + [
         strip(badge(each.severity, each.text, look=look), width, palette.text, ellipsis=dots) for each in others
     ]
@@ -107,7 +110,8 @@ def _facts(entry: Entry, state: State | None, width: int, look: Look, labels: Ma
 def _pairs(entry: Entry, state: State | None, labels: Mapping[str, str]) -> list[tuple[str, str]]:
     info: HostInfo | None = entry.host.info if entry.host is not None else None
     now = entry.now
-    pairs = [("from", entry.target)] if entry.target else []
+    where = (info.origin if info is not None else "") or entry.target
+    pairs = [("from", where)] if where else []
     if now is not None and now.disk is not None:
         pairs.append(("fullest", f"{now.mount} {now.disk * 100:.0f} %"))
     if now is not None and now.temperature is not None:

@@ -55,6 +55,7 @@ class HostScreen(Screen[None]):
         TABLES: tables that must be collected while it is visible.
         GRAPHED: metrics (raw gauges or derived) whose past it draws; for a moment of the past the app reads them from
         history.
+        ALL_HOSTS: whether it is about all hosts, not the one shown; then so is its moment.
     """
 
     NAME: ClassVar[str] = ""
@@ -62,11 +63,15 @@ class HostScreen(Screen[None]):
     TABLES: ClassVar[frozenset[str]] = frozenset()
     GRAPHED: ClassVar[tuple[str, ...]] = ()
 
+    ALL_HOSTS: ClassVar[bool] = False
+
     view: View | None = None
     wanted: object = None
     """What `reveal` was given and `show` has not found yet."""
     header: Header | None = None
     footer: Footer | None = None
+    holds: bool = False
+    """Whether it stands still, for a dialog about what it shows."""
     timebar: TimeBar | None = None
 
     @property
@@ -121,6 +126,10 @@ class HostScreen(Screen[None]):
         """Shows a view and what surrounds it; while the screen is being built, as soon as it is."""
         if self.header is None or self.footer is None or self.timebar is None or not self.is_mounted:
             self.call_later(self._show_present)
+            return
+        if self.holds:
+            # What does not move must not be called live.
+            self.header.show(replace(chrome, mode="frozen", time=self.view.time if self.view is not None else None))
             return
         past = chrome.mode != "live"
         if past != self.has_class("-past"):

@@ -9,7 +9,7 @@ from textual.actions import SkipAction
 from textual.containers import Container
 
 from tui import keys_fleet
-from tui.fleet import SORTS, Entry, sort_entries
+from tui.fleet import SORTS, Entry, hub_labels, lost_hubs, sort_entries
 from tui.fleetbook import FleetHosts
 from tui.fleetchrome import fleet_chrome
 from tui.fleetfilter import Term, kept, parse_filter, tag_counts
@@ -44,6 +44,7 @@ class FleetScreen(FleetHosts, HostScreen):
 
     NAME = "fleet"
     TITLE_TEXT = "Fleet"
+    ALL_HOSTS = True
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS)]
     AUTO_FOCUS = "#rows"
     DEFAULT_CSS = """
@@ -131,7 +132,10 @@ class FleetScreen(FleetHosts, HostScreen):
             except Exception as error:  # a fault of one screen must not take the others with it
                 chrome = replace(chrome, problem=f"{self.TITLE_TEXT} cannot be drawn: {where(error)}")
             model = self.sysmon.model
-            chrome = fleet_chrome(chrome, self._all, model.lost, self.found.note, hub=model.lost_hub)
+            clock = self.services.clock
+            hubs = () if chrome.mode == "past" else lost_hubs(model, clock.boottime())
+            now = self.found.frozen_at if chrome.mode == "frozen" else clock.now()
+            chrome = fleet_chrome(chrome, self._all, model.lost, self.found.note, hubs=hubs, now=now)
         super().present(None, chrome)
 
     def show(self, view: View) -> None:
@@ -227,13 +231,13 @@ class FleetScreen(FleetHosts, HostScreen):
             return
         entry = self.entry
         now = self._chrome.now if self._chrome is not None else 0
-        state, alerts = self.found.state_of(entry), self.found.alerts_of(entry)
-        labels = {key: host.info.label for key, host in self.sysmon.model.hosts.items()}
+        state, alerts, seen = self.found.state_of(entry), self.found.alerts_of(entry), self.found.seen_of(entry)
+        labels = hub_labels(self.sysmon.model)
         panel.set_draw(
             lambda width, height, look: (
                 []
                 if entry is None
-                else details(entry, width, height, look, now=now, state=state, alerts=alerts, labels=labels)
+                else details(entry, width, height, look, now=now, state=state, alerts=alerts, seen=seen, labels=labels)
             )
         )
 
@@ -288,7 +292,7 @@ class FleetScreen(FleetHosts, HostScreen):
         app.show_host(entry.key)
         await app.action_screen("overview")
         if moment is not None and other:
-            app.go_to(moment)
+            app.stay_at(moment)
 
     async def on_table_row_selected(self, event: Table.RowSelected) -> None:
         """Enter, or a click on the host under the cursor."""

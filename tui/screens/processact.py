@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class ProcessActions:
-    """The part of the screen that signals and renices. While it asks, `_asking` keeps the list still."""
+    """The part of the screen that signals and renices. While it asks, `holds` keeps the list still."""
 
     listing: Listing
     view: View | None
-    _asking: bool = False
+    holds: bool = False
     _pinned: ProcessRow | None = None
     _nices: Nices
 
@@ -83,11 +83,11 @@ class ProcessActions:
         chosen = self._chosen()
         if chosen is None:
             return
-        self._asking = True
+        self.holds = True
         self.app.push_screen(signal_dialog(*chosen), self._asked)
 
     def _asked(self, words: Any) -> None:
-        self._asking = False
+        self.holds = False
         if words:
             self.table.set_tagged()
             self.say(str(words))
@@ -112,11 +112,11 @@ class ProcessActions:
             )
 
         def done(text: str | None) -> None:
-            self._asking = False
+            self.holds = False
             if text is not None:
                 self.say(self._nices.renice(rows, actions, lambda _: parse_nice(text)))
             self.redraw()
 
-        self._asking = True
+        self.holds = True
         prompt = Prompt(f"nice value of {named(rows)}, now {rows[0].nice}", parse, hint="-20 (first) to 19 (last)")
         self.app.push_screen(prompt, done)

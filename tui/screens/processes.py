@@ -63,7 +63,7 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
         self._host = ""
         self._asked_for: tuple[str, str] = ("", "")
         self._laid_out: tuple[object, ...] = ()
-        self._asking = False
+        self.holds = False
         self._pinned: ProcessRow | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -101,7 +101,7 @@ class ProcessesScreen(OrderActions, ProcessActions, HostScreen):
 
     def show(self, view: View) -> None:
         """Draws a view; while a dialog asks about processes nothing moves."""
-        if self._asking:
+        if self.holds:
             return
         if view.info.id != self._host:
             self._change_host(view)

@@ -11,9 +11,10 @@ import pytest
 from sysmon.config import HostSettings, ScreenSettings
 from sysmon.errors import RemoteError, StoreError
 from sysmon.ports import Peer
-from sysmon.records import Event, HostInfo, Moment, Status
+from sysmon.records import Event, HostInfo, Moment, RunSpan, Status
+from sysmon.units import format_time
 from tests.tui.scripted import START, ScriptedHistory, make_app
-from tests.tui.scriptedfleet import FleetRig, Member, ScriptedBook, fleet
+from tests.tui.scriptedfleet import FleetRig, Member, ScriptedBook, alert, fleet
 from tests.tui.support import text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII
@@ -372,6 +373,10 @@ class Past(ScriptedHistory):
         super().__init__(member.script, seconds, **more)  # type: ignore[arg-type]
         self.member = member
 
+    async def spans(self, host: str | None = None) -> list[RunSpan]:
+        """Under the member's own id."""
+        return [msgspec.structs.replace(span, host=self.member.id) for span in await super().spans(host)]
+
     async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
         """Under the member's own id."""
         if self.fails:
@@ -646,3 +651,116 @@ async def test_hosts_that_are_not_configured_are_left_alone_and_why_is_said() ->
             await stage.press(key)
             await stage.until_text("hosts cannot be changed here")
             assert stage.app.screen is stage.screen
+
+
+# -- what is not the fleet's own: the clock, dialogs, other screens
+
+
+async def test_the_clock_of_the_fleet_is_that_of_this_side() -> None:
+    async with staged(12, (120, 24)) as stage:
+        gone = next(member for member in stage.given.members if member.state == "offline")
+        stage.app.show_host(gone.id)
+        for second in (END + 20, END + 41):
+            await stage.given.push(second)
+            await until(stage.pilot, lambda: stage.app.services.source._queue.empty())  # type: ignore[attr-defined]
+            stage.app.refresh_view()
+            await stage.pilot.pause()
+            clock = format_time((START + second) * 1000, date=False)
+            assert clock in text_of(stage.app)[0]
+            assert "LIVE" in text_of(stage.app)[0]
+
+
+async def test_behind_a_dialog_the_screen_goes_on() -> None:
+    async with staged(12, (120, 40), book=a_book()) as stage:
+        stage.app.show_host(stage.app.model.hosts[stage.given.members[0].id].info.id)
+        await stage.press("a")
+        assert isinstance(stage.app.screen, HostForm)
+        await stage.given.push(END + 30)
+        clock = format_time((START + END + 30) * 1000, date=False)
+        await until(stage.pilot, lambda: clock in text_of(stage.app)[0])
+        alert_later = alert(stage.given.members[0].id, "critical", "raid is degraded")
+        stage.given.rig.source.push(alert_later)
+        await stage.given.push(END + 31)
+        await until(stage.pilot, lambda: "raid is degraded" in text_of(stage.app)[1])
+
+
+async def test_other_screens_name_the_host_where_something_else_is_wrong() -> None:
+    async with staged(12, (160, 40), start="overview") as stage:
+        calm = next(entry for entry in stage.app.elsewhere.entries() if entry.state == "live" and entry.mark == "ok")
+        stage.app.show_host(calm.key)
+        stage.app.refresh_view()
+        await stage.pilot.pause()
+        line = text_of(stage.app)[1]
+        assert "nothing is wrong" not in line
+        assert "build-1: backup.service failed" in line
+        await stage.press("2")
+        assert "build-1: backup.service failed" in text_of(stage.app)[1]
+
+
+async def test_a_target_that_is_never_reached_is_named_with_the_reason_on_every_screen() -> None:
+    given = fleet(1, end=END, screen=ScreenSettings(start="overview"))
+    source = given.rig.source
+    source._queue.get_nowait()
+    app = make_app(given.rig.services)
+    target = "https://hub:8200"
+    async with app.run_test(size=(120, 24)) as pilot:
+        source.push(
+            Status(host="", name=target, state="offline", message=f"{target}: connection refused", target=target)
+        )
+        await until(pilot, lambda: bool(app.model.unreached))
+        app._stalled()
+        await until(pilot, lambda: "connection refused" in text_of(app)[1])
+        assert text_of(app)[0].startswith(f" {target}")
+        assert "OFFLINE" in text_of(app)[0]
+        await pilot.press("2")
+        await until(pilot, lambda: "1 host " in text_of(app)[0])
+        assert "connection refused" in text_of(app)[1]
+        row = next(line for line in text_of(app)[2:] if target in line)
+        assert "OFFLINE never" in row
+        source.push(msgspec.structs.replace(given.members[0].info, target=target), given.members[0].frame(END))
+        await until(pilot, lambda: bool(app.model.hosts))
+        await until(pilot, lambda: not app.model.unreached)
+
+
+async def test_the_host_shown_is_let_go_of_when_the_hub_lets_go_of_it() -> None:
+    async with staged(12, (120, 24)) as stage:
+        first, second, *_ = stage.given.members
+        stage.app.show_host(first.id)
+        stage.given.rig.source.push(Status(host=first.id, state="paused", gone=True))
+        await until(stage.pilot, lambda: stage.app.host_id != first.id)
+        assert stage.app.host_id == second.id
+        assert first.name not in [entry.label for entry in stage.app.elsewhere.entries()]
+
+
+async def test_on_the_fleet_the_past_is_not_that_of_the_host_chosen() -> None:
+    given = fleet(3, end=END, screen=ScreenSettings(start="fleet"))
+    first, second, third = given.members
+    for member in given.members:
+        member.state, member.until, member.silent, member.alerts = "live", None, range(0), ()
+    histories = {first.id: Past(first, range(600, END)), second.id: Past(second, range(1, END))}
+    async with staged(given=given, size=(120, 24), histories=histories) as stage:  # type: ignore[arg-type]
+        app = stage.app
+        app.show_host(first.id)
+        app.go_to((START + 100) * 1000)
+        await until(stage.pilot, lambda: app.cursor.view is not None)
+        assert app.cursor.view is not None
+        assert app.cursor.view.time == (START + 100) * 1000
+        await until(stage.pilot, lambda: {each.label: each.state for each in stage.screen._shown} == {
+            first.name: "nothing", second.name: "live", third.name: "unknown",
+        })  # fmt: skip
+        await stage.press("[")
+        await until(stage.pilot, lambda: app.cursor.view is not None and app.cursor.view.time == (START + 99) * 1000)
+        await until(stage.pilot, lambda: app.track is not None and app.track.start == (START + 1) * 1000)
+        await stage.press("1")
+        await stage.until_text(f"nothing of {first.name} was recorded by")
+        assert app.cursor.view is not None
+        assert app.cursor.view.time == (START + 99) * 1000
+        await until(stage.pilot, lambda: app.track is not None and app.track.start == (START + 600) * 1000)
+        await stage.press("2")
+        assert app.cursor.mode == "past"
+        # A host that was not heard of since the start has a past all the same.
+        await stage.press("L")
+        app.model.hosts[second.id] = type(app.model.hosts[second.id])(second.info, app.services.catalogue)
+        app.show_host(second.id)
+        await stage.press("1", "[")
+        await until(stage.pilot, lambda: app.cursor.view is not None and app.cursor.view.info.id == second.id)
