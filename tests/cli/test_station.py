@@ -55,11 +55,11 @@ async def test_a_greeting_full_of_formulas_holds_nobody_up() -> None:
     await station.take(HostInfo(id=HOST))
     await station.take(frame(1))
     names = tuple(f"a{number}" for number in range(32))
-    begun = time.monotonic()
+    begun = time.process_time()
     for turn in range(5):
         await station.take(hello([derived(f"x{turn}.{each}", "", "", Formula("rate", names)) for each in range(9_999)]))
     # Each of them took minutes.
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 10
     assert len(station.catalogue) - len(CATALOGUE) <= MAX_TAUGHT_DERIVED
     assert len(station.feed.catalogue) == len(station.catalogue)
     await station.close()

@@ -241,32 +241,32 @@ def test_a_child_ends_with_its_parent() -> None:
 
 
 def test_a_child_that_dies_gives_its_mount_a_pause(prober: MountProber) -> None:
-    prober.pauses = (0.2, 0.2)
+    prober.pauses = (1.0, 1.0)
     assert isinstance(prober.ask(["/"])["/"], Size)
     os.kill(prober._children[0].pid, signal.SIGKILL)
     os.waitid(os.P_PID, prober._children[0].pid, os.WEXITED | os.WNOWAIT)
     assert prober.ask(["/"]) == {"/": None}
     assert prober.silent_for("/") > 0
     assert prober.ask(["/"]) == {"/": None}, "within the pause"
-    time.sleep(0.25)
+    time.sleep(1.05)
     assert isinstance(prober.ask(["/"])["/"], Size)
     assert prober.silent_for("/") == 0
 
 
 def test_a_stopped_child_costs_one_patience_and_others_go_on(tmp_path: Path) -> None:
-    prober = MountProber(patience=0.5, timeout=0.3, pauses=(0.0, 0.0))
+    prober = MountProber(patience=2.0, timeout=1.5, pauses=(0.0, 0.0))
     try:
         assert isinstance(prober.ask(["/"])["/"], Size)
         stopped = prober._children[0].pid
         os.kill(stopped, signal.SIGSTOP)
         began = time.monotonic()
         answers = prober.ask(["/", str(tmp_path)])
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
         assert answers["/"] is None
         assert isinstance(answers[str(tmp_path)], Size), "another child took it on"
         began = time.monotonic()
         again = prober.ask(["/", str(tmp_path)])
-        assert time.monotonic() - began < 0.5, "the stopped one was given up, not waited for"
+        assert time.monotonic() - began < 1.2, "the stopped one was given up, not waited for"
         assert isinstance(again[str(tmp_path)], Size)
     finally:
         prober.close()

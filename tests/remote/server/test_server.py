@@ -350,7 +350,7 @@ async def test_shutdown_with_open_streams_is_quick_and_clean() -> None:
         stuck.sendall(b"GET /v1/str")
         before = time.monotonic()
         await server.stop()
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 6
         while await connection.chunk():
             pass
         stuck.close()
