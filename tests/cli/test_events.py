@@ -13,7 +13,7 @@ from alerts.engine import Engine
 from cli.context import Context
 from cli.follow import follow_host
 from cli.paths import Paths
-from cli.station import REMEMBERED, Station
+from cli.station import Station
 from remote.client.source import AgentSource
 from remote.server.feed import Feed, Limits
 from sysmon.catalogue import Catalogue
@@ -145,7 +145,8 @@ async def test_a_hub_that_says_nothing_of_the_way_is_not_echoed_either() -> None
         assert [each.message for each in b.told] == ["a: in contact again"]
 
 
-async def test_an_event_that_comes_again_is_told_once_in_bounded_memory() -> None:
+async def test_an_event_that_comes_again_is_told_once_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.station.REMEMBERED", 200)
     station = Station(Catalogue([]), ManualClock())
     watcher = station.watch()
     for id in ("one", "two", "one"):
@@ -157,9 +158,9 @@ async def test_an_event_that_comes_again_is_told_once_in_bounded_memory() -> Non
         ("two", ""),
         ("one", HOST),
     ]
-    for at in range(2 * REMEMBERED):
+    for at in range(400):
         await station.take(event(f"e{at}"))
-    assert len(station._told) == REMEMBERED
+    assert len(station._told) == 200
     await station.close()
 
 
