@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("name", metavar="NAME", help="the host")
     asking = verb(
         "status",
-        "say how hosts are; exit status 1 when one that should be LIVE is not",
+        "say how hosts are, how old their last frame is and how far their clock is ahead; "
+        "exit status 1 when one that should be LIVE is not",
         "sysmon hosts status --json",
     )
     asking.add_argument("names", metavar="NAME", nargs="*", help="only these hosts")
@@ -173,7 +175,7 @@ def _show(host: HostSettings, *, as_json: bool) -> int:
         write_json(plain, indent=True)
         return 0
     for key, value in plain.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
+        shown = ", ".join(value) if isinstance(value, list | tuple) else value
         if isinstance(value, bool):
             shown = "yes" if value else "no"
         elif key == "interval":
@@ -216,7 +218,14 @@ def _met(host: HostSettings) -> Peer:
 
 
 def _again(options: argparse.Namespace) -> str:
-    return f"add {options.name} {options.target}"
+    """The command that was given, for a shell."""
+    words = ["add", options.name, options.target]
+    for key in ("tags", "interval", "token_file", "ca", "cert", "key", "collectors"):
+        given = getattr(options, key)
+        for value in given if isinstance(given, list) else [] if given is None else [given]:
+            words += ["--tag" if key == "tags" else f"--{key.replace('_', '-')}", value]
+    words += [f"--{key.replace('_', '-')}" for key in ("expected_off", "paused") if getattr(options, key)]
+    return shlex.join(words)
 
 
 def _unknown(host: HostSettings) -> bool:
@@ -304,6 +313,14 @@ def _confirm(peer: Peer, command: str) -> None:
         raise SysmonError("not pinned, and nothing was changed", "ask whoever runs that host for its fingerprint")
 
 
+def _skew(seconds: float | None) -> str:
+    """By how much a clock is ahead of this one."""
+    if seconds is None:
+        return "-"
+    tenths = round(seconds, 1)
+    return f"{tenths:+.1f} s" if tenths else "0.0 s"
+
+
 def _status(context: Context, book: ConfigHostBook, options: argparse.Namespace) -> int:
     from cli.hoststatus import as_json, find_statuses
 
@@ -316,10 +333,10 @@ def _status(context: Context, book: ConfigHostBook, options: argparse.Namespace)
     elif not found:
         print("no hosts are configured; `sysmon hosts add NAME TARGET` adds one")
     else:
-        width = max(len(each.name) for each in found)
+        width = max(len("HOST"), *(len(each.name) for each in found))
+        print(f"{'HOST':<{width}}  {'STATE':<10}  {'AGE':>7}  {'CLOCK':>8}")
         for each in found:
             state = "OFF" if each.excused and each.state in ("offline", "stale") else each.state.upper()
             age = "-" if each.age is None else plain_duration(each.age)
-            skew = "-" if each.skew is None else f"{each.skew:+.1f} s"
-            print(f"{each.name:<{width}}  {state:<10}  {age:>7}  {skew:>8}  {each.message}".rstrip())
+            print(f"{each.name:<{width}}  {state:<10}  {age:>7}  {_skew(each.skew):>8}  {each.message}".rstrip())
     return 1 if any(each.wrong for each in found) else 0

@@ -107,7 +107,8 @@ def _of_recorder(context: Context, host: HostSettings, heard: _Hosts) -> Found |
     statuses = [
         status
         for status in heard.statuses
-        if status.target == target or (not status.host and status.name == host.name)
+        # What a hub behind that recorder never reached may have the same name; it has been through two of them.
+        if len(status.via) < 2 and (status.target == target or (not status.host and status.name == host.name))
         if status.state != "paused"
     ]
     return _found(context, host, statuses, None) if statuses else None
@@ -146,7 +147,10 @@ async def _ask(context: Context, host: HostSettings, connections: Connections, d
 def _found(context: Context, host: HostSettings, statuses: Sequence[Status], skew: int | None) -> Found:
     worst = min(statuses, key=lambda status: _WORST.index(status.state))
     target = _text(host)
+    ages = [status.age for status in statuses if status.age is not None]
     newest = max(status.since for status in statuses)
+    if not ages and newest:
+        ages = [max(0, context.clock.boottime() - newest) / 1e9]
     skews = [status.skew for status in statuses if status.skew is not None] or ([] if skew is None else [skew])
     live = sum(status.state == "live" for status in statuses)
     message = worst.message
@@ -156,7 +160,7 @@ def _found(context: Context, host: HostSettings, statuses: Sequence[Status], ske
         name=host.name,
         target=target,
         state=worst.state,
-        age=max(0, context.clock.boottime() - newest) / 1e9 if newest else None,
+        age=min(ages, default=None),
         skew=max(skews, key=abs) / 1000 if skews else None,
         message=message,
         hosts=[status.host for status in statuses if status.host],

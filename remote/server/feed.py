@@ -102,6 +102,7 @@ class Feed:
         self._watch = watch
         self._watched: frozenset[str] = frozenset()
         self._states: dict[str, State] = {} if states is None else states
+        self._came: dict[str, int] = {}
         self._keeps = states is None
         self._ring = Ring(self.limits.ring)
         self._openings = Openings(self, self._states, self._ring)
@@ -163,6 +164,7 @@ class Feed:
         self.hosts.pop(host, None)
         self.statuses.pop(host, None)
         self._states.pop(host, None)
+        self._came.pop(host, None)
         self._openings.forget(host)
         for key in [key for key in self.alerts if key[0] == host]:
             del self.alerts[key]
@@ -187,6 +189,8 @@ class Feed:
         if self._keeps and not late and (newest is None or newest.boot == frame.boot or newest.time <= frame.time):
             state.apply(frame)
         self._openings.note(frame)
+        if not late:
+            self._came[frame.host] = self._clock.boottime()
         if frame.seq:
             self._number(frame.host, frame, late=late)
         else:
@@ -268,6 +272,14 @@ class Feed:
         if status.host or not self.hub:
             return status
         return msgspec.structs.replace(status, via=[*status.via, self.hub])
+
+    def status(self, host: str) -> Status | None:
+        """Returns how fresh a host is and how old its last frame now; None where nothing was said of it."""
+        status = self.statuses.get(host)
+        came = self._came.get(host)
+        if status is None or came is None:
+            return status
+        return msgspec.structs.replace(status, since=came, age=round((self._clock.boottime() - came) / 1e9, 1))
 
     @property
     def unreached(self) -> list[Status]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from remote.server.feed import Feed
     from sysmon.clock import Clock
     from sysmon.ports import History
-    from sysmon.records import Status
 
 MAX_INTERVAL = 900
 """Seconds between frames that a reader may ask for at most."""
@@ -112,7 +111,7 @@ class Routes:
         feed = self._feed
         infos = await self._backend.infos()
         chosen: frozenset[str] | None = None
-        waiting: list[Status] = [status for key, status in feed.statuses.items() if key.startswith("@")]
+        waiting = feed.unreached
         if "host" in query:
             name = query.text("host")
             waiting = [status for status in waiting if status.name.lower() == name.lower()]
@@ -123,7 +122,7 @@ class Routes:
                     raise
                 chosen = frozenset()
         listed = [info for info in infos if chosen is None or info.id in chosen]
-        statuses = [feed.statuses[info.id] for info in listed if info.id in feed.statuses]
+        statuses = [status for info in listed if (status := feed.status(info.id)) is not None]
         answer = {
             "schema": wire.SCHEMA,
             "version": feed.version,

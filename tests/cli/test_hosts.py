@@ -241,6 +241,7 @@ def test_what_is_listed_and_shown(file: Path, capsys: pytest.CaptureFixture[str]
     status, out, _ = sysmon(capsys, "show", "web")
     assert f"words         {words(PIN)}\n" in out
     assert "token_file    -\n" in out
+    assert "collectors    -\n" in out and "tags          a, b\n" in out
     assert json.loads(sysmon(capsys, "show", "web", "--json")[1])["fingerprint"] == PIN
 
 
@@ -312,7 +313,7 @@ def hosts_of(file: Path) -> dict[str, Any]:
 
 @pytest.mark.anyio
 async def test_a_key_is_pinned_once_it_was_compared(
-    file: Path, pair: Pair, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    file: Path, pair: Pair, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import asyncio
 
@@ -325,10 +326,14 @@ async def test_a_key_is_pinned_once_it_was_compared(
             status = await asyncio.to_thread(run, ["hosts", *arguments])
             return status, errors.getvalue()
 
-        status, _, err = await asyncio.to_thread(sysmon, capsys, "add", "db", server.url, "--tag", "t")
+        token = str(tmp_path / "a token")
+        given = ("--tag", "t", "--token-file", token, "--expected-off")
+        status, _, err = await asyncio.to_thread(sysmon, capsys, "add", "db", server.url, *given)
         assert status == 1
         assert f"    {words(pair.fingerprint)}\n    {pair.fingerprint}\n    certificate: agent, valid" in err
-        assert f"once compared: sysmon hosts add db {server.url} --fingerprint {pair.fingerprint}" in err
+        # With all that was given: it is to be copied.
+        again = f"sysmon hosts add db {server.url} --tag t --token-file '{token}' --expected-off"
+        assert f"once compared: {again} --fingerprint {pair.fingerprint}" in err
         status, err = await type("n\n", "add", "db", server.url)
         assert (status, "not pinned, and nothing was changed" in err) == (1, True)
         assert hosts_of(file) == tomllib.loads(BEFORE)["hosts"]
@@ -375,7 +380,8 @@ async def test_how_hosts_are_is_asked_of_all_at_once(
         write_three(file, server.url)
         status, out, err = await asyncio.to_thread(sysmon, capsys, "status")
         assert (status, err) == (0, "")
-        lines = [line.split(maxsplit=3) for line in out.splitlines()]
+        heading, *lines = [line.split(maxsplit=3) for line in out.splitlines()]
+        assert heading == ["HOST", "STATE", "AGE", "CLOCK"]
         assert [line[:2] for line in lines] == [["good", "LIVE"], ["off", "OFF"], ["later", "PAUSED"]]
         assert "http://127.0.0.1:1: connection refused; is sysmon --agent running there?" in out
         await asyncio.to_thread(sysmon, capsys, "edit", "off", "--no-expected-off")

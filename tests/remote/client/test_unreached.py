@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from remote.client import roster
 from remote.client.source import AgentSource
+from remote.client.transport import Connections, Endpoint
 from remote.server.feed import Feed
+from remote.target import parse_target
+from sysmon.clock import ManualClock
 from sysmon.records import Hello, HostInfo, Status
 from tests.remote.peers import FAST, QUICK, watching
 from tests.remote.support import CATALOGUE, HOST, OTHER, frame, served
@@ -121,3 +125,24 @@ async def test_whether_a_frame_is_overdue_is_the_hubs_to_say() -> None:
         assert {each.state for each in seen.of(Status) if each.host == OTHER} <= {"connecting", "live"}
         await server.stop()
         await seen.until(lambda: any(each.host == OTHER and each.state == "offline" for each in seen.of(Status)))
+
+
+async def test_how_old_the_last_frame_is_is_told_to_who_asks() -> None:
+    clock = ManualClock()
+    feed = Feed(CATALOGUE, version="1", clock=clock, hub=HUB)
+    feed.publish(HostInfo(id=HOST, hostname="hubbox"))
+    feed.publish(Status(host=HOST, state="live", since=clock.boottime()))
+    feed.publish(Status(host="", name="db", state="offline"))
+    feed.publish(frame(1))
+    await clock.advance(600)
+    feed.publish(frame(2))
+    await clock.advance(4)
+    async with served(feed, clock=clock) as server:
+        connections = Connections()
+        body = await Endpoint(parse_target(server.url), connections).get("/v1/hosts", deadline=5)
+        await connections.close()
+        answer = msgspec.json.decode(body)
+    live, db = answer["statuses"]
+    # It changed ten minutes ago; the last frame came just now.
+    assert (live["state"], live["age"], live["since"]) == ("live", 4.0, clock.boottime() - 4 * 10**9)
+    assert (db["name"], db["via"]) == ("db", [HUB])
