@@ -35,11 +35,15 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.verb == "init":
         return _init(path, to_stdout=options.print)
-    from cli.configuration import load_config
+    from cli.configuration import load_config, missing_files
 
     config = load_config(path, context.catalogue, named=bool(options.file) or context.places.config_named)
     if options.verb == "check":
-        print(f"{path}: no mistakes" if config.source else f"{path} does not exist; the defaults hold")
+        warnings = missing_files(config)
+        for warning in warnings:
+            print(f"sysmon: {path}: {warning}", file=sys.stderr)
+        count = f", {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}" if warnings else ""
+        print(f"{path}: no mistakes{count}" if config.source else f"{path} does not exist; the defaults hold")
         return 0
     import msgspec
 

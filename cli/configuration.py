@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from sysmon.configfile import load, parse
@@ -51,6 +52,7 @@ def sample() -> str:
     lines = [
         "# sysmon's configuration. Every option stands here with its default, commented out.",
         "# `sysmon config check` names every mistake; `sysmon config show` prints what is in force.",
+        "# A file that is named without a folder lies beside this one; ~ is the home of whoever runs sysmon.",
     ]
     for section, options in SECTIONS.items():
         lines += ["", f"[{section}]", *_options(options)]
@@ -66,6 +68,45 @@ def sample() -> str:
     lines += ["", "# Keys: action = key, or a list of keys. docs/keys.md lists the actions.", "[keys]"]
     lines += ['# quit = ["q", "ctrl+c"]', ""]
     return "\n".join(lines)
+
+
+def missing_files(config: Config) -> list[str]:
+    """Says which files that a configuration names are not there, not to be read, or open to others: one line each."""
+    tables: list[tuple[str, object, Mapping[str, Option]]] = [
+        ("[agent]", config.agent, SECTIONS["agent"]),
+        ("[push]", config.push, SECTIONS["push"]),
+    ]
+    tables += [(f"[hosts.{host.name}]", host, HOST) for host in config.hosts.values()]
+    found = []
+    for table, settings, options in tables:
+        for key in (key for key, option in options.items() if option.file):
+            given = getattr(settings, key)
+            if given and given != "system" and not given.startswith("$"):
+                problem = _file_problem(key, os.path.expanduser(given))
+                found += [f"{table} {key} = '{given}': {problem}"] if problem else []
+    return found
+
+
+def _file_problem(key: str, path: str) -> str:
+    from pathlib import Path
+
+    from remote.private import read_private
+    from sysmon.errors import SysmonError
+
+    try:
+        if key == "token_file":
+            read_private(Path(path), "it")
+            return ""
+        with open(path, "rb") as file:
+            if key == "key" and os.fstat(file.fileno()).st_mode & 0o007:
+                return f"it is open to everybody; chmod o-rwx {path}"
+    except FileNotFoundError:
+        return "there is no such file"
+    except SysmonError as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be read: {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _options(options: Mapping[str, Option]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +14,7 @@ from cli.settings import add_table, edited, rewrite
 from remote.target import host_target
 from sysmon.config import HostSettings
 from sysmon.configfile import NAME
-from sysmon.configschema import HOST
+from sysmon.configschema import HOST, placed
 from sysmon.errors import ConfigError, SysmonError, UsageError, nearest
 from sysmon.units import parse_duration
 
@@ -61,7 +63,7 @@ class ConfigHostBook:
         Raises:
             ConfigError: a field is not known or not right, or two do not go together. UsageError: that is no name.
         """
-        return self._checked(name, given)
+        return self._checked(name, _from_here(given))
 
     def fields(self, settings: HostSettings) -> dict[str, object]:
         """Returns the fields that differ from their defaults; the reverse of `made`."""
@@ -77,7 +79,7 @@ class ConfigHostBook:
 
     def add(self, settings: HostSettings) -> None:
         """Adds one; its name must be free."""
-        made = self._checked(settings.name, _given(settings))
+        made = self._checked(settings.name, _from_here(_given(settings)))
         values = _plain(made)
 
         def change(text: str, hosts: Mapping[str, HostSettings]) -> str:
@@ -91,7 +93,7 @@ class ConfigHostBook:
     def edit(self, name: str, changes: Mapping[str, object]) -> HostSettings:
         """Changes fields of one; None takes a field out, so that its default holds. Returns what it now is."""
         new = str(changes.get("name", name))
-        fields = {key: value for key, value in changes.items() if key != "name"}
+        fields = _from_here({key: value for key, value in changes.items() if key != "name"})
         result: list[HostSettings] = []
 
         def change(text: str, hosts: Mapping[str, HostSettings]) -> str:
@@ -246,6 +248,16 @@ def _contradictions(host: HostSettings) -> list[str]:
                 found.append(f"token_file = '{host.token_file}' is not sent to {host.target}; write https://")
     if host.key and not host.cert:
         found.append(f"key = '{host.key}' goes with cert")
+    return found
+
+
+def _from_here(given: Mapping[str, object]) -> dict[str, object]:
+    """Names files in full: who names one in a shell or a form means it from where they are, whoever reads it later."""
+    found = dict(given)
+    for key, value in given.items():
+        option = HOST.get(key)
+        if option is not None and option.file and isinstance(value, str):
+            found[key] = placed(os.path.expanduser(value), Path.cwd())
     return found
 
 

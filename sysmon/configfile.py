@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sysmon.config import (
@@ -20,14 +21,13 @@ from sysmon.config import (
     ScreenSettings,
 )
 from sysmon.configkeys import clashes, key_name
-from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, quoted
+from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, placed, quoted
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import ConfigError, nearest
 from sysmon.thresholds import threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from sysmon.catalogue import Catalogue
 
@@ -99,6 +99,7 @@ def parse(
 class _Reader:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
+        self.folder = Path(name).absolute().parent
         self.lines = _line_index(text)
         self.problems: list[tuple[int, str]] = []
 
@@ -150,9 +151,11 @@ class _Reader:
                 self.problem(table, key, f"'{key}' is not known here; {hint}")
                 continue
             try:
-                values[option.field or key] = option.check(value)
+                checked = option.check(value)
             except ValueError as error:
                 self.problem(table, key, f"{key} = {error}")
+                continue
+            values[option.field or key] = placed(checked, self.folder) if option.file else checked
         return values
 
     def collectors(

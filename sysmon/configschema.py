@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from sysmon.units import format_value, parse_duration, parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,24 @@ class Option:
         sample: the default, as TOML text.
         help: one sentence.
         field: the attribute it fills, where its name differs.
+        file: whether it names a file: a relative one lies in the folder of config.toml.
     """
 
     check: Callable[[Any], Any]
     sample: str
     help: str
     field: str = ""
+    file: bool = False
+
+
+def placed(given: str, folder: Path) -> str:
+    """Returns the name of a file as a file of that folder, where it is neither absolute nor below a home.
+
+    What is no file stays as it is: nothing, `system` for the system's authorities, `$NAME` of the environment.
+    """
+    if given in ("", "system") or given.startswith(("/", "~", "$")):
+        return given
+    return os.path.normpath(folder / given)
 
 
 def plain_value(value: float, unit: str) -> str:
@@ -174,11 +188,11 @@ COLLECTOR = {
 }
 
 PEER = {
-    "token_file": Option(text, '""', "a file, mode 0600, with the token to show there"),
+    "token_file": Option(text, '""', "a file, mode 0600, with the token to show there", file=True),
     "fingerprint": Option(fingerprint, '""', "of its public key, pinned: sha256: and 64 hex digits"),
-    "ca": Option(text, '""', 'a PEM file to verify its certificate by instead; "system": the system\'s'),
-    "cert": Option(text, '""', "a PEM file: this side's certificate, where it wants one (mutual TLS)"),
-    "key": Option(text, '""', "the key of that certificate"),
+    "ca": Option(text, '""', 'a PEM file to verify its certificate by instead; "system": the system\'s', file=True),
+    "cert": Option(text, '""', "a PEM file: this side's certificate, where it wants one (mutual TLS)", file=True),
+    "key": Option(text, '""', "the key of that certificate", file=True),
 }
 """How another server is met: shared by `[hosts.NAME]` and `[push]`."""
 
@@ -210,7 +224,7 @@ RULE = {
 SECTIONS = {
     "history": {
         "enabled": Option(boolean, "true", "keep a history"),
-        "path": Option(text, '""', "the file; empty: the state folder, or SYSMON_DB"),
+        "path": Option(text, '""', "the file; empty: the state folder, or SYSMON_DB", file=True),
         "raw": Option(duration(600.0), '"48h"', "how long every reading is kept"),
         "minute": Option(duration(3600.0), '"30d"', "how long minutes are kept"),
         "quarter": Option(duration(86400.0), '"2y"', "how long quarters of an hour are kept"),
@@ -234,9 +248,9 @@ SECTIONS = {
         "listen": Option(listening, '"127.0.0.1"', "where --agent serves; beyond loopback only with a token"),
         "port": Option(integer(1, 65535), "8200", "port that --agent serves on"),
         "names": Option(texts, "[]", "names and addresses, beside its own, by which it may be called"),
-        "cert": Option(text, '""', "a PEM file: the certificate to serve with; empty: one of its own"),
-        "key": Option(text, '""', "the key of that certificate"),
-        "client_ca": Option(text, '""', "a PEM file: only clients with a certificate from it are let in"),
+        "cert": Option(text, '""', "a PEM file: the certificate to serve with; empty: one of its own", file=True),
+        "key": Option(text, '""', "the key of that certificate", file=True),
+        "client_ca": Option(text, '""', "a PEM file: only clients with a certificate from it are let in", file=True),
         "require_token": Option(boolean, "false", "want a token on loopback too"),
     },
     "push": {

@@ -425,3 +425,57 @@ def test_what_the_environment_says_of_a_target_on_the_command_line(file: Path, m
     assert [host.token_file for host in found] == ["$SYSMON_TOKEN", "$SYSMON_TOKEN", ""]
     assert [host.fingerprint for host in found] == [PIN, "", ""]
     assert "smt_secret" not in repr(found)
+
+
+def test_a_file_is_meant_from_where_it_is_named_and_found_from_anywhere(
+    book: ConfigHostBook,
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    given = ["--token-file", "a.token", "--ca", "../ca.pem", "--cert", "~/me.pem", "--key", "/k.pem"]
+    assert run(["hosts", "add", "a", "https://a:8200", *given]) == 0
+    monkeypatch.chdir("/")
+    made = book.get("a")
+    assert (made.token_file, made.ca) == (f"{here}/a.token", f"{tmp_path}/ca.pem")
+    assert (made.cert, made.key) == (f"{home}/me.pem", "/k.pem")
+    monkeypatch.chdir(here)
+    book.edit("a", {"token_file": "$A_TOKEN", "ca": "system"})
+    assert (book.get("a").token_file, book.get("a").ca) == ("$A_TOKEN", "system")
+    # In the file itself: beside it, wherever sysmon is started.
+    file.write_text('[hosts.b]\ntarget = "https://b:8200"\ntoken_file = "tokens/b"\nca = "~/ca.pem"\n')
+    assert (book.get("b").token_file, book.get("b").ca) == (f"{file.parent}/tokens/b", "~/ca.pem")
+    book.edit("b", {"interval": "10s"})
+    assert 'token_file = "tokens/b"' in file.read_text()
+    capsys.readouterr()
+
+
+def test_a_check_names_files_that_are_not_there_or_open_to_others(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, mode in (("open.token", 0o644), ("good.token", 0o600), ("k.pem", 0o644), ("c.pem", 0o644)):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(mode)
+    file.write_text(
+        '[agent]\ncert = "c.pem"\nkey = "k.pem"\n[push]\ntarget = "https://h:8200"\ntoken_file = "good.token"\n'
+        '[hosts.a]\ntarget = "https://a:8200"\ntoken_file = "open.token"\nca = "system"\ncert = "none.pem"\n'
+    )
+    assert run(["config", "check"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{file}: no mistakes, 3 warnings\n"
+    key, token, cert = said.err.splitlines()
+    assert f"[agent] key = '{file.parent}/k.pem': it is open to everybody" in key
+    assert f"[hosts.a] token_file = '{file.parent}/open.token': it in {file.parent}/open.token" in token
+    assert cert.endswith(f"[hosts.a] cert = '{file.parent}/none.pem': there is no such file")
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(None, "-"), (-0.04, "0.0 s"), (0.04, "0.0 s"), (-1.26, "-1.3 s")])
+def test_a_clock_that_agrees_has_no_sign(seconds: float | None, shown: str) -> None:
+    from cli.hosts import _skew
+
+    assert _skew(seconds) == shown
