@@ -108,6 +108,7 @@ def _targets(context: Context, targets: list[str]) -> Services:
         clock=context.clock,
         watch=source.watch,
         hosts=_book(context),
+        unwatched="this screen keeps to its targets; `sysmon` without any shows all configured hosts",
         save_settings=lambda settings: _save(context, settings),
     )
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from sysmon.config import HostSettings
     from sysmon.ports import HostBook
-    from tui.app import SysmonApp
     from tui.fleet import Entry
     from tui.screens.base import HostScreen
     from tui.services import Services
@@ -106,12 +105,12 @@ class FleetHosts(_Base):
         def added(host: HostSettings | None) -> None:
             if host is not None:
                 self._reread(book)
-                _begin(self.sysmon, host)
-                self.sysmon.say(f"{host.name} is added", update=False)
+                self._begin(host)
+                self._done(f"{host.name} is added")
                 self.reveal(f"@{host.name}")
                 self.show_again()
 
-        self.app.push_screen(HostForm(book), added)
+        self.app.push_screen(HostForm(book, note=self.services.unwatched), added)
 
     def action_edit_host(self) -> None:
         """Change the settings of the host under the cursor."""
@@ -128,11 +127,11 @@ class FleetHosts(_Base):
             self._reread(book)
             if new.name != host.name:
                 self.sysmon.forget_host(host.name)
-                _begin(self.sysmon, new)
-            self.sysmon.say(f"{new.name} is changed", update=False)
+                self._begin(new)
+            self._done(f"{new.name} is changed")
             self.show_again()
 
-        self.app.push_screen(HostForm(book, host), changed)
+        self.app.push_screen(HostForm(book, host, note=self.services.unwatched), changed)
 
     def action_pause_host(self) -> None:
         """Stop watching the host under the cursor, or start again."""
@@ -146,7 +145,7 @@ class FleetHosts(_Base):
             self.sysmon.say(str(error))
             return
         self._reread(book)
-        self.sysmon.say(f"{host.name} is paused" if new.paused else f"{host.name} is watched again", update=False)
+        self._done(f"{host.name} is paused" if new.paused else f"{host.name} is watched again")
         self.show_again()
 
     def action_remove_host(self) -> None:
@@ -175,8 +174,13 @@ class FleetHosts(_Base):
                  "What was recorded of it stays in the history."]  # fmt: skip
         self.app.push_screen(Confirm(f"Remove {host.name}?", words, yes="remove it"), sure)
 
+    def _begin(self, host: HostSettings) -> None:
+        """Shows a host at once; its source tells the rest."""
+        state: Any = "paused" if host.paused else "connecting"
+        if not self.services.unwatched:
+            self.sysmon.model.take(Status(host="", name=host.name, state=state, target=host.target))
 
-def _begin(app: SysmonApp, host: HostSettings) -> None:
-    """Shows a host at once; its source tells the rest."""
-    state: Any = "paused" if host.paused else "connecting"
-    app.model.take(Status(host="", name=host.name, state=state, target=host.target))
+    def _done(self, words: str) -> None:
+        """Says what was done, and where that does not show here, why."""
+        why = self.services.unwatched
+        self.sysmon.say(f"{words}; {why}" if why else words, update=False)

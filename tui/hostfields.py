@@ -33,19 +33,31 @@ FIELDS: Final = (
     Field("target", "target", "https://db-1:8200, ssh://user@box, node+http://nas:9100"),
     Field("tags", "tags", "prod web"),
     Field("interval", "interval", "1s"),
+    Field("expected_off", "expected off", "no; yes: that it is away is nothing wrong"),
+    Field("collectors", "collectors", "all; or some: cpu memory network"),
     Field("token_file", "token file", "a file, mode 0600, with the token to show there"),
+    Field("fingerprint", "fingerprint", "of its key, sha256:...; left empty, it is shown to be confirmed"),
+    Field("ca", "ca", "a PEM file to verify it by, or 'system', instead of a fingerprint"),
+    Field("cert", "cert", "a PEM file: our certificate, where it wants one"),
+    Field("key", "key", "a PEM file: the key of that certificate"),
 )
+"""All that `sysmon hosts add` takes; the labels are the names that errors begin with."""
+
+_YES: Final = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False, "": False}
 
 
 def texts_of(host: HostSettings | None) -> dict[str, str]:
     """What stands in the form at first."""
     if host is None:
-        return {**dict.fromkeys((field.name for field in FIELDS), ""), "interval": "1s"}
+        return {**dict.fromkeys((field.name for field in FIELDS), ""), "interval": "1s",
+                "expected_off": "no", "collectors": "all"}  # fmt: skip
     seconds = host.interval
     interval = f"{seconds:g}s" if seconds < 60 or seconds % 60 else format_duration(seconds).replace(" 00s", "")
     return {
         "name": host.name, "target": host.target, "tags": " ".join(host.tags), "interval": interval,
-        "token_file": host.token_file,
+        "token_file": host.token_file, "expected_off": "yes" if host.expected_off else "no",
+        "collectors": " ".join(host.collectors) or "all", "fingerprint": host.fingerprint, "ca": host.ca,
+        "cert": host.cert, "key": host.key,
     }  # fmt: skip
 
 
@@ -70,8 +82,15 @@ def parse(texts: Mapping[str, str], host: HostSettings | None, taken: Sequence[s
         raise UsageError("target: where is it?", 'write "https://HOST:8200" or "ssh://USER@HOST"')
     given: dict[str, Any] = {
         "target": texts["target"].strip(), "interval": texts["interval"].strip() or "1s",
-        "tags": texts["tags"].replace(",", " ").split(), "token_file": texts["token_file"].strip(),
+        "tags": texts["tags"].replace(",", " ").split(),
     }  # fmt: skip
+    given |= {field: texts.get(field, "").strip() for field in ("token_file", "fingerprint", "ca", "cert", "key")}
+    wanted = texts.get("collectors", "").replace(",", " ").split()
+    given["collectors"] = [] if wanted == ["all"] else wanted
+    off = _YES.get(texts.get("expected_off", "").strip().lower())
+    if off is None:
+        raise UsageError(f"expected off: '{texts['expected_off'].strip()}' is neither yes nor no")
+    given["expected_off"] = off
     values: dict[str, Any] = {"name": name}
     for field, value in given.items():
         try:
@@ -80,7 +99,7 @@ def parse(texts: Mapping[str, str], host: HostSettings | None, taken: Sequence[s
             raise UsageError(f"{field.replace('_', ' ')}: {error}") from None
     if host is None:
         return HostSettings(**values)
-    if values["target"] != host.target:
+    if values["target"] != host.target and values["fingerprint"] == host.fingerprint:
         # The pinned key is that of the target before.
         values["fingerprint"] = ""
     return msgspec.structs.replace(host, **values)

@@ -26,6 +26,7 @@ class Services:
         notices: sentences to show at the start (who records, what was set aside).
         problem: what is wrong with recording now, such as "recording paused: disk full"; '' for nothing.
         hosts: the configured hosts, to be listed and changed; None where that cannot be.
+        unwatched: where what is configured is not what this screen shows: why, and what would show it.
         save_settings: writes screen settings (theme …) to the config file; raises SysmonError.
     """
 
@@ -39,4 +40,5 @@ class Services:
     notices: list[str] = field(default_factory=list)
     problem: Callable[[], str] = lambda: ""
     hosts: HostBook | None = None
+    unwatched: str = ""
     save_settings: Callable[[dict[str, object]], None] | None = None

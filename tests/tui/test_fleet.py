@@ -38,6 +38,7 @@ from tui.fleet import (
 from tui.fleetchrome import fleet_chrome, troubles
 from tui.fleetfilter import FIELDS, STATE_NAMES, begun, kept, parse_filter, tag_counts
 from tui.glyphs import ASCII
+from tui.hostfields import FIELDS as FORM
 from tui.hostfields import changes, introduction, parse, texts_of, wants_pin
 from tui.model import Model
 from tui.pulse import POINTS, Beat, Pulse
@@ -407,7 +408,8 @@ def test_what_is_typed_becomes_settings() -> None:
     texts = {"name": "db-1", "target": "https://db-1:8200/", "tags": "prod, db", "interval": "5s", "token_file": ""}
     made = parse(texts, None, ["web-1"])
     assert made == HostSettings(name="db-1", target="https://db-1:8200", tags=("prod", "db"), interval=5.0)
-    assert texts_of(made) == {**texts, "target": "https://db-1:8200", "tags": "prod db"}
+    shown = {**texts, "target": "https://db-1:8200", "tags": "prod db"}
+    assert {name: text for name, text in texts_of(made).items() if name in shown} == shown
     assert parse(texts_of(made), made, ["db-1"]) == made
     assert wants_pin(made)
     assert not wants_pin(HostSettings(name="x", target="ssh://box"))
@@ -415,18 +417,34 @@ def test_what_is_typed_becomes_settings() -> None:
     pinned = HostSettings(name="db-1", target="https://db-1:8200", fingerprint="sha256:" + "a" * 64, ca="")
     moved = parse({**texts_of(pinned), "target": "https://db-2:8200"}, pinned, ["db-1"])
     assert changes(pinned, moved) == {"target": "https://db-2:8200", "fingerprint": ""}
+    given = {**texts_of(pinned), "target": "https://db-2:8200", "fingerprint": "sha256:" + "b" * 64}
+    assert parse(given, pinned, []).fingerprint == "sha256:" + "b" * 64
+
+
+def test_the_form_has_everything_that_a_host_has() -> None:
+    host = HostSettings(
+        name="a", target="https://a:8200", interval=5.0, token_file="/t", fingerprint="", ca="system", cert="/c",
+        key="/k", collectors=("cpu", "memory"), expected_off=True, tags=("x",),
+    )  # fmt: skip
+    texts = texts_of(host)
+    assert parse(texts, None, []) == host
+    assert texts["collectors"] == "cpu memory"
+    assert {field.name for field in FORM} == set(HostSettings.__struct_fields__) - {"paused"}
+    back = parse({**texts, "collectors": "all", "expected_off": "No", "ca": "", "cert": "", "key": ""}, host, ["a"])
+    assert (back.collectors, back.expected_off, back.ca, back.cert, back.key) == ((), False, "", "", "")
 
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [("name", "", "a host needs one"), ("name", "a b", "not allowed"), ("name", "web-1", "taken"),
      ("target", "", "where is it"), ("target", "https://me:secret@x", "keep secrets out"),
-     ("interval", "0.1s", "too short"), ("interval", "soon", "not a duration")],
+     ("interval", "0.1s", "too short"), ("interval", "soon", "not a duration"),
+     ("expected off", "maybe", "neither yes nor no"), ("fingerprint", "abc", "fingerprint")],
 )  # fmt: skip
 def test_what_cannot_be_names_its_field(field: str, value: str, words: str) -> None:
     texts = {"name": "db-1", "target": "ssh://box", "tags": "", "interval": "1s", "token_file": ""}
     with pytest.raises(UsageError, match=words) as raised:
-        parse({**texts, field: value}, None, ["web-1"])
+        parse({**texts, field.replace(" ", "_"): value}, None, ["web-1"])
     assert raised.value.message.startswith(f"{field}: ")
 
 

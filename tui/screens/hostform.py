@@ -36,12 +36,13 @@ class HostForm(ModalScreen["HostSettings | None"]):
     Args:
         book: keeps the hosts.
         host: the one to change; None adds one.
+        note: what is to be known about the hosts that are kept so.
     """
 
     DEFAULT_CSS = """
-    HostForm #box { width: 84; max-width: 98%; height: auto; max-height: 100%; }
+    HostForm #box { width: 84; max-width: 98%; height: auto; max-height: 100%; overflow-y: auto; }
     HostForm .row { height: 1; }
-    HostForm .row Static { width: 12; color: $secondary; }
+    HostForm .row Static { width: 13; color: $secondary; }
     HostForm .row Input { width: 1fr; }
     HostForm #problem { height: auto; min-height: 1; max-height: 4; }
     HostForm #trust { display: none; height: 14; width: 84; max-width: 98%; }
@@ -57,8 +58,9 @@ class HostForm(ModalScreen["HostSettings | None"]):
         Binding("n", "distrust", show=False),
     ]
 
-    def __init__(self, book: HostBook, host: HostSettings | None = None) -> None:
+    def __init__(self, book: HostBook, host: HostSettings | None = None, *, note: str = "") -> None:
         super().__init__()
+        self._note = note
         self._book = book
         self._host = host
         self._new: HostSettings | None = None
@@ -76,7 +78,7 @@ class HostForm(ModalScreen["HostSettings | None"]):
                 with Horizontal(classes="row"):
                     yield Static(field.label, markup=False)
                     yield Input(texts[field.name], placeholder=field.example, id=f"field-{field.name}")
-            yield Static("", id="problem", classes="dim", markup=False)
+            yield Static(self._note, id="problem", classes="dim", markup=False)
         yield LinesPanel(
             "who answers there", id="trust",
             hints=[Hint("y", "yes, pin this key", "screen.trust"), Hint("n", "no", "screen.distrust")],
@@ -110,7 +112,7 @@ class HostForm(ModalScreen["HostSettings | None"]):
         """What was wrong may be right now."""
         event.stop()
         if self.stage == "form":
-            self._say("", "dim")
+            self._say(self._note, "dim")
 
     def action_move(self, step: int) -> None:
         """To the field above or below."""

@@ -764,3 +764,29 @@ async def test_on_the_fleet_the_past_is_not_that_of_the_host_chosen() -> None:
         app.show_host(second.id)
         await stage.press("1", "[")
         await until(stage.pilot, lambda: app.cursor.view is not None and app.cursor.view.info.id == second.id)
+
+
+async def test_where_the_screen_keeps_to_its_targets_the_form_says_so_and_nothing_waits_for_ever() -> None:
+    book = a_book()
+    book.peer = Peer(target="https://nas:8200", fingerprint="sha256:" + "ab" * 32, words=WORDS, verified=True)
+    given = fleet(12, end=END, screen=ScreenSettings(start="fleet"))
+    given.rig.services.unwatched = "this screen keeps to its targets"
+    async with staged(given=given, size=(120, 24), book=book) as stage:
+        await fill_in(stage, "nas", "https://nas:8200")
+        await stage.until_text("this screen keeps to its targets")
+        await stage.press("ctrl+s")
+        await until(stage.pilot, lambda: "nas" in book.kept and stage.app.screen is stage.screen)
+        await stage.until_text("nas is added; this screen keeps to its targets")
+        assert "nas" not in stage.names
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 12)])
+async def test_every_field_of_the_form_can_be_reached(size: tuple[int, int]) -> None:
+    async with staged(12, size, book=a_book()) as stage:
+        await stage.press("a")
+        form = stage.app.screen
+        assert isinstance(form, HostForm)
+        for _ in range(len(form._inputs()) - 1):
+            await stage.press("down")
+        assert form._inputs()[-1].has_focus
+        await until(stage.pilot, lambda: any(line.strip(" │┃▌▐█").startswith("key ") for line in text_of(stage.app)))
