@@ -138,6 +138,7 @@ class Fleet:
             for name in changed:
                 self._contacts.leave(name)
             self._contacts.expect(name for name, host in hosts.items() if not host.paused)
+        self._station.clones.configure({name: _text(host) for name, host in hosts.items()})
         targets = {_text(host) for host in hosts.values()}
         for name, settings in before.items():
             if name not in hosts:

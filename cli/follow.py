@@ -122,7 +122,7 @@ def _admitted(station: Station, host: HostSettings, said: Update, *, late: bool)
 
 def _spread(station: Station, update: Update) -> list[Update]:
     """Makes of what is said of a target as a whole a status of each of its hosts, where they are known already."""
-    if isinstance(update, Status) and not update.host and not update.via and update.target:
+    if isinstance(update, Status) and not update.host and not update.via and update.target and not update.gone:
         known = [info.id for info in station.infos.values() if info.target == update.target]
         if known:
             return [msgspec.structs.replace(update, host=id) for id in known]

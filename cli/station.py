@@ -136,12 +136,12 @@ class Station:
         self.recorder = recorder
         self.engine = engine
         for info in list(self.infos.values()):
-            await self._record(lambda kept, info=info: kept.record_host(info))  # type: ignore[misc]
+            await self._record(lambda kept, info=info: kept.record_host(self.clones.kept(info)))  # type: ignore[misc]
         if history is None or engine is None:
             return
         try:
-            self.clones.restore(await history.hosts())
             spans, alerts = await history.spans(), await history.alerts()
+            self.clones.restore(await history.hosts(), spans)
             for told in reversed(await history.events(limit=REMEMBERED)):
                 self._is_new(told)
         except StoreError as error:
@@ -203,7 +203,7 @@ class Station:
             await self._take_frame(update, late=late)
         elif isinstance(update, HostInfo):
             self.infos[update.id] = update
-            await self._record(lambda kept: kept.record_host(update))
+            await self._record(lambda kept: kept.record_host(self.clones.kept(update)))
             self._publish(update)
         elif isinstance(update, Event):
             if update.kind == "clock" and update.host in self._happenings:
