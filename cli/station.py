@@ -14,6 +14,7 @@ import msgspec
 
 from cli.clones import Clones
 from cli.contact import Contact
+from sysmon.allowance import Allowance
 from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.errors import StoreError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from sysmon.ports import History, Recorder, Source
     from sysmon.records import AlertState, Update
 
+TOLD, TOLD_BURST = 1 / 50, 500.0
+"""Events a second that the frames of one host may give rise to in the long run, and at once; alerts apart."""
 EVIDENCE_ROWS = 10
 """Processes kept of each order (cpu, memory, I/O) as evidence."""
 
@@ -125,6 +128,7 @@ class Station:
         self.clones = Clones(clock)
         """Which of them share an id."""
         self._happenings: dict[str, Happenings] = {}
+        self._tellings: dict[str, Allowance] = {}
         self._told: dict[tuple[str, str], None] = {}
         self._waiting: asyncio.Task[None] | None = None
         self._unheard: set[str] = set()
@@ -300,7 +304,7 @@ class Station:
         events = told.take(state, frame, where)
         state.apply(frame)
         self._publish(frame)
-        for event in events:
+        for event in self._plausible(frame.host, events):
             # Its clock may be off; what happened on it is told by ours.
             await self._take_event(msgspec.structs.replace(event, time=self._ours(frame)))
         if frame.tables.processes is not None:
@@ -320,6 +324,15 @@ class Station:
                     pending=self.engine.brewing(frame.host),
                     fired=any(event.kind == "alert.firing" for event in outcome.events),
                 )
+
+    def _plausible(self, host: str, events: Sequence[Event]) -> Sequence[Event]:
+        """Leaves out what a host's frames tell of beyond what can happen to it: they are kept for years."""
+        if not events:
+            return events
+        allowance = self._tellings.get(host)
+        if allowance is None:
+            allowance = self._tellings[host] = Allowance(TOLD, TOLD_BURST)
+        return [event for event in events if not allowance.take(1, self.clock.boottime())]
 
     async def settle(
         self, events: Sequence[Event], states: Sequence[AlertState], *, publish: Sequence[AlertState] = ()

@@ -30,14 +30,20 @@ MAX_METRICS = 1_500
 """Metrics that one peer may bring, over all that it ever says; sysmon itself has some 270."""
 MAX_HELP = 500
 """Characters of what a metric is and comes from at most; sysmon's own have 130."""
-MAX_ROWS = 40_000
+MAX_ROWS = 20_000
 """Rows of all tables of one frame at most."""
 MAX_INSTANCE = 255
 """Bytes of an instance at most."""
 LIMITS = "limits"
 """What faults about a peer that goes beyond these bounds are filed under, where a collector's name stands else."""
 MAX_FAULTS = 1_000
-"""Faults of one frame at most."""
+"""Faults of one frame at most; of more it is none."""
+KEPT_FAULTS = 200
+"""Of these, those that are kept at most."""
+MAX_FAULT = 400
+"""Characters of what a fault says, and of its hint, at most."""
+MAX_FAULT_TEXT = 16_000
+"""Characters of all faults of one frame at most: they are kept with it."""
 MAX_COLLECTORS = 500
 """Entries of `reads`, `cost`, `intervals` at most."""
 MAX_METRIC = 128
@@ -75,11 +81,21 @@ class Cleaner:
         max_series: series of one host at most, over all its frames since its last full state.
         max_rows: rows of one frame at most.
         max_peer_series: series of all hosts of the peer at most.
+        tables: those asked for, others are dropped; None for all.
+
+    Attributes:
+        wanted: tables asked for.
     """
 
     def __init__(
-        self, max_series: int = MAX_SERIES, max_rows: int = MAX_ROWS, max_peer_series: int = MAX_PEER_SERIES
+        self,
+        max_series: int = MAX_SERIES,
+        max_rows: int = MAX_ROWS,
+        max_peer_series: int = MAX_PEER_SERIES,
+        *,
+        tables: Collection[str] | None = None,
     ) -> None:
+        self.wanted = tables
         self._max_series = max_series
         self._max_rows = max_rows
         self._max_peer_series = max_peer_series
@@ -150,7 +166,7 @@ class Cleaner:
         if tables is not frame.tables:
             changes["tables"] = tables
         if frame.faults or excess:
-            faults = [record(fault) for fault in frame.faults]
+            faults = self._faults(frame.faults, excess)
             for fault in faults:
                 self._collector(fault.collector, "$.faults[].collector")
             changes["faults"] = [*faults, *(Fault(LIMITS, "failed", words) for words in excess.values())]
@@ -192,6 +208,19 @@ class Cleaner:
         same = len(cleaned) == len(frame.readings) and cleaned.keys() == frame.readings.keys()
         return frame.readings if same else cleaned
 
+    def _faults(self, faults: list[Fault], excess: dict[str, str]) -> list[Fault]:
+        kept = []
+        room = MAX_FAULT_TEXT
+        for fault in faults[:KEPT_FAULTS]:
+            message, hint = text(fault.message, MAX_FAULT), text(fault.hint, MAX_FAULT)
+            room -= len(message) + len(hint)
+            if room < 0:
+                break
+            kept.append(record(msgspec.structs.replace(fault, message=message, hint=hint)))
+        if len(kept) < len(faults):
+            excess["faults"] = "it has more faults than can be; the rest is left out"
+        return kept
+
     def _collectors(self, frame: Frame) -> None:
         latest = frame.monotonic + SKIP_AHEAD
         for path, mapping in (("$.reads", frame.reads), ("$.cost", frame.cost), ("$.intervals", frame.intervals)):
@@ -217,11 +246,13 @@ class Cleaner:
                 self._names.add(name)
 
     def _tables(self, tables: Tables, excess: dict[str, str]) -> Tables:
-        changes = {}
+        changes: dict[str, Any] = {}
         room = self._max_rows
         for name in tables.__struct_fields__:
             table = getattr(tables, name)
-            if table:
+            if table is not None and self.wanted is not None and name not in self.wanted:
+                changes[name] = None
+            elif table:
                 if len(table) > room:
                     excess["rows"] = f"its tables have more than {self._max_rows} rows; the rest is left out"
                     table = table[:room]

@@ -43,6 +43,11 @@ MAX_RANGE = 600
 MAX_VIA = 64
 """Servers that one event can have come through."""
 
+MAX_EVENT_TEXT = 2_000
+"""Characters of an event's message at most."""
+MAX_EVENT_LINES = 20
+"""Lines of evidence of an event at most."""
+
 _encoder: Final = msgspec.json.Encoder()
 _frame_decoder: Final = msgspec.json.Decoder(Frame)
 _EMPTY: Final = Tables()
@@ -190,6 +195,8 @@ def decode_event(
     try:
         value = clean.record(value)
         _check(value, now)
+        if isinstance(value, Event):
+            value = short_event(value)
     except MalformedInput as error:
         raise MalformedInput(f"{event.event}: {error.message}", error.hint) from None
     return value  # type: ignore[no-any-return]
@@ -213,6 +220,14 @@ def _check(value: Any, now: int | None) -> None:
         clean.moment(value.time, "$.time", now)
         if len(value.via) > MAX_VIA:
             raise MalformedInput(f"$.via: {len(value.via)} hubs are more than an event can have come through")
+
+
+def short_event(given: Event) -> Event:
+    """Returns an event whose texts are short; it is kept for years."""
+    lines = given.evidence[:MAX_EVENT_LINES]
+    if len(given.message) <= MAX_EVENT_TEXT and len(lines) == len(given.evidence) and len(given.via) <= 64:
+        return given
+    return msgspec.structs.replace(given, message=given.message[:MAX_EVENT_TEXT], evidence=lines, via=given.via[:64])
 
 
 def check_schema(data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from store.quarters import roll_quarters
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE
 from store.seal import seal
-from store.trim import trim_age, trim_more
+from store.trim import trim_age, trim_events, trim_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,6 +153,7 @@ class Maintenance:
         connection = self._engine.connection
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         limit, short = self._limit()
+        yield from trim_events(self._engine, limit)
         while True:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]

@@ -29,6 +29,15 @@ _KEPT_HOURS = 400 * 24
 _MANY_LAYOUTS = 2000
 """Layouts of a host above which those that nothing refers to any more are looked for."""
 
+_EVENT = 8_000
+"""Bytes that an event takes at most, nearly."""
+_EVENT_OVERHEAD = 200
+"""Bytes that an event takes beside its body: its keys, and its place in the index."""
+MAX_EVENTS = 100_000
+"""Events kept at most."""
+EVENT_SHARE = 8
+"""Of the file's budget, one in so many bytes is for events."""
+
 _BATCH = 48
 """Rows removed in one transaction."""
 
@@ -73,6 +82,52 @@ def trim_more(engine: Engine, now: int) -> Iterator[None] | None:
             engine.horizon = max(engine.horizon, (oldest + 1) * length if tier == MINUTE else 0)
             return _trim_rollups(engine, tier, oldest + 1)
     return None
+
+
+def trim_events(engine: Engine, limit: int) -> Iterator[None]:
+    """Removes the oldest events of those hosts that have most, where all together are too many for a file of `limit`
+    bytes: one host that tells of something all the time does not cost the others what they told.
+    """
+    connection = engine.connection
+    room = limit // EVENT_SHARE
+    count = connection.execute("SELECT count(*) FROM event").fetchone()[0]
+    if count <= MAX_EVENTS and count * _EVENT <= room:
+        return
+    sizes = {
+        host: (number, size + number * _EVENT_OVERHEAD)
+        for host, number, size in connection.execute(
+            "SELECT host, count(*), sum(length(body)) FROM event GROUP BY host"
+        )
+    }
+    yield
+    most_bytes = _level([size for _, size in sizes.values()], room)
+    most = _level([number for number, _ in sizes.values()], MAX_EVENTS)
+    for host, (number, size) in sizes.items():
+        if number <= most and size <= most_bytes:
+            continue
+        gone = []
+        for id, length in connection.execute(
+            "SELECT id, length(body) FROM event WHERE host = ? ORDER BY time, id", (host,)
+        ):
+            if number <= most and size <= most_bytes:
+                break
+            number, size = number - 1, size - length - _EVENT_OVERHEAD
+            gone.append((id,))
+        for at in range(0, len(gone), _BATCH):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM event WHERE id = ?", gone[at : at + _BATCH])
+            connection.execute("COMMIT")
+            yield
+
+
+def _level(sizes: list[int], room: int) -> int:
+    """Returns the greatest size to which all can be cut down so that together they fit; the small ones stay whole."""
+    for index, size in enumerate(sorted(sizes)):
+        share = room // (len(sizes) - index)
+        if size > share:
+            return share
+        room -= size
+    return max(sizes, default=0)
 
 
 def _trim_rows(engine: Engine, table: str, before: int) -> Iterator[None]:

@@ -173,6 +173,10 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
     gpus: list[GpuRow] | None = None
     disks: list[DiskRow] | None = None
 
+    def rows(self) -> int:
+        """Returns how many rows all tables have."""
+        return sum(len(table) for name in self.__struct_fields__ if (table := getattr(self, name)))
+
     def merged(self, newer: Tables) -> Tables:
         """Returns these tables with those of `newer` laid over them."""
         values = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from remote.clean import LIMITS
 from remote.holes import Ranges
+from remote.pace import HostPace
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class KnownHost:
         interval: seconds between its frames: what was asked for, or what it says where that is more.
         upstream: what the server itself says of the host's freshness. `told`: what was last said of it here.
         limits: what of its last frame was too much, or ''.
+        pace: how much more it may bring.
         problem: why its last frame was left out, or ''. `twice`: words where its server names it twice, or ''.
     """
 
@@ -41,6 +43,7 @@ class KnownHost:
         self.wanted = wanted
         self.interval = wanted
         self.limits = ""
+        self.pace = HostPace()
         self.problem = ""
         self.twice = ""
         self.upstream: Status | None = None

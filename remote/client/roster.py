@@ -11,6 +11,7 @@ import msgspec
 from remote import wire
 from remote.client.known import KnownHost
 from remote.liveness import SECOND, Skew, clock_words, judge
+from remote.pace import HostPace
 from sysmon.errors import MalformedInput
 from sysmon.records import HostInfo, Status
 
@@ -49,6 +50,7 @@ class Roster:
         excess: what of its last greeting was too much, or ''.
         heard: this side's boot clock (ns) of its last sign of life, or None. `started`: when this side began to try.
         skew: the server's clock minus ours.
+        pace: how much more the server may tell of itself.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Roster:
         self.heard: int | None = None
         self.started = 0
         self.skew = Skew()
+        self.pace = HostPace()
         self._interval = interval
         self._patience = patience
         self._clock = clock
@@ -148,6 +151,9 @@ class Roster:
             MalformedInput: it contradicts those before it.
         """
         host = self.hosts[frame.host]
+        if not host.pace.frame(frame, self._clock.boottime()):
+            await self.judge(host)
+            return False
         try:
             if not host.accept(frame, self._clock.boottime()):
                 return False
@@ -240,7 +246,7 @@ class Roster:
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
         elif connected and (state != "connecting" or words or host.problem):
-            notes = [host.problem, words, host.limits, host.twice, self.excess]
+            notes = [host.problem, words, host.limits, host.twice, self.excess, self._pace_of(host)]
             if upstream is None or upstream.skew is None:
                 notes.append(clock_words(self.skew.value))
             if upstream is not None:
@@ -263,6 +269,10 @@ class Roster:
             problem=self.problem,
             heard=self.heard,
         )
+
+    def _pace_of(self, host: KnownHost) -> str:
+        now = self._clock.boottime()
+        return host.pace.words(now) or self.pace.words(now)
 
     def _skew_of(self, host: KnownHost) -> int | None:
         """The host's clock minus ours: through a hub, its clock minus the hub's and the hub's minus ours."""

@@ -14,6 +14,7 @@ import msgspec
 from remote import clean, sse, wire
 from remote.client.roster import Roster
 from remote.liveness import Backoff, Patience
+from remote.pace import PeerPace
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock, far_off
 from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
@@ -78,7 +79,8 @@ class AgentSource:
         self._collectors = tuple(sorted(set(collectors)))
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
         self._roster = Roster(str(self.target), name, self._interval, self.patience, self._clock, self._queue.put)
-        self._cleaner = clean.Cleaner()
+        self._cleaner = clean.Cleaner(tables=self._tables)
+        self._pace = PeerPace()
         self._backoff = Backoff(self.patience)
         self._tasks: list[asyncio.Task[None]] = []
         self._reopen = False
@@ -122,7 +124,7 @@ class AgentSource:
         """Asks for other tables from now on; reconnects where that differs."""
         wanted = frozenset(tables)
         if wanted != self._tables:
-            self._tables = wanted
+            self._tables = self._cleaner.wanted = wanted
             self._reopen = True
             if self._deadline is not None:
                 self._deadline.reschedule(asyncio.get_running_loop().time())
@@ -226,6 +228,10 @@ class AgentSource:
                         raise ProtocolMismatch(f"{self.target} does not begin with hello", "is that a sysmon?")
                     greeted = True
                     await self._take(event)
+                    wait = self._pace.wait(len(event.data), len(self._roster.hosts), self._clock.boottime())
+                    if wait:
+                        # What it says faster stays in its own queues.
+                        await self._clock.sleep(min(wait, 5.0))
                     if event.id:
                         self.cursor = event.id
                     until = loop.time() + self.patience.deadline
@@ -278,7 +284,7 @@ class AgentSource:
             case Event():
                 if not update.host:
                     update = self._attributed(update)
-                if update.host in roster.hosts or not update.host:
+                if (update.host in roster.hosts or not update.host) and self._may_tell(update):
                     # It is told by our clock.
                     time = update.time - far_off(self.skew)
                     await self._queue.put(msgspec.structs.replace(update, time=time))
@@ -295,6 +301,13 @@ class AgentSource:
         own = bool(self.target.socket) and not self.name
         words = event.message if own else f"{self.name or self.target}: {event.message}"
         return msgspec.structs.replace(event, message=words, via=[origin])
+
+    def _may_tell(self, event: Event) -> bool:
+        if event.kind.startswith("alert."):
+            # Of which a host has many, and who records it none.
+            return True
+        pace = self._roster.hosts[event.host].pace if event.host else self._roster.pace
+        return pace.event(self._clock.boottime())
 
     async def _take_hello(self, hello: Hello, now: int) -> None:
         roster = self._roster

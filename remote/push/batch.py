@@ -37,6 +37,8 @@ MAX_EVENTS = 500
 """Events of one report at most."""
 MAX_EVIDENCE = 120
 """Records of who was busiest, of one report, at most."""
+MAX_BUSIEST = 40
+"""Processes of one such record at most; an agent gives ten of each of three orders."""
 MAX_METRICS = 2000
 """Catalogue entries of one report at most; sysmon itself has some 300."""
 MAX_INTERVAL = 3600.0
@@ -197,11 +199,14 @@ def decode_report(plain: bytes, now: int) -> Report:
             wire.check_metric(metric)
         for span in report.spans:
             _check_span(span, host.id)
-        events = clean.records(report.events, "$.events")
+        events = [wire.short_event(each) for each in clean.records(report.events, "$.events")]
         for event in events:
             clean.moment(event.time, "$.events[].time", now)
             _check_host(event.host, host.id, "$.events[].host")
-        evidence = clean.records(report.evidence, "$.evidence")
+        evidence = [
+            msgspec.structs.replace(each, processes=each.processes[:MAX_BUSIEST])
+            for each in clean.records(report.evidence, "$.evidence")
+        ]
         for each in evidence:
             clean.moment(each.time, "$.evidence[].time", now)
             _check_host(each.host, host.id, "$.evidence[].host")

@@ -11,8 +11,9 @@ import msgspec
 from remote import wire
 from remote.holes import lost
 from remote.liveness import SECOND
+from remote.pace import TOO_MANY_RUNS
 from remote.push import batch
-from remote.push.pushed import MAX_PIECES, TARGET, PushedHost
+from remote.push.pushed import MAX_PIECES, MAX_ROWS, TARGET, PushedHost
 from remote.server.murmur import Murmur
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, StoreError
@@ -142,9 +143,9 @@ class Intake:
                 return self._answer(report, pushed, acknowledged="", wanted="metrics")
             if len(pushed.held) > MAX_PIECES:
                 raise Refusal(429, f"this host's frames lie in more than {MAX_PIECES} pieces", retry=3600.0)
-            wait = pushed.allow(max(1, len(report.frames)), self._clock.boottime())
+            wait = pushed.allow(len(report.frames), self._clock.boottime())
             if wait:
-                raise Refusal(429, "this host pushes more frames than it can have made", retry=wait)
+                raise Refusal(429, "this host pushes more than it can have made", retry=wait)
             try:
                 return await self._taken(report, pushed, *kept)
             except StoreError as error:
@@ -208,20 +209,23 @@ class Intake:
         await self._describe(report, pushed)
         if not pushed.seeded:
             pushed.hold(await history.spans(host))
-        refused, problem = 0, ""
+        refused, problem, rows = 0, "", 0
         for raw in report.frames:
+            pushed.cleaner.wanted = None if rows < MAX_ROWS else ()
             try:
                 frame = self._frame(bytes(raw), pushed, now)
             except MalformedInput as error:
                 refused, problem = refused + 1, problem or error.message
                 continue
+            rows += frame.tables.rows()
             await self._hand_on(frame, report, pushed, recorder)
             await asyncio.sleep(0)  # whoever else is served comes first
         for evidence in report.evidence:
-            await recorder.record_evidence(evidence)
+            if pushed.pace.evidence(self._clock.boottime()):
+                await recorder.record_evidence(evidence)
         await recorder.flush()
         pushed.hold(await history.spans(host))
-        await self._take_events(report, history)
+        await self._take_events(report, pushed, history)
         self._tell_lost(report, pushed)
         await self.judge(pushed)
         return self._answer(report, pushed, acknowledged=report.batch, refused=refused, problem=problem)
@@ -263,6 +267,8 @@ class Intake:
         clocks = (frame.monotonic, *frame.reads.values())
         if not 0 < frame.seq < batch.SEQ_LIMIT or any(clock >= batch.BOOT_LIMIT for clock in clocks):
             raise MalformedInput(f"frame {frame.seq} of run {frame.run}: its number or its times cannot be true")
+        if not pushed.pace.run(frame, self._clock.boottime()):
+            raise MalformedInput(f"frame {frame.seq} of run {frame.run}: {TOO_MANY_RUNS}")
         return msgspec.structs.replace(frame, via=[]) if frame.via else frame
 
     async def _hand_on(self, frame: Frame, report: Report, pushed: PushedHost, recorder: Recorder) -> None:
@@ -275,7 +281,7 @@ class Intake:
             live = pushed.is_live(frame, report.time, self._clock.boottime())
             await self._sink.take(frame, late=not live)
 
-    async def _take_events(self, report: Report, history: History) -> None:
+    async def _take_events(self, report: Report, pushed: PushedHost, history: History) -> None:
         """Takes those that are not known yet: some of them this side found in the frames itself."""
         events = [event for event in report.events if not event.kind.startswith(("alert.", "host.", "recording"))]
         if not events:
@@ -283,7 +289,7 @@ class Intake:
         first, last = min(event.time for event in events), max(event.time for event in events)
         known = {event.id for event in await history.events(report.host.id, first - 1, last + 1, 10_000)}
         for event in events:
-            if event.id not in known:
+            if event.id not in known and pushed.pace.event(self._clock.boottime()):
                 late = report.time - event.time > 60_000
                 await self._sink.take(msgspec.structs.replace(event, late=late, rule="", key=""))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from remote import clean
 from remote.holes import Ranges
 from remote.liveness import SECOND, Skew
+from remote.pace import HostPace
+from sysmon.allowance import Allowance
 from sysmon.records import Status
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ MAX_RUNS = 64
 """Runs of one host that are remembered."""
 MAX_PIECES = 10_000
 """Pieces that its frames may be held in: runs, and stretches of a run. Who is cut off often comes to some hundred."""
+MAX_ROWS = 5_000
+"""Rows of the tables of one report; an agent sends them with two of its frames, and of processes 1,000."""
 RATE = 20.0
 """Frames a second that one host may push in the long run."""
+REPORTS, REPORTS_BURST = 6.0, 60.0
+"""Reports a second that it may push, and at once; an agent that fills holes sends five."""
 BURST = 400_000.0
 """Frames that it may push at once: twice what an agent keeps at one a second."""
 
@@ -98,7 +104,8 @@ class PushedHost:
         self.seeded = False
         self._pieces: dict[str, tuple[list[int], list[RunSpan]]] = {}
         self.catalogue = ""
-        self.cleaner = clean.Cleaner()
+        self.cleaner = clean.Cleaner(max_rows=MAX_ROWS)
+        self.pace = HostPace()
         self.skew = Skew()
         self.told: Status | None = None
         self.gaps: set[tuple[str, int, int]] = set()
@@ -108,8 +115,8 @@ class PushedHost:
         self._retired: dict[str, None] = {}
         self._taken: dict[str, Ranges] = {}
         self._newest: tuple[str, int, int] | None = None
-        self._allowance = BURST
-        self._allowed_at = since
+        self._frames = Allowance(RATE, BURST)
+        self._reports = Allowance(REPORTS, REPORTS_BURST)
 
     # Whether it is one machine
 
@@ -134,13 +141,11 @@ class PushedHost:
         return True
 
     def allow(self, frames: int, now: int) -> float:
-        """Takes so many frames from its allowance; returns the seconds after which there is room, 0.0 where it is."""
-        self._allowance = min(BURST, self._allowance + (now - self._allowed_at) / SECOND * RATE)
-        self._allowed_at = now
-        if frames > self._allowance:
-            return max(1.0, (frames - self._allowance) / RATE)
-        self._allowance -= frames
-        return 0.0
+        """Takes a report of so many frames from what it may send; returns the seconds after which there is room, 0.0
+        where it is.
+        """
+        wait = self._reports.take(1, now) or self._frames.take(max(1, frames), now)
+        return max(1.0, wait) if wait else 0.0
 
     # Which frames it had
 
@@ -193,6 +198,7 @@ class PushedHost:
         """Returns how fresh it is."""
         clone = self.clone is not None and (now - self.clone) / SECOND < 2 * max(self.interval, 150.0)
         state, words = freshness(now=now, seen=self.seen, since=self.since, interval=self.interval, clone=clone)
+        words = "; ".join(part for part in (words, self.pace.words(now)) if part)
         return Status(
             host=self.info.id, state=state, message=words, since=self.seen or 0, skew=self.skew.value, target=TARGET
         )

@@ -65,6 +65,15 @@ async def test_a_greeting_full_of_formulas_holds_nobody_up() -> None:
     await station.close()
 
 
+async def test_what_frames_tell_of_without_end_is_not_told_without_end() -> None:
+    history = Recording()
+    station = Station(CATALOGUE, ManualClock(now=T0), recorder=history)
+    for number in range(1, 2_000):
+        await station.take(frame(number, boot=f"boot{number}", run=f"{number:016x}"))
+    assert 400 <= len(history.events_kept) <= 500
+    await station.close()
+
+
 async def test_what_every_process_knows_is_not_recorded_of_each_host_and_nothing_known_is_redefined() -> None:
     history = Recording()
     station = Station(CATALOGUE, ManualClock(now=T0), recorder=history)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from store.reader import SqliteHistory
 from store.retention import Retention
+from store.trim import _level
 from store.writer import SqliteRecorder
 from sysmon.catalogue import Catalogue, counter, gauge, rate
 from sysmon.clock import ManualClock
@@ -272,6 +275,39 @@ async def test_size_trims_the_oldest_readings_first_and_gives_the_space_back(tmp
         assert sum(each.bytes for each in usage) == received[-1] - received[0]
     assert os.stat(path).st_size <= budget * 1.05
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.anyio
+async def test_a_host_that_tells_without_end_costs_neither_the_file_nor_what_others_told(tmp_path: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock(START)
+    limited = Retention(free=0.0, size=4 << 20)
+    async with recording(path, clock, retention=limited) as recorder, reading(path) as history:
+        for number in range(20):
+            await recorder.record_event(event(f"quiet{number}", START + number, "quiet"))
+        for number in range(3_000):
+            await recorder.record_event(
+                msgspec.structs.replace(event(f"loud{number}", START + number, "loud"), message="m" * 1000)
+            )
+        clock.step_wall(120_000)
+        await recorder.maintain()
+        assert len(await history.events("quiet", limit=10_000)) == 20
+        loud = await history.events("loud", limit=10_000)
+        # The newest are kept, as many as an eighth of the file has room for.
+        assert loud[0].id == "loud2999"
+        assert 200 < len(loud) < 500
+        again = [each.id for each in await history.events(limit=10_000)]
+        await recorder.maintain()
+        assert [each.id for each in await history.events(limit=10_000)] == again
+
+
+@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
+def test_the_greatest_are_cut_until_all_fit(sizes: list[int], room: int) -> None:
+    level = _level(sizes, room)
+    if sum(sizes) <= room:
+        assert level == max(sizes, default=0)
+    else:
+        assert sum(min(size, level) for size in sizes) <= room
+        assert sum(min(size, level + 1) for size in sizes) > room
 
 
 @pytest.mark.anyio

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote import wire
+from remote.clean import MAX_METRICS
 from remote.client.transport import Connections, Endpoint
 from remote.push import batch
 from remote.push.batch import Report, TooLarge
@@ -24,9 +26,10 @@ from remote.push.report import ReportRoute
 from remote.server.access import Access
 from remote.server.tokens import TokenStore
 from remote.target import Credentials, parse_target
-from sysmon.catalogue import counter
+from sysmon.catalogue import Formula, counter, derived
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import MalformedInput, ProtocolMismatch, StoreError, SysmonError, Unreachable
+from sysmon.frame import ProcessRow, Tables
 from sysmon.records import Event, Evidence, Hello, HostInfo, RunSpan
 from tests.remote.hubs import Hub, make
 from tests.remote.support import BOOT, CATALOGUE, HOST, OTHER, RUN, T0, frame, make_feed, served
@@ -231,11 +234,65 @@ async def test_a_host_that_makes_up_frames_without_end_is_held_up() -> None:
         for number in range(2000):
             pushed = hub.intake.hosts.get(HOST)
             if pushed is not None:
-                pushed._allowance = min(pushed._allowance, 5.0)
+                pushed._frames.left = min(pushed._frames.left, 5.0)
             await hub.intake.take(report(*(frame(10 * number + seq) for seq in range(1, 11))))
     assert refused.value.status == 429
     assert refused.value.retry is not None
     assert refused.value.retry >= 1
+
+
+async def test_a_host_that_reports_all_the_time_is_held_up() -> None:
+    hub = hub_at()
+    with pytest.raises(Refusal, match="more than it can have made") as refused:
+        for _ in range(200):
+            await hub.intake.take(report())
+    assert refused.value.status == 429
+
+
+async def test_events_runs_and_records_of_who_was_busiest_are_bounded() -> None:
+    hub = hub_at(ManualClock(now=T0))
+    for turn in range(5):
+        events = [Event(id=f"{turn}-{n}", time=T0, host=HOST, kind="oom", message="m" * 4000) for n in range(490)]
+        body = wire.encode_json(report(frame(turn + 1), events=events))
+        await hub.intake.take(batch.decode_report(body, T0))
+    assert len(hub.history.events_kept) == 500
+    assert {len(event.message) for event in hub.history.events_kept} == {2000}
+    refused = 0
+    for turn in range(3):
+        frames = [frame(1, run=f"{turn}{n:015x}", boot=f"{turn}-{n}") for n in range(400)]
+        answer = await hub.intake.take(report(*frames))
+        refused += answer.refused
+    assert refused == 3 * 400 - 499
+    status = hub.intake.hosts[HOST].status(hub.clock.boottime())
+    assert "more events than can be" in status.message
+    assert "started more often than can be" in status.message
+
+
+async def test_spans_and_metrics_of_reports_hold_nobody_up() -> None:
+    hub = hub_at()
+    spans = [
+        msgspec.structs.replace(SPAN, run="ab" * 8, first=1000 + 2 * n, last=1000 + 2 * n, start=T0 + n, end=T0 + n)
+        for n in range(4096)
+    ]
+    names = tuple(f"a{n}" for n in range(64))
+    begun = time.monotonic()
+    for turn in range(5):
+        metrics = [derived(f"x{turn}.{n}", "", "", Formula("rate", names)) for n in range(2_000)]
+        made = report(frame(turn + 1), spans=spans, metrics=metrics, catalogue=f"c{turn}")
+        await hub.intake.take(batch.decode_report(wire.encode_json(made), T0))
+    # Each of them took more than three seconds, for the spans alone.
+    assert time.monotonic() - begun < 6
+    learnt = {metric.name for update, _ in hub.taken if isinstance(update, Hello) for metric in update.metrics}
+    assert len(learnt) == MAX_METRICS
+
+
+async def test_the_rows_of_one_report_are_bounded() -> None:
+    hub = hub_at()
+    rows = [ProcessRow(pid=number) for number in range(4_000)]
+    await hub.intake.take(report(*(frame(seq, tables=Tables(processes=rows)) for seq in range(1, 11))))
+    assert [len(each.tables.processes or ()) for each in hub.frames()] == [4_000, 4_000, *[0] * 8]
+    await hub.intake.take(report(frame(11, tables=Tables(processes=rows))))
+    assert len(hub.frames()[-1].tables.processes or ()) == 4_000
 
 
 async def test_a_host_whose_frames_are_crumbs_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
