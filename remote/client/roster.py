@@ -304,4 +304,6 @@ class Roster:
         state, words = self._judged(None, self.started, self._interval)
         if self.connected.is_set() and not self.hosts:
             state, words = ("stale", "connected, but it serves no host") if state == "stale" else (state, words)
+        elif state == "connecting" and (self._clock.boottime() - self.started) / SECOND > self._patience.late:
+            words = words or "no answer yet"
         return Status(host="", name=self.name, state=state, message=words, target=self.target)
