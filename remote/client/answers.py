@@ -81,7 +81,7 @@ def check_kind(target: Target, kind: str, accept: str) -> None:
     given = kind.partition(";")[0].strip().lower()
     if given != accept:
         shown = clean_text(given, 60) or "nothing"
-        raise ProtocolMismatch(f"{target} answers {shown} where {accept} is due", "is that a sysmon?")
+        raise ProtocolMismatch(f"{target} answers {shown} where {accept} is due", trouble.is_that(target))
 
 
 def seconds(text: str) -> float | None:
@@ -108,7 +108,7 @@ def refusal(target: Target, status: int, body: bytes) -> RemoteError | StoreErro
         if status == 400 and not target.secure and b"https" in body.lower():
             # What sysmon, nginx, Go and others say on a port of theirs that speaks TLS.
             return trouble.speaks_tls(target)
-        return ProtocolMismatch(f"{target} answers HTTP {status}", "is that a sysmon?")
+        return ProtocolMismatch(f"{target} answers HTTP {status}", trouble.is_that(target))
     if status in (503, 504):
         return StoreError(f"{target}: {said}", hint)
     return RemoteError(f"{target}: {said}", hint)

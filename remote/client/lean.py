@@ -256,7 +256,7 @@ class Endpoint:
             error = _one(broken)
             found = trouble.told(self.target, error)
             if found is None and known is not None and not str(error):
-                found = Unreachable(f"{self.target} broke the TLS handshake off", "is that a sysmon?")
+                found = Unreachable(f"{self.target} broke the TLS handshake off", trouble.is_that(self.target))
             raise found or _mapped(self.target, error) from None
         made = transport.get_extra_info("socket")
         if made is not None and made.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -224,5 +224,5 @@ def _mapped(target: Target, error: Exception) -> RemoteError | MalformedInput:
     if found is not None:
         return found
     if isinstance(error, httpx.ConnectError) and target.secure and not str(error):
-        return Unreachable(f"{target} broke the TLS handshake off", "is that a sysmon?")
+        return Unreachable(f"{target} broke the TLS handshake off", trouble.is_that(target))
     return Unreachable(f"{target}: {clean_text(str(error), 200) or type(error).__name__}")

@@ -76,10 +76,17 @@ def _one(target: Target, error: BaseException) -> RemoteError | None:
 
 
 _WHO = {
-    "sysmon": "is sysmon --agent running there?",
+    "sysmon": "is sysmon --agent or sysmon --record running there?",
     "node": "is node_exporter running there?",
     "netronome": "is netronome agent running there?",
 }
+
+
+def is_that(target: Target) -> str:
+    """Asks whether the right program answers there."""
+    return {"node": "is that node_exporter?", "netronome": "is that netronome agent?"}.get(
+        target.kind, "is that a sysmon?"
+    )
 
 
 def wrong_key(target: Target, pinned: str, seen: str) -> Untrusted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from sysmon.errors import RemoteError
@@ -99,11 +100,17 @@ def _failed(target: Target, errors: str, words: str, login: str, host: str) -> S
     low = errors.lower()
     if "remote host identification has changed" in low or "has changed and you have requested" in low:
         place = f"[{host}]:{target.port}" if target.port and target.port != 22 else host
+        # ssh looks it up as its configuration says: by HostName and Port, or by an alias of the key.
+        entry = re.search(r"ost key for (\S{1,300}) has changed and you have requested", errors)
+        place = clean_text(entry[1], 300) if entry else place
+        file = re.search(r"(?m)^Offending \S+ key in (.{1,500}):[0-9]+\s*$", errors)
+        other = file is not None and not file[1].endswith("/.ssh/known_hosts")
+        where = f"-f {shlex.quote(clean_text(file[1], 500))} " if file is not None and other else ""
         seen = re.search(r"SHA256:[A-Za-z0-9+/]{20,64}", errors)
         return SshFault(
             "key_changed",
             f"{target}: THE HOST KEY HAS CHANGED{f', to {seen[0]}' if seen else ''}; it is not connected to",
-            f"somebody may be listening in; if it was installed anew: ssh-keygen -R '{place}', then `{login}`",
+            f"somebody may be listening in; if it was installed anew: ssh-keygen {where}-R '{place}', then `{login}`",
             pause=CAREFUL,
         )
     if "host key is known for" in low or "host key verification failed" in low:

@@ -383,7 +383,7 @@ async def test_how_hosts_are_is_asked_of_all_at_once(
         heading, *lines = [line.split(maxsplit=3) for line in out.splitlines()]
         assert heading == ["HOST", "STATE", "AGE", "CLOCK"]
         assert [line[:2] for line in lines] == [["good", "LIVE"], ["off", "OFF"], ["later", "PAUSED"]]
-        assert "http://127.0.0.1:1: connection refused; is sysmon --agent running there?" in out
+        assert "http://127.0.0.1:1: connection refused; is sysmon --agent or sysmon --record running there?" in out
         await asyncio.to_thread(sysmon, capsys, "edit", "off", "--no-expected-off")
         status, out, _ = await asyncio.to_thread(sysmon, capsys, "status", "--json")
         found = json.loads(out)

@@ -137,7 +137,7 @@ async def test_nobody_there_is_offline_with_the_reason_and_tried_again() -> None
         await seen.until(lambda: seen.of(Status)[-1:] and seen.of(Status)[-1].state == "offline")
         status = seen.of(Status)[-1]
         assert status.host == ""
-        assert status.message == f"{url}: connection refused; is sysmon --agent running there?"
+        assert status.message == f"{url}: connection refused; is sysmon --agent or sysmon --record running there?"
 
 
 FROZEN = """

@@ -273,7 +273,7 @@ async def test_no_name_of_several_addresses_is_told_like_one(monkeypatch: pytest
         return [(socket.AF_INET, *kind, ("127.0.0.1", 1)), (socket.AF_INET, *kind, ("127.0.0.2", 1))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
-    with pytest.raises(Unreachable, match="connection refused; is sysmon --agent running"):
+    with pytest.raises(Unreachable, match="connection refused; is sysmon --agent or sysmon --record running"):
         await posted("http://several.invalid:1")
 
 

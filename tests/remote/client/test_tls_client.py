@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remote.client import lean, look
+from remote.client.answers import check_kind
 from remote.client.bearer import private
 from remote.client.pin import context_of
 from remote.client.transport import Connections, Endpoint
@@ -216,7 +217,7 @@ async def test_no_name_and_nobody_there_are_told_apart(pair: Pair) -> None:
     known = {"fingerprint": pair.fingerprint}
     said = await refused("https://no-such-host.invalid", Unreachable, **known)
     assert "no address is known for the name 'no-such-host.invalid'" in said or "name service did not answer" in said
-    assert "connection refused; is sysmon --agent running there?" in await refused(
+    assert "connection refused; is sysmon --agent or sysmon --record running there?" in await refused(
         "https://127.0.0.1:1", Unreachable, **known
     )
     assert "no such socket" in await refused("unix:///nowhere.sock", Unreachable)
@@ -350,3 +351,17 @@ async def test_looking_shows_the_key_and_says_nothing(pair: Pair, tmp_path: Path
     async with tls_server(None) as server:
         with pytest.raises(ProtocolMismatch, match="does not speak TLS"):
             await look.look(parse_target(server.url.replace("http", "https")))
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [
+        ("http://a:1", "is that a sysmon?"),
+        ("node+http://a:1", "is that node_exporter?"),
+        ("netronome+http://a:1", "is that netronome agent?"),
+    ],
+)
+def test_what_should_answer_is_asked_after(target: str, asked: str) -> None:
+    with pytest.raises(ProtocolMismatch) as caught:
+        check_kind(parse_target(target), "text/html", "application/json")
+    assert caught.value.hint == asked

@@ -251,7 +251,11 @@ def test_the_ways_ssh_fails_are_told_apart(name: str) -> None:
 def test_a_changed_host_key_names_the_key_and_the_mend() -> None:
     fault = explain(BOX, 255, (FIXTURES / "ssh" / "hostkey_changed.err").read_text())
     assert "SHA256:vZtUXfCLQDqEeOOEMnOpVY9aGHC5wljrwEWdEAX2eow" in fault.message
-    assert "ssh-keygen -R '[127.0.0.1]:2222'" in fault.hint and fault.lasting and fault.pause >= 60
+    assert "ssh-keygen -f kh_bad -R '[127.0.0.1]:2222'" in fault.hint and fault.lasting and fault.pause >= 60
+    # A name of ~/.ssh/config stands in known_hosts under what it means.
+    said = "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nOffending ED25519 key in /home/me/.ssh/known_hosts:3\n"
+    said += "Host key for [10.0.0.7]:42322 has changed and you have requested strict checking.\n"
+    assert "ssh-keygen -R '[10.0.0.7]:42322', then" in explain(BOX, 255, said).hint
 
 
 def test_a_dropped_connection_is_no_lasting_fault() -> None:
