@@ -51,11 +51,14 @@ class ScreenActions(_Base):
 
     def action_hosts(self) -> None:
         """Chooses the host."""
+        from tui.fleet import silent_hubs
         from tui.screens.hosts import HostsScreen, host_row
 
         def rows() -> list[Any]:
             now, hosts = self.services.clock.boottime(), self.model.hosts.values()
-            return [host_row(host, now, many=len(hosts) > MANY) for host in hosts]
+            behind = {host.info.id for _, found in silent_hubs(self.model, now) for host in found}
+            lost = self.model.lost is not None
+            return [host_row(host, now, many=len(hosts) > MANY, blind=lost or host.info.id in behind) for host in hosts]
 
         def chosen(host_id: str | None) -> None:
             if host_id is not None:

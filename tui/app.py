@@ -182,6 +182,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         if host is not None:
             self._refill(host)
         if host is None or host.received is None or host.received < self.services.clock.boottime() - 2_500_000_000:
+            self.read_track_when_old()
             self.refresh_view()
 
     def refresh_view(self) -> None:
@@ -237,6 +238,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             note="" if problem and self.note == self.greeting else self.note,
             hosts=len(self.model.hosts) + len(self.model.unreached),
             track=None if self.track is None else feed.extended(self.track, now),
+            all_hosts=self.host_screen is not None and self.host_screen.ALL_HOSTS,
         )
 
     def _own_cost(self, view: View | None) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ class Chrome:
         hosts: how many hosts there are.
         zone: IANA name of the host's time zone, '' where it is not known. `skew`: its clock minus ours, milliseconds.
         track: the past that can be gone to, None where nobody keeps one.
+        all_hosts: whether the moment and the past are those of all hosts.
     """
 
     label: str = ""
@@ -85,6 +86,7 @@ class Chrome:
     zone: str = ""
     skew: int | None = None
     track: Track | None = None
+    all_hosts: bool = False
 
     @property
     def state_text(self) -> tuple[str, Severity]:

@@ -36,8 +36,8 @@ FIELDS: Final = (
     Field("expected_off", "expected off", "no; yes: that it is away is nothing wrong"),
     Field("collectors", "collectors", "all; or some: cpu memory network"),
     Field("token_file", "token file", "a file, mode 0600, with the token to show there"),
-    Field("fingerprint", "fingerprint", "of its key, sha256:...; left empty, it is shown to be confirmed"),
-    Field("ca", "ca", "a PEM file to verify it by, or 'system', instead of a fingerprint"),
+    Field("fingerprint", "fingerprint", "sha256:... of its key; empty: shown, to be confirmed"),
+    Field("ca", "ca", "a PEM file to verify it by, or 'system'"),
     Field("cert", "cert", "a PEM file: our certificate, where it wants one"),
     Field("key", "key", "a PEM file: the key of that certificate"),
 )

@@ -12,8 +12,7 @@ from textual.widgets import Static
 
 from sysmon.units import format_duration
 from sysmon.wrong import Finding
-from tui.chrome import STATES
-from tui.fleet import judged
+from tui.fleet import WORDS, State, judged, state_of
 from tui.renderables.columns import Column
 from tui.renderables.lines import badge
 from tui.widgets.table import Table
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from sysmon.records import Liveness
     from tui.model import HostModel
     from tui.renderables.text import Spans
     from tui.theme import Look
@@ -38,15 +36,19 @@ class HostRow:
     id: str
     label: str
     target: str
-    state: Liveness
+    state: State
     age: float | None
     worst: Finding | None
     more: int
 
 
-def host_row(host: HostModel, now: int, *, many: bool = False) -> HostRow:
-    """Judges a host at a boot clock's time; of `many` by its alerts and few values alone, which costs less."""
-    state, age = host.liveness(now)
+def host_row(host: HostModel, now: int, *, many: bool = False, blind: bool = False) -> HostRow:
+    """Judges a host at a boot clock's time; of `many` by its alerts and few values alone, which costs less.
+
+    `blind`: whether this side, or its hub, is what is not there.
+    """
+    liveness, age = host.liveness(now)
+    state = state_of(liveness, expected_off=host.info.expected_off, blind=blind)
     wrong = _few_findings(host) if many else host.view().wrong
     return HostRow(
         host.info.id, host.info.label, host.info.target, state,
@@ -67,7 +69,7 @@ def sorted_rows(rows: list[HostRow]) -> list[HostRow]:
 
     def rank(row: HostRow) -> tuple[int, int, str]:
         return (
-            _RANK[STATES[row.state][1]],
+            _RANK[WORDS[row.state][1]],
             _RANK[row.worst.severity] if row.worst else _RANK["ok"],
             row.label,
         )
@@ -122,7 +124,7 @@ class HostsScreen(ModalScreen[str | None]):
 
 def _columns(present: str | None) -> list[Column[HostRow]]:
     def state(row: HostRow, width: int, look: Look) -> Spans:
-        word, severity = STATES[row.state]
+        word, severity = WORDS[row.state]
         age = f" {format_duration(row.age, short=True)}" if row.age is not None and row.state != "live" else ""
         return badge(severity, word + age, look=look)
 

@@ -59,7 +59,8 @@ class TimeBar(Panel, can_focus=True):
         track = chrome.track
         if track is None or track.end <= track.start:
             self._bar = (0, 0)
-            words = "no recording of this host yet" if chrome.time is not None else ""
+            whose = "any host" if chrome.all_hosts else "this host"
+            words = f"no recording of {whose} yet" if chrome.time is not None else ""
             return [strip([(f" {words}", palette.faint)], width, palette.text)]
         left: Spans = [(f" {format_duration((track.end - track.start) / 1000, short=True)} ago ", palette.dim)]
         right = self._right(look)

@@ -790,3 +790,32 @@ async def test_every_field_of_the_form_can_be_reached(size: tuple[int, int]) -> 
             await stage.press("down")
         assert form._inputs()[-1].has_focus
         await until(stage.pilot, lambda: any(line.strip(" │┃▌▐█").startswith("key ") for line in text_of(stage.app)))
+
+
+async def test_the_list_of_hosts_is_as_calm_as_the_fleet() -> None:
+    given = fleet(3, end=END, screen=ScreenSettings(start="fleet"))
+    for member in given.members:
+        member.until, member.state, member.alerts = END - 100, "offline", ()
+    given.members[0].expected_off = True
+    given.rig.source.push(given.members[0].info)
+    async with staged(given=given, size=(100, 24)) as stage:
+        await stage.press("h")
+        lines = text_of(stage.app)
+        row = next(line for line in lines if given.members[0].name in line and "│" in line)
+        assert "OFF 1m" in row
+        assert "✖" not in row
+        assert any("✖ OFFLINE" in line for line in lines)
+
+
+async def test_the_time_bar_of_the_fleet_is_that_of_all_hosts_whether_the_one_chosen_is_heard_or_not() -> None:
+    given = fleet(3, end=END, screen=ScreenSettings(start="fleet"))
+    first, second, _ = given.members
+    for member in given.members:
+        member.until, member.state, member.alerts = END - 100, "offline", ()
+    async with staged(given=given, size=(120, 40), histories={second.id: Past(second, range(1, END))}) as stage:
+        stage.app.show_host(first.id)
+        stage.app._stalled()
+        await until(stage.pilot, lambda: stage.app.track is not None)
+        stage.app.track = None
+        stage.app.refresh_view()
+        await stage.until_text("no recording of any host yet")
