@@ -71,6 +71,7 @@ async def follow_host(
     if isinstance(source, PolledSource) and archive is not None and archive.history is not None and recording:
         await source.resume(archive.history)
     station.contact.fetches = station.contact.fetches or recording
+    station.wakes[host.name] = source.wake
     if opened is not None:
         opened(source)
     try:
@@ -106,6 +107,7 @@ async def follow_host(
             await asyncio.gather(filling, return_exceptions=True)
         station.clones.leave(host.name)
         station.pasts.pop(host.name, None)
+        station.wakes.pop(host.name, None)
         if paths is not None:
             for update in paths.leave(host.name):
                 await station.take(update)

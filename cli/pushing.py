@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.ownhost import say
-from cli.station import Watcher
+from cli.watcher import Watcher
 from remote.client.bearer import private
 from remote.push import batch
 from remote.push.outbox import Outbox

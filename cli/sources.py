@@ -47,6 +47,10 @@ class RemoteSource(Protocol):
         """Asks for these tables from now on."""
         ...
 
+    def wake(self) -> None:
+        """Tries again now where it waits to reach its target."""
+        ...
+
     def late(self, frame: Frame) -> bool:
         """Whether a frame just yielded fills a hole and says nothing about now."""
         ...

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cli.clones import Clones
 from cli.contact import Contact
+from cli.watcher import Watcher
 from sysmon.allowance import Allowance
 from sysmon.clock import far_off
 from sysmon.derive import State
@@ -24,7 +24,7 @@ from sysmon.happenings import Happenings
 from sysmon.records import Event, Evidence, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from alerts.engine import Engine
     from cli.paths import Paths
@@ -43,43 +43,6 @@ EVIDENCE_ROWS = 10
 
 REMEMBERED = 4096
 """Events whose ids are remembered, so that one that comes again, on another way or back, is told once."""
-
-BACKLOG = 2048
-"""Updates that a watcher may lag behind; then the oldest frames are left out, which costs it resolution."""
-
-
-class Watcher:
-    """A source of what a station takes, for one screen in the same process."""
-
-    def __init__(self, station: Station) -> None:
-        self._station = station
-        self._queue: deque[Update] = deque(station.present())
-        self._ready = asyncio.Event()
-        self._closed = False
-        self._ready.set()
-
-    def put(self, update: Update) -> None:
-        """Queues an update; never waits."""
-        if len(self._queue) >= BACKLOG:
-            stale = next((each for each in self._queue if isinstance(each, Frame) and not each.full), self._queue[0])
-            self._queue.remove(stale)
-        self._queue.append(update)
-        self._ready.set()
-
-    async def updates(self) -> AsyncIterator[Update]:
-        """Yields what is known already, then everything as it comes."""
-        while not self._closed:
-            while self._queue:
-                yield self._queue.popleft()
-            self._ready.clear()
-            if not self._queue and not self._closed:
-                await self._ready.wait()
-
-    async def close(self) -> None:
-        """Ends `updates`."""
-        self._closed = True
-        self._station.watchers.discard(self)
-        self._ready.set()
 
 
 class Station:
@@ -121,6 +84,8 @@ class Station:
         """Of a recorder: which way is taken to each host that it follows."""
         self.pasts: dict[str, Callable[[], HttpHistory | None]] = {}
         """Configured host -> what gives the history that is kept there."""
+        self.wakes: dict[str, Callable[[], None]] = {}
+        """Configured host -> what has it tried again now, where it waits to be reached."""
         self.witnesses: dict[str, Witness] = {}
         """Host id -> what reads its processes more often while an alert is in the making."""
         self.contact = Contact()
@@ -190,6 +155,10 @@ class Station:
         """Tells what a followed host's status means: contact lost or found, with others or alone."""
         for event in self.contact.take(status, self.clock.now(), self.clock.boottime()):
             await self._take_event(event)
+            if event.kind in ("network.back", "host.up"):
+                # Where one is heard again others may be too, sooner than their turn comes.
+                for wake in self.wakes.values():
+                    wake()
         if self._waiting is None and self.contact.wait(self.clock.boottime()) is not None:
             self._waiting = asyncio.create_task(self._wait(), name="contact")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import deque
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from sysmon.clock import far_off
 from sysmon.units import plain_duration
 
 if TYPE_CHECKING:
+    from sysmon.clock import Clock
     from sysmon.records import Liveness
 
 SECOND = 1_000_000_000
@@ -133,6 +135,38 @@ class Backoff:
         self._attempt = 0
         if lived >= self._patience.settled:
             self._offences = 0
+
+
+class Rest:
+    """The wait before the next attempt, which is cut short when there is reason to hope."""
+
+    def __init__(self, clock: Clock, least: float) -> None:
+        self._clock = clock
+        self._least = least
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Ends a wait, unless that is one to be kept."""
+        self._woken.set()
+
+    async def take(self, seconds: float, *, keep: bool = False) -> None:
+        """Waits; at least so long that whoever wakes it again and again makes no busy loop.
+
+        Args:
+            seconds: to wait. `keep`: whether to wait so long in any case.
+        """
+        self._woken.clear()
+        if keep or seconds <= self._least:
+            await self._clock.sleep(seconds)
+            return
+        await self._clock.sleep(self._least)
+        rest = self._clock.sleep(seconds - self._least)
+        waits = [asyncio.ensure_future(rest), asyncio.ensure_future(self._woken.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
 
 class Skew:

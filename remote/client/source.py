@@ -13,7 +13,7 @@ import msgspec
 
 from remote import clean, sse, wire
 from remote.client.roster import Roster
-from remote.liveness import Backoff, Patience
+from remote.liveness import Backoff, Patience, Rest
 from remote.pace import PeerPace
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock, far_off
@@ -82,6 +82,7 @@ class AgentSource:
         self._cleaner = clean.Cleaner(tables=self._tables)
         self._pace = PeerPace()
         self._backoff = Backoff(self.patience)
+        self._rest = Rest(self._clock, self.patience.first)
         self._tasks: list[asyncio.Task[None]] = []
         self._reopen = False
         self._all_of_it = False
@@ -129,6 +130,10 @@ class AgentSource:
             if self._deadline is not None:
                 self._deadline.reschedule(asyncio.get_running_loop().time())
 
+    def wake(self) -> None:
+        """Tries again now where it waits to reach its target: the line may be there again."""
+        self._rest.wake()
+
     def late(self, frame: Frame) -> bool:
         """Whether a frame just yielded is older than one yielded before: it fills a hole and says nothing about now."""
         host = self._roster.hosts.get(frame.host)
@@ -156,7 +161,7 @@ class AgentSource:
     async def _run(self) -> None:
         roster = self._roster
         while True:
-            offence = False
+            offence = unreached = False
             self._reopen = False
             opened = self._clock.boottime()
             try:
@@ -167,6 +172,7 @@ class AgentSource:
             except Unreachable as error:
                 roster.problem = str(error)
                 roster.refused = not self.connected.is_set()
+                unreached = True
             except SysmonError as error:
                 words = str(error)
                 roster.problem = words if str(self.target) in words else f"{self.target}: {words}"
@@ -185,7 +191,8 @@ class AgentSource:
             lived = (self._clock.boottime() - opened) / 1e9
             if lived >= self.patience.settled:
                 self._backoff.succeeded(lived)
-            await self._clock.sleep(self._backoff.next(offence=offence))
+            # Only who could not be reached is to be hoped for again; one that refuses does so still.
+            await self._rest.take(self._backoff.next(offence=offence), keep=not unreached)
 
     @property
     def _asks_less(self) -> bool:
@@ -205,6 +212,7 @@ class AgentSource:
 
         if self._connections is None:
             self._connections = Connections()
+        self._connections.on_answer(self.target, self._rest.wake)
         endpoint = Endpoint(self.target, self._connections)
         headers = {"last-event-id": self.cursor} if self.cursor else None
         parser = sse.Parser()

@@ -19,7 +19,7 @@ from sysmon.errors import MalformedInput, RemoteError, StoreError, Unreachable
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from remote.target import Target
 
@@ -36,6 +36,17 @@ class Connections:
 
     def __init__(self) -> None:
         self._clients: dict[tuple[str, ssl.SSLContext | None], httpx.AsyncClient] = {}
+        self._waiting: dict[tuple[str, str], Callable[[], None]] = {}
+
+    def on_answer(self, target: Target, wake: Callable[[], None]) -> None:
+        """Has `wake` called whenever a server answers anything."""
+        self._waiting[target.base, target.socket] = wake
+
+    def answered(self, target: Target) -> None:
+        """Notes that a server has answered."""
+        wake = self._waiting.get((target.base, target.socket))
+        if wake is not None:
+            wake()
 
     def client(self, target: Target) -> httpx.AsyncClient:
         """Returns the client that reaches a target.
@@ -166,6 +177,7 @@ class Endpoint:
             if response.status_code != 200:
                 raise await _refusal(self.target, response)
             answers.check_kind(self.target, response.headers.get("content-type", ""), accept)
+            self._connections.answered(self.target)
             yield self._pieces(response)
         finally:
             # A peer that trickles its rest must not hold up the closing.

@@ -18,7 +18,7 @@ import msgspec
 
 from remote import clean
 from remote.foreign.lifetime import Lifetime
-from remote.liveness import Backoff, Patience, Skew, clock_words, judge
+from remote.liveness import Backoff, Patience, Rest, Skew, clock_words, judge
 from remote.server.reduced import only
 from remote.target import parse_target
 from sysmon.clock import SystemClock
@@ -131,6 +131,7 @@ class PolledSource:
         self._cleaner = clean.Cleaner()
         self._skew = Skew()
         self._backoff = Backoff(self.patience)
+        self._rest = Rest(self.clock, self.patience.first)
         self._state = State(catalogue)
         self._collectors = frozenset(collectors)
         self._intervals: dict[str, float] = {}
@@ -222,6 +223,10 @@ class PolledSource:
         """The peer's clock minus ours in milliseconds, or None where it tells no time."""
         return self._skew.value
 
+    def wake(self) -> None:
+        """Tries again now where it waits to reach its target: the line may be there again."""
+        self._rest.wake()
+
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -231,7 +236,7 @@ class PolledSource:
 
     async def _run(self) -> None:
         while True:
-            offence = False
+            offence = unreached = False
             opened = self.clock.boottime()
             try:
                 async for look in self.looks():
@@ -240,6 +245,7 @@ class PolledSource:
             except Unreachable as error:
                 self._problem = str(error)
                 self._refused = not self.connected.is_set()
+                unreached = True
             except SysmonError as error:
                 self._problem = str(error)
                 offence = isinstance(error, MalformedInput | ProtocolMismatch)
@@ -254,7 +260,7 @@ class PolledSource:
             lived = (self.clock.boottime() - opened) / 1e9
             if lived >= self.patience.settled:
                 self._backoff.succeeded(lived)
-            await self.clock.sleep(self._backoff.next(offence=offence))
+            await self._rest.take(self._backoff.next(offence=offence), keep=not unreached)
 
     # A look becomes a frame
 

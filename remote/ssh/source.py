@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from remote import clean
 from remote.client.roster import Roster
-from remote.liveness import SECOND, Backoff, Patience
+from remote.liveness import SECOND, Backoff, Patience, Rest
 from remote.ssh.agent import AgentBehind, Gone
 from remote.ssh.faults import SshFault
 from remote.ssh.line import SshLine
@@ -146,6 +146,7 @@ class SshSource:
         self._cleaner = clean.Cleaner()
         self._tables = frozenset(tables)
         self._agent = AgentBehind(
+        self._rest = Rest(self._clock, self.patience.first)
             target,
             self._roster,
             self._put,
@@ -223,6 +224,10 @@ class SshSource:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
+    def wake(self) -> None:
+        """Tries again now where it waits to reach its target: the line may be there again."""
+        self._rest.wake()
+
         await asyncio.gather(*tasks, return_exceptions=True)
         self._roster.connected.clear()
 
@@ -262,7 +267,7 @@ class SshSource:
             lived = (self._clock.boottime() - opened) / SECOND
             if lived >= self.patience.settled:
                 self._backoff.succeeded(lived)
-            await self._clock.sleep(max(pause, self._backoff.next(offence=offence)))
+            await self._rest.take(max(pause, self._backoff.next(offence=offence)), keep=bool(pause) or offence)
 
     async def _session(self) -> None:
         """Connects once, and reads until that ends.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cli.station import Watcher
+    from cli.watcher import Watcher
 
 pytestmark = pytest.mark.anyio
 

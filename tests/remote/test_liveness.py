@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
-from remote.liveness import WATCHED, Backoff, Patience, Skew, clock_words, judge
+from remote.liveness import WATCHED, Backoff, Patience, Rest, Skew, clock_words, judge
+from sysmon.clock import ManualClock
 
 
 @pytest.mark.parametrize(
@@ -119,3 +121,29 @@ def test_skew_is_a_median() -> None:
     for theirs in (100, 110, 90_000, 105):
         skew.add(theirs, 0)
     assert skew.value in (107, 108)
+
+
+@pytest.mark.anyio
+async def test_a_wait_is_cut_short_but_never_to_nothing_and_not_where_it_is_to_be_kept() -> None:
+    clock = ManualClock()
+    rest = Rest(clock, 0.5)
+
+    async def taking(keep: bool) -> asyncio.Task[None]:
+        task = asyncio.create_task(rest.take(30.0, keep=keep))
+        await asyncio.sleep(0)
+        return task
+
+    task = await taking(keep=False)
+    rest.wake()
+    await clock.advance(0.4)
+    assert not task.done()
+    await clock.advance(0.2)
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()
+    task = await taking(keep=True)
+    rest.wake()
+    await clock.advance(29.0)
+    assert not task.done()
+    await clock.advance(2.0)
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()

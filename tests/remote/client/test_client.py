@@ -8,11 +8,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from remote import wire
 from remote.client.source import AgentSource
-from remote.client.transport import Connections
+from remote.client.transport import Connections, Endpoint
 from sysmon.errors import UsageError
 from sysmon.frame import Frame, ProcessRow, Tables
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
@@ -316,3 +317,19 @@ def test_what_is_no_target_is_said(target: str, words: str) -> None:
 )
 def test_targets(target: str, base: str) -> None:
     assert AgentSource(target).target.base == base
+
+
+async def test_a_wait_ends_when_the_server_answers_on_another_connection() -> None:
+    slow = msgspec.structs.replace(QUICK, first=0.05, most=60.0)
+    connections = Connections()
+    async with served(make_feed()) as server:
+        port = server.port
+    source = AgentSource(f"http://127.0.0.1:{port}", patience=slow, connections=connections)
+    source._backoff.next = lambda *, offence=False: 60.0  # type: ignore[method-assign]
+    async with watching(source) as seen:
+        await seen.until(lambda: any(each.state == "offline" for each in seen.of(Status)))
+        async with served(make_feed(), port=port):
+            # Backfill, say, whose turn it is.
+            await Endpoint(source.target, connections).get("/v1/hosts", deadline=5)
+            await seen.until(lambda: seen.of(Hello))
+    await connections.close()
