@@ -42,6 +42,10 @@ MAX_SLICES = 2_000
 """Slices of one hole fetched in one look: then others have their turn."""
 EMPTY = 3
 """Slices in a row without a frame after which what lies before them is taken to be gone too."""
+VAIN = 20
+"""Slices in a row without a frame, whatever the hole, after which a host is left alone for a while."""
+LITTLE = 0.1
+"""Of the pause between slices, what lies before the smallest."""
 RATE = 5.0
 """Frames a second of one host that are fetched in the long run."""
 BURST = 400_000.0
@@ -109,6 +113,9 @@ class Backfill:
         self._absent: dict[tuple[str, str], Ranges] = {}
         self._allowances: dict[str, Allowance] = {}
         self._again: asyncio.TimerHandle | None = None
+        self._vain: dict[str, int] = {}
+        self._left: set[str] = set()
+        self._paced = 0
         self._excess: dict[str, tuple[str, int]] = {}
         self.pending = 0
         """Frames known to be missing and still to be fetched."""
@@ -176,8 +183,12 @@ class Backfill:
         self.pending = sum(hole.last - hole.first + 1 for hole in holes)
         filled = 0
         try:
+            self._vain.clear()
+            self._left.clear()
+            self._paced = 0
             for hole in holes:
-                filled += await self._fill(hole)
+                if hole.host not in self._left:
+                    filled += await self._fill(hole)
         finally:
             self.pending = 0
         self._say_lost(gone)
@@ -255,9 +266,10 @@ class Backfill:
         filled = slices = empty = 0
         for low, last in reversed(absent.without(hole.first, hole.last)):
             while last >= low:
-                if slices:
-                    await self._clock.sleep(self._pause)
                 first = max(low, last - self._slice + 1)
+                # A little hole costs little, but thousands of them do not.
+                await self._clock.sleep(self._pause * max(LITTLE, (last - first + 1) / self._slice) * self._paced)
+                self._paced = 1
                 frames = [
                     frame for frame in await self._fetch(hole.host, hole.run, first, last) if first <= frame.seq <= last
                 ]
@@ -275,6 +287,11 @@ class Backfill:
                 if empty >= EMPTY:
                     absent.add_range(hole.first, last)
                     return filled
+                self._vain[hole.host] = 0 if frames else self._vain.get(hole.host, 0) + 1
+                if self._vain[hole.host] >= VAIN:
+                    self._left.add(hole.host)
+                    self._leave(hole.host, f"{hole.host} does not give the frames that its server says it holds")
+                    return filled
                 if self._before.get(key, 0) > first or slices >= MAX_SLICES:
                     return filled
                 last = first - 1
@@ -288,6 +305,7 @@ class Backfill:
         if not allowance.take(frames, self._clock.boottime()):
             return True
         self._leave(host, f"{host} has more frames than it can have made; they are fetched no faster")
+        self._left.add(host)
         return False
 
     def _leave(self, host: str, words: str) -> None:

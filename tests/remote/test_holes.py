@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.client.backfill import EMPTY, MAX_SLICES, Backfill
+from remote.client.backfill import EMPTY, MAX_SLICES, VAIN, Backfill
 from remote.holes import Ranges, lost, missing, newest, subtract
 from sysmon.clock import ManualClock, SystemClock
 from sysmon.errors import Unreachable
@@ -331,6 +331,25 @@ async def test_a_server_that_boasts_of_frames_without_end_is_asked_for_few_of_th
 
 
 @pytest.mark.anyio
+async def test_a_thousand_little_holes_of_which_nothing_is_given_are_asked_for_few_times() -> None:
+    link = Link([], frames((1, 10)))
+    held = [span(1, 10), *crumbs(1_000)[6:], *crumbs(20, host="ff" * 8)]
+
+    async def boast() -> list[RunSpan]:
+        return held
+
+    good = [msgspec.structs.replace(each, host="ff" * 8) for each in frames((1, 60))]
+    link.agent.kept = {each.identity: each for each in good}
+    link.own.kept |= {good[0].identity: good[0]}
+    backfill = Backfill(boast, link.own.spans, link.fetch, link.own, SystemClock(), contact=lambda host: T0, pause=0.0)
+    # The other host has its turn all the same.
+    assert await backfill.fill() == 18
+    assert len(link.agent.asked) == VAIN + 18
+    assert await backfill.fill() == 0
+    assert len(link.agent.asked) == VAIN + 18
+
+
+@pytest.mark.anyio
 async def test_a_host_with_more_frames_than_it_can_have_made_is_fetched_no_faster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -350,8 +369,11 @@ async def test_a_host_in_crumbs_is_compared_by_its_newest_and_holds_up_nobody() 
     other = [msgspec.structs.replace(each, host="ff" * 8) for each in good]
     link.agent.kept = {each.identity: each for each in other}
     link.own.kept = {each.identity: each for each in other[:20]}
-    held = [*crumbs(30_000), *await link.agent.spans()]
-    here = [*crumbs(30_000), *await link.own.spans()]
+    end = 200_000
+    wanted = frame(end - 100)
+    link.agent.kept[wanted.identity] = wanted
+    held = [*crumbs(30_000), span(end, end), *await link.agent.spans()]
+    here = [*crumbs(30_000), span(end, end), *await link.own.spans()]
 
     async def theirs() -> list[RunSpan]:
         return held
@@ -367,8 +389,8 @@ async def test_a_host_in_crumbs_is_compared_by_its_newest_and_holds_up_nobody() 
         before = loop.time()
         await asyncio.sleep(0.001)
         worst = max(worst, loop.time() - before)
-    # Of the one nothing is missing, however many are looked at; the other's hole is filled beside it.
-    assert task.result() == 40
+    # Of the one the newest frame alone is missing; the other's hole is filled beside it.
+    assert task.result() == 41
     assert worst < 2.0
     assert HOST in backfill._excess
 
