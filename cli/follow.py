@@ -11,6 +11,7 @@ from cli.sources import open_source
 from remote.client.backfill import Backfill
 from remote.client.transport import Connections
 from remote.foreign.polled import PolledSource
+from remote.server.reduced import only
 from sysmon.clock import far_off
 from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Status
@@ -178,6 +179,11 @@ def make_backfill(
     contact: dict[str, int] = {}
 
     clones = station.clones
+    wanted = frozenset(host.collectors)
+
+    def collector(key: str) -> str:
+        metric = station.catalogue.of_key(key)
+        return metric.collector if metric is not None else ""
 
     async def theirs() -> Sequence[RunSpan]:
         spans = await past.spans()
@@ -191,6 +197,9 @@ def make_backfill(
     async def fetch(name: str, run: str, first: int, last: int) -> Sequence[Frame]:
         there = clones.there(host.name, name)
         frames = await past.frames(there, run, first, last)
+        if wanted:
+            # As the live ones: what is not wanted of a host is not wanted of its past either.
+            frames = [only(frame, wanted, collector) for frame in frames]
         return frames if there == name else [msgspec.structs.replace(frame, host=name) for frame in frames]
 
     async def ours() -> Sequence[RunSpan]:

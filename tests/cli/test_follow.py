@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cli.context import Context
-from cli.follow import follow_host
+from cli.follow import follow_host, make_backfill
+from cli.recording import Archive
+from cli.sources import open_source
 from cli.station import Station
+from remote.client.transport import Connections
 from sysmon.catalogue import Catalogue
 from sysmon.clock import SystemClock
 from sysmon.config import HostSettings
 from sysmon.records import Event, HostInfo, Status
 from tests.remote.peers import FAST, QUICK
-from tests.remote.support import HOST, OTHER, frame, make_feed, served
+from tests.remote.support import CATALOGUE, HOST, OTHER, RUN, MemoryHistory, frame, make_feed, served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -143,3 +146,19 @@ async def test_what_a_hub_says_of_its_host_is_left_to_the_hub() -> None:
         await asyncio.sleep(0.3)
         assert [event.id for event in seen.events] == ["e"]
     first.cancel()
+
+
+async def test_what_is_not_wanted_of_a_host_is_not_wanted_of_its_past() -> None:
+    context = Context.of_environment()
+    host = HostSettings(name="a", target="http://127.0.0.1:1", collectors=("load",))
+    source, _ = open_source(context, host, connections=Connections())
+    kept: Any = MemoryHistory()
+    past: Any = MemoryHistory(frames=[frame(seq) for seq in (1, 2, 3)])
+    station = Station(CATALOGUE, SystemClock())
+    backfill = make_backfill(
+        context, past, Archive(recorder=kept, history=kept), station, lambda each: False, host, source
+    )
+    fetched = await backfill._fetch(HOST, RUN, 1, 3)
+    assert [(each.seq, set(each.readings), set(each.reads)) for each in fetched] == [
+        (seq, {"load.1"}, {"load"}) for seq in (1, 2, 3)
+    ]
