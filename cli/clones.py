@@ -71,6 +71,10 @@ class Clones:
         """Returns what was recorded of a host before, or was split off since."""
         return self._owners.recorded(host)
 
+    def replaced(self, info: HostInfo) -> bool:
+        """Whether the name of a host that is let go of stays with another one, which its target serves now."""
+        return self._owners.named(info)
+
     def kept(self, info: HostInfo) -> HostInfo:
         """Returns what is to be recorded of a host: it belongs where it is at home, whatever way it takes just now."""
         return self._owners.kept(info)
@@ -381,7 +385,8 @@ class Clones:
 
     def _renamed(self, name: str, way: Way, update: Update) -> Update:
         if isinstance(update, Status) and update.host:
-            note = self._note(name, way, update.host)
+            # Of one that is away it matters why, and that is told as an event too.
+            note = self._note(name, way, update.host) if update.state not in ("offline", "paused") else ""
             words = "; ".join(part for part in (update.message, note) if part)
             host = way.split.get(update.host, update.host)
             if (words, host) == (update.message, update.host):

@@ -87,6 +87,10 @@ class Owners:
             if owner == name or (owner is None and (_direct(info) or _direct(known))):
                 self._known[info.id] = info
 
+    def named(self, info: HostInfo) -> bool:
+        """Whether a host has its name from the configuration, and that still names its target."""
+        return _direct(info) and bool(info.name) and self._targets.get(info.name) == info.target
+
     def kept(self, info: HostInfo) -> HostInfo:
         """Returns a host where it is at home, while its frames come through a hub."""
         known = self._known.get(info.id)

@@ -235,6 +235,8 @@ class Paths:
                 words = self.refused(way)
                 status = msgspec.structs.replace(status, state="offline" if words == ITSELF else "live", message=words)
             return [status]
+        if status.gone and self._back.get(way, {}).pop(status.host, ""):
+            return self._note(way)
         known = self._ways.get(status.host, {}).get(way)
         if known is None:
             return []

@@ -251,7 +251,11 @@ class Station:
             outcome = self.engine.forget(last.host)
             await self.settle(outcome.events, outcome.states)
         self.statuses.pop(last.host, None)
-        self.infos.pop(last.host, None)
+        info = self.infos.pop(last.host, None)
+        if info is not None and self.clones.replaced(info):
+            # Its past goes by its id and hostname: the name is another's now.
+            past = msgspec.structs.replace(info, name="")
+            await self._record(lambda kept: kept.record_host(past))
         self.states.pop(last.host, None)
         self._unheard.discard(last.host)
         self._publish(last)

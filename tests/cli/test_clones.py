@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from alerts.engine import Engine
 from cli.clones import Clones
 from cli.paths import Paths
 from cli.sights import CONFIRM, clone_id
+from cli.station import Station
+from sysmon.catalogue import Catalogue
 from sysmon.clock import ManualClock
 from sysmon.frame import Frame
 from sysmon.records import Event, Gap, Hello, HostInfo, RunSpan, Status, Update
+from tests.remote.support import MemoryHistory
 
 pytestmark = pytest.mark.anyio
 
@@ -433,6 +437,36 @@ async def test_a_mended_clone_is_a_host_like_any_other() -> None:
     assert [each.host for each in found if isinstance(each, Status) and each.gone] == [SPLIT]
     await world.run(1, "one")
     assert world.last(ID).message == ""
+
+
+async def test_why_a_clone_is_away_is_said_without_what_else_there_is_to_say_of_it() -> None:
+    world = World()
+    world.greet("one")
+    world.greet("two")
+    await world.run(40, "one", "two")
+    assert world.last(SPLIT).message.startswith("the same host id as")
+    world.give("two", Status(host=ID, name="two", state="offline", message="refused", target="http://two"))
+    assert world.last(SPLIT).message == "refused"
+
+
+async def test_the_name_stays_with_who_is_at_the_target_now() -> None:
+    history = MemoryHistory()
+    clock = ManualClock()
+    station = Station(Catalogue([]), clock)
+    await station.begin(history, Engine((), Catalogue([]), clock), history)
+    station.clones.configure(BOTH)
+    for id, name in ((ID, "one"), (SPLIT, "two")):
+        await station.take(HostInfo(id=id, name=name, hostname="vm", target=f"http://{name}"))
+    for id in (ID, SPLIT):
+        await station.take(Status(host=id, state="paused", gone=True))
+    await station.take(HostInfo(id="fresh", name="two", target="http://two"))
+    assert {info.id: info.label for info in history.infos.values()} == {ID: "vm", SPLIT: "vm", "fresh": "two"}
+    # One that is no longer configured keeps its name, by which its past is asked for.
+    await station.take(HostInfo(id=ID, name="one", hostname="vm", target="http://one"))
+    station.clones.configure({"two": "http://two"})
+    await station.take(Status(host=ID, state="paused", gone=True))
+    assert history.infos[ID].label == "one"
+    await station.close()
 
 
 async def test_with_ways_to_choose_among_both_machines_are_taken() -> None:

@@ -174,3 +174,12 @@ def test_hosts_of_ours_that_were_never_reached_do_not_come_back_as_anothers() ->
     theirs = Status(host="", name="db", state="offline", via=[B])
     assert paths.admit("b", theirs) == [theirs]
     assert paths.admit("b", Status(host="", name="db", state="offline", via=[A, B])) == []
+
+
+def test_what_was_left_out_and_is_gone_is_no_longer_named() -> None:
+    paths = Paths(A, OWN)
+    infos = (HostInfo(id=X, hostname="x", via=[A, B]), HostInfo(id=OWN, via=[A, B]), HostInfo(id=Y, via=[B]))
+    paths.admit("b", hello(*infos, hub=B))
+    assert paths.refused("b").endswith(f"2 hosts are left out that came from here ({OWN}, x)")
+    paths.admit("b", Status(host=X, state="paused", gone=True))
+    assert paths.refused("b").endswith(f"1 host is left out that came from here ({OWN})")
