@@ -119,6 +119,8 @@ class Contact:
     def __init__(self) -> None:
         self.fetches = False
         self._peers: dict[str, _Peer] = {}
+        self._waiting: dict[str, _Peer] = {}
+        """Those of which something may still be to be told; every status asks, and they are few."""
         self._outages: list[_Outage] = []
 
     # What is noted
@@ -194,6 +196,7 @@ class Contact:
                     peer.here, peer.heard = False, boot
                 if status.state == "offline" and peer.heard is not None and not peer.gone:
                     peer.gone = peer.waits = True
+                    self._waiting[status.host] = peer
                     peer.why = status.message
         return events + self.due(now, boot)
 
@@ -212,15 +215,17 @@ class Contact:
                 else:
                     events.append(self._down(host, peer, now))
         undecided: list[int] = []
-        for host, peer in self._peers.items():
+        for host, peer in list(self._waiting.items()):
             if peer.waits:
                 events += self._decide(host, peer, now, boot, undecided)
+            if not peer.waits:
+                del self._waiting[host]
         return events
 
     def wait(self, boot: int) -> float | None:
         """Returns the seconds until something may be due, or None where nothing waits."""
         times = [outage.ends for outage in self._outages if outage.ends is not None]
-        if any(peer.waits for peer in self._peers.values()):
+        if any(peer.waits for peer in self._waiting.values()):
             times.append(boot + SECOND)
         return max(0.0, (min(times) - boot) / SECOND) if times else None
 

@@ -18,6 +18,8 @@ EVENTS, EVENTS_BURST = 1 / 50, 500.0
 """Events of one host a second, and at once."""
 EVIDENCE, EVIDENCE_BURST = 1 / 15, 12_000.0
 """Records of who was busiest a second, and at once: twice what an agent makes, and keeps."""
+NEWCOMERS = 1 / 60
+"""Hosts a second that one peer may bring beyond as many as a server has: each is remembered for good."""
 MAX_RUNS = 1_024
 """Runs of one host that are remembered as counted."""
 SAID, SAID_EACH, SAID_BURST = 50.0, 20.0, 20_000.0
@@ -94,3 +96,24 @@ class PeerPace:
         self._said.rate = SAID + SAID_EACH * hosts
         self._bytes.rate = BYTES + BYTES_EACH * hosts
         return max(self._said.owe(1, now), self._bytes.owe(size, now))
+
+
+class Newcomers:
+    """Which hosts one peer may bring, over all that it ever says: as many as a server has, and few more.
+
+    Args:
+        most: hosts of one server.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._allowance = Allowance(NEWCOMERS, most)
+        self._known: set[str] = set()
+
+    def admits(self, host: str, now: int) -> bool:
+        """Whether a host is one of those known, or may be one more."""
+        if host in self._known:
+            return True
+        if self._allowance.take(1, now):
+            return False
+        self._known.add(host)
+        return True

@@ -14,7 +14,7 @@ import msgspec
 from remote import clean, sse, wire
 from remote.client.roster import Roster
 from remote.liveness import Backoff, Patience, Rest
-from remote.pace import PeerPace
+from remote.pace import Newcomers, PeerPace
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock, far_off
 from sysmon.errors import MalformedInput, ProtocolMismatch, SysmonError, Unreachable
@@ -81,6 +81,7 @@ class AgentSource:
         self._roster = Roster(str(self.target), name, self._interval, self.patience, self._clock, self._queue.put)
         self._cleaner = clean.Cleaner(tables=self._tables)
         self._pace = PeerPace()
+        self._newcomers = Newcomers(wire.MAX_HOSTS)
         self._backoff = Backoff(self.patience)
         self._rest = Rest(self._clock, self.patience.first)
         self._tasks: list[asyncio.Task[None]] = []
@@ -286,7 +287,8 @@ class AgentSource:
                 if await roster.take_frame(update):
                     self._backoff.succeeded(0.0)
             case HostInfo():
-                await roster.take_host(update)
+                if self._newcomers.admits(update.id, self._clock.boottime()):
+                    await roster.take_host(update)
             case Status():
                 await roster.take_status(update)
             case Event():
@@ -320,9 +322,17 @@ class AgentSource:
     async def _take_hello(self, hello: Hello, now: int) -> None:
         roster = self._roster
         roster.skew.add(hello.time, now)
+        hosts = [info for info in hello.hosts if self._newcomers.admits(info.id, self._clock.boottime())]
         metrics = self._cleaner.metrics(hello.metrics)
-        left_out = len(hello.metrics) - len(metrics)
-        roster.excess = f"it brings too many metrics; {left_out} are left out" if left_out else ""
+        roster.excess = "; ".join(
+            f"it brings too many {what}; {count} are left out"
+            for what, count in (
+                ("hosts", len(hello.hosts) - len(hosts)),
+                ("metrics", len(hello.metrics) - len(metrics)),
+            )
+            if count
+        )
+        hello = msgspec.structs.replace(hello, hosts=hosts)
         here = {info.id: info for info in hello.hosts}
         alone = len(here) == 1 and not hello.hub
         names = [roster.labelled(info, alone=alone) for info in hello.hosts if here.pop(info.id, None) is not None]

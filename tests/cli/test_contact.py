@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -380,3 +381,14 @@ def test_a_whole_fleet_that_vanishes_is_looked_at_a_few_times_only(monkeypatch: 
         events += contact.due(seconds * 1000, seconds * second)
     assert [event.kind for event in events] == ["network.lost"]
     assert looks < 5 * len(hosts) ** 2, "each host against each, not against each for each"
+
+
+def test_the_status_of_one_of_very_many_does_not_go_through_all() -> None:
+    contact = Contact()
+    begun = time.monotonic()
+    for number in range(15_000):
+        status = Status(host=f"{number:016x}", state="live", target="http://hub:8200")
+        assert contact.take(status, T0, SECOND) == []
+        assert contact.wait(SECOND) is None
+    # Going through all for each took a minute.
+    assert time.monotonic() - begun < 8

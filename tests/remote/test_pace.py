@@ -17,11 +17,12 @@ from remote.pace import (
     TOO_MANY_FRAMES,
     TOO_MANY_RUNS,
     HostPace,
+    Newcomers,
     PeerPace,
 )
 from sysmon.allowance import Allowance
 from sysmon.frame import Fault, FilesystemRow, ProcessRow, Tables
-from sysmon.records import Event, Status
+from sysmon.records import Event, HostInfo, Status
 from tests.remote.peers import FAST, chunked, hello, peer, send, watching
 from tests.remote.support import HOST, T0, frame
 
@@ -79,6 +80,29 @@ def test_a_stream_is_read_as_fast_as_its_hosts_can_speak() -> None:
     assert waits[7] == 0.0 < waits[8] < waits[9]
     small = PeerPace()
     assert max(small.wait(100, 1, 0) for _ in range(40_000)) > 100
+
+
+def test_a_peer_that_brings_ever_new_hosts_brings_no_more_than_a_server_has() -> None:
+    newcomers = Newcomers(100)
+    assert sum(newcomers.admits(f"{turn}-{number}", turn * SECOND) for turn in range(60) for number in range(50)) == 100
+    assert newcomers.admits("0-3", 0), "one that is known comes again"
+    assert newcomers.admits("new", 200 * SECOND)
+
+
+@pytest.mark.anyio
+async def test_ever_new_hosts_in_greetings_are_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remote.wire.MAX_HOSTS", 20)
+    greetings = [
+        hello(HostInfo(id=HOST), *(HostInfo(id=f"{turn:08x}{number:08x}") for number in range(15))) for turn in range(5)
+    ]
+
+    async def crowd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await send(writer, chunked(*greetings, wire.encode_event(frame(1, intervals=FAST))))
+
+    async with peer(crowd) as url, watching(AgentSource(url, patience=Patience(tick=0.05))) as seen:
+        words = "it brings too many hosts; 15 are left out"
+        await seen.until(lambda: any(words in status.message for status in seen.of(Status) if status.message))
+        assert len({info.id for info in seen.of(HostInfo)}) == 20
 
 
 def test_an_event_is_short() -> None:
