@@ -28,13 +28,19 @@ def run_agent(context: Context, options: argparse.Namespace) -> int:
         from cli.pushing import pushing
 
         beside = pushing(context, options)
+    socket = context.places.socket
+    if options.tied:
+        from cli.tied import tied
+
+        socket, more = tied(context.places)
+        beside = [*beside, *more]
     status = asyncio.run(
         run_service(
             context,
             "agent",
             listen=None if listen == NOWHERE else listen,
             port=settings.port if options.port is None else options.port,
-            socket=context.places.socket,
+            socket=socket,
             interface=options.interface,
             record=not options.no_history,
             beside=beside,

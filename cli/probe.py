@@ -136,7 +136,7 @@ async def glance(context: Context, host: HostSettings, connections: Connections,
     from cli.sources import open_source
     from remote.liveness import Patience
 
-    source, _ = open_source(context, host, connections=connections, patience=Patience())
+    source, _ = open_source(context, host, connections=connections, patience=Patience(), hire=False)
     hosts: dict[str, HostInfo] = {}
     statuses: dict[str, Status] = {}
     problem = ""

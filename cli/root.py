@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="with --agent: print what it can be asked, and end")
     parser.add_argument("--push", metavar="URL", help="with --agent: send its frames to this hub")
     parser.add_argument("--push-fingerprint", metavar="KEY", help="of that hub's key: sha256: and 64 hex digits")
+    parser.add_argument("--tied", action="store_true", help="with --agent: end when standard input does")
     parser.add_argument("--interface", metavar="NAME", help="show only this network interface")
     parser.add_argument("--ascii", action="store_true", help="draw without Unicode")
     parser.add_argument("--theme", choices=("auto", "dark", "light", "contrast", "ansi"), help="colours of the screen")
@@ -86,6 +87,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--explain goes with --agent", "add --agent")
     if (options.push or options.push_fingerprint) and not options.agent:
         raise UsageError("--push goes with --agent", "add --agent")
+    if options.tied and not options.agent:
+        raise UsageError("--tied goes with --agent", "add --agent")
     if options.port is not None and not 0 <= options.port <= 65535:
         raise UsageError(f"--port '{options.port}' is not a port", "allowed is 0 to 65535; 0 takes a free one")
     if options.json and (options.agent or options.record):

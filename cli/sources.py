@@ -74,6 +74,7 @@ def open_source(
     connections: Connections,
     patience: Patience | None = None,
     tables: Iterable[str] = (),
+    hire: bool = True,
 ) -> Opened:
     """Makes the source of a configured host; nothing is connected before its `updates` are asked for.
 
@@ -83,6 +84,7 @@ def open_source(
         connections: HTTP connections of this process.
         patience: how long is too long; a recorder's by default.
         tables: to ask for from the first.
+        hire: whether an agent may be started on a box reached by ssh, for as long as the source is read.
 
     Raises:
         UsageError: the target cannot be one.
@@ -119,6 +121,7 @@ def open_source(
             connections=connections,
             patience=patience,
             tables=tables,
+            hire=hire,
         )
         return Opened(box, box.past)
     if target.kind == "node":

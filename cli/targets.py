@@ -85,7 +85,7 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
 
     wanted = resolve(context, targets)[0]
     connections = Connections()
-    source, _ = open_source(context, wanted, connections=connections, tables=SMALL_TABLES | {"processes"})
+    source, _ = open_source(context, wanted, connections=connections, tables=SMALL_TABLES | {"processes"}, hire=False)
     state = State(context.catalogue)
     info: HostInfo | None = None
     why = "no answer"

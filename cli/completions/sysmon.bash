@@ -30,7 +30,7 @@ _shtab_sysmon_service_status_option_strings=(-h --help --role --json --user)
 _shtab_sysmon_service_option_strings=(-h --help)
 _shtab_sysmon_doctor_option_strings=(-h --help --metrics --json)
 _shtab_sysmon_completion_option_strings=(-h --help)
-_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --push --push-fingerprint --interface --ascii --theme --no-history --readonly --debug)
+_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --push --push-fingerprint --tied --interface --ascii --theme --no-history --readonly --debug)
 
 
 
@@ -130,6 +130,7 @@ _shtab_sysmon___agent_nargs=0
 _shtab_sysmon___record_nargs=0
 _shtab_sysmon___json_nargs=0
 _shtab_sysmon___explain_nargs=0
+_shtab_sysmon___tied_nargs=0
 _shtab_sysmon___ascii_nargs=0
 _shtab_sysmon___no_history_nargs=0
 _shtab_sysmon___readonly_nargs=0

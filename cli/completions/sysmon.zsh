@@ -59,6 +59,7 @@ _shtab_sysmon_options=(
   "--explain[with --agent\: print what it can be asked, and end]"
   "--push[with --agent\: send its frames to this hub]:URL:"
   "--push-fingerprint[of that hub\'s key\: sha256\: and 64 hex digits]:KEY:"
+  "--tied[with --agent\: end when standard input does]"
   "--interface[show only this network interface]:NAME:"
   "--ascii[draw without Unicode]"
   "--theme[colours of the screen]:theme:(auto dark light contrast ansi)"

@@ -34,6 +34,7 @@ class KnownHost:
         limits: what of its last frame was too much, or ''.
         pace: how much more it may bring.
         problem: why its last frame was left out, or ''. `twice`: words where its server names it twice, or ''.
+        note: what whoever reads it has to say of that, or ''.
     """
 
     def __init__(self, info: HostInfo, since: int, wanted: float = 1.0) -> None:
@@ -45,6 +46,7 @@ class KnownHost:
         self.limits = ""
         self.pace = HostPace()
         self.problem = ""
+        self.note = ""
         self.twice = ""
         self.upstream: Status | None = None
         self.told: Status | None = None

@@ -246,7 +246,7 @@ class Roster:
             # A hub knows better than we do why a host is silent.
             state, words = upstream.state, upstream.message
         elif connected and (state != "connecting" or words or host.problem):
-            notes = [host.problem, words, host.limits, host.twice, self.excess, self._pace_of(host)]
+            notes = [host.problem, words, host.note, host.limits, host.twice, self.excess, self._pace_of(host)]
             if upstream is None or upstream.skew is None:
                 notes.append(clock_words(self.skew.value))
             if upstream is not None:

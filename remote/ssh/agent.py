@@ -118,11 +118,11 @@ class AgentBehind:
         if self._source is not None:
             self._source.ask(tables)
 
-    def choose(self, addresses: Iterable[str]) -> str:
-        """Returns the first address that is worth a try, or ''."""
+    def choose(self, addresses: Iterable[str], *, again: bool = False) -> str:
+        """Returns the first address that is worth a try, or ''; `again`: whether another agent is there now."""
         now = self._clock.boottime()
         self._avoided = {address: until for address, until in self._avoided.items() if until > now}
-        return next((each for each in addresses if each not in self._avoided and _usable(each)), "")
+        return next((each for each in addresses if (again or each not in self._avoided) and _usable(each)), "")
 
     async def run(self, line: SshLine, address: str, host: str, tables: Iterable[str]) -> None:
         """Reads the agent at an address of the box for as long as it answers.
@@ -193,7 +193,7 @@ class AgentBehind:
             elif now - answered > GREET_SECONDS * SECOND:
                 self._give_up(address, "its agent answers no more" if met else "what serves there is no sysmon agent")
                 raise Gone
-            elif met and now - max(answered, looked) > LEFT_SECONDS * SECOND:
+            elif now - max(answered, looked) > LEFT_SECONDS * SECOND:
                 # The socket of one that was stopped is gone; of one that starts anew it is soon there again.
                 looked = asked = now
                 if address not in (await line.ask(("agent",), self._patience.deadline)).agents:
@@ -240,7 +240,7 @@ class AgentBehind:
         if known is None:
             known = self._roster.hosts[info.id] = KnownHost(info, self._clock.boottime(), self._interval)
         known.info = info
-        known.problem = ""
+        known.problem = known.note = ""
 
     async def close(self) -> None:
         """Closes what is not shared."""

@@ -208,6 +208,19 @@ class Answers:
         return sample
 
 
+def clock_of(text: str) -> tuple[int, int] | None:
+    """Reads what `date +%s.%N` printed.
+
+    Returns:
+        Unix milliseconds, and by how many they may be off: busybox knows no %N and gives whole seconds.
+    """
+    found = re.match(r"([0-9]{1,12})(?:\.([0-9]{3})[0-9]*$)?", text)
+    if found is None:
+        return None
+    seconds = int(found[1]) * 1000
+    return (seconds + int(found[2]), 0) if found[2] else (seconds + 500, 750)
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import secrets
 from pathlib import Path
@@ -18,6 +17,7 @@ from remote.ssh.faults import SshFault, explain, no_client, silent
 from remote.ssh.frames import Answers
 from remote.ssh.runtime import control_path, remove
 from remote.ssh.script import script
+from remote.ssh.session import Session, environment
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class SshLine:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=environment(),
                 # No terminal: the Ctrl-C that is meant for the screen is not for ssh, and ssh can ask nobody anything.
                 start_new_session=True,
             )
@@ -248,6 +248,20 @@ class SshLine:
         words = [PROGRAM, "-F", "none", "-o", f"ControlPath={self._control}", "-O", command, *more]
         return await _run([*words, "--", _place(self.target)])
 
+    async def beside(self, command: str) -> Session:
+        """Runs another command on the box, through the same connection and never through one of its own.
+
+        Args:
+            command: for the login shell.
+
+        Raises:
+            SshFault: there is no ssh here.
+        """
+        words = [PROGRAM, "-F", "none", "-T", "-a", "-x", "-o", f"ControlPath={self._control}"]
+        # Where the connection is gone meanwhile, ssh would make one, without what the user has set up for this host.
+        words += ["-o", "ControlMaster=no", "-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]
+        return await Session.open([*words, "--", _place(self.target), command])
+
     async def cancel_forwards(self) -> None:
         """Takes back what `forward` made."""
         forwards, self._forwards = self._forwards, []
@@ -292,13 +306,6 @@ def _place(target: Target) -> str:
     return target.base
 
 
-def _environment() -> dict[str, str]:
-    """The environment of ssh: messages in English, and no window that asks for a password."""
-    found = {**os.environ, "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
-    found.pop("SSH_ASKPASS", None)
-    return found
-
-
 async def _run(words: list[str], seconds: float = 3.0) -> tuple[int, str]:
     """Runs a short command of ssh that talks to nobody but this machine; returns its status and what it said."""
     try:
@@ -307,7 +314,7 @@ async def _run(words: list[str], seconds: float = 3.0) -> tuple[int, str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
     except OSError as error:

@@ -242,13 +242,15 @@ done
 echo "$B g"; grep -H '^Name\|^Uid' $s /dev/null ;;
 sizes) z=1 ;;
 agent) u=$(id -u)
-for f in /run/sysmon/sysmon.sock "$XDG_RUNTIME_DIR/sysmon/sysmon.sock" "/run/user/$u/sysmon/sysmon.sock"; do
-[ -S "$f" ] && [ -w "$f" ] && echo "$B a $f"
+for s in sysmon tied; do
+for f in /run/sysmon/$s.sock "$XDG_RUNTIME_DIR/sysmon/$s.sock" "/run/user/$u/sysmon/$s.sock"; do
+[ -S "$f" ] && if [ -w "$f" ]; then echo "$B a $f"; else echo "$B s foreign $f"; fi
+done
 done
 for a in 0100007F 7F000001 00000000; do
 grep -q "^ *[0-9]*: $a:2008 00000000:0000 0A" /proc/net/tcp && echo "$B a 127.0.0.1:8200"
 done
-echo "$B s program $(command -v sysmon)"
+echo "$B s program $(command -v sysmon || ls "$HOME/.local/bin/sysmon")"
 echo "$B s system $(uname -s)"
 echo "$B s arch $(uname -m)"
 echo "$B s page $(getconf PAGESIZE || grep -m1 KernelPageSize /proc/self/smaps)"

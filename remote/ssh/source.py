@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from remote import clean
@@ -17,6 +16,8 @@ from remote.client.roster import Roster
 from remote.liveness import SECOND, Backoff, Patience, Rest
 from remote.ssh.agent import AgentBehind, Gone
 from remote.ssh.faults import SshFault
+from remote.ssh.frames import clock_of
+from remote.ssh.hired import Hired
 from remote.ssh.line import SshLine
 from remote.ssh.runtime import Runtime
 from sysmon.clock import SystemClock
@@ -114,6 +115,7 @@ class SshSource:
         connections: HTTP connections of the process; its own otherwise.
         patience: how long is too long.
         tables: to ask for from the first.
+        hire: whether an agent is started where sysmon is installed and none runs.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class SshSource:
         connections: Connections | None = None,
         patience: Patience | None = None,
         tables: Iterable[str] = (),
+        hire: bool = False,
     ) -> None:
         self.target = target
         self.name = name
@@ -143,10 +146,10 @@ class SshSource:
         self._queue: asyncio.Queue[_Queued | None] = asyncio.Queue(QUEUE)
         self._roster = Roster(str(target), name, self.interval, self.patience, self._clock, self._put)
         self._backoff = Backoff(self.patience)
+        self._rest = Rest(self._clock, self.patience.first)
         self._cleaner = clean.Cleaner()
         self._tables = frozenset(tables)
         self._agent = AgentBehind(
-        self._rest = Rest(self._clock, self.patience.first)
             target,
             self._roster,
             self._put,
@@ -157,6 +160,7 @@ class SshSource:
             connections=connections,
             patience=self.patience,
         )
+        self._hired = Hired(self._clock) if hire else None
         self._line: SshLine | None = None
         self._late: Frame | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -220,14 +224,14 @@ class SshSource:
     async def _put(self, update: Update, late: bool = False) -> None:
         await self._queue.put(_Queued(update, late))
 
-    async def _stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
     def wake(self) -> None:
         """Tries again now where it waits to reach its target: the line may be there again."""
         self._rest.wake()
 
+    async def _stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._roster.connected.clear()
 
@@ -282,9 +286,14 @@ class SshSource:
                 hello = await self._look(line, *HELLO)
                 system = hello.facts.get("system", "")
                 address = self._agent.choose(hello.agents)
+                if not address and self._hired is not None:
+                    started = await self._hired.start(line, hello)
+                    address = self._agent.choose(started, again=self._hired.running)
                 if address:
                     with contextlib.suppress(Gone):
                         await self._agent.run(line, address, self._box_id(hello), self._tables)
+                    if self._hired is not None:
+                        await self._hired.stop()
                 elif system not in ("", "Linux"):
                     shown = clean.text(system, 40)
                     raise SshFault(
@@ -295,6 +304,8 @@ class SshSource:
                         await self._sample(line, hello)
         finally:
             self._line = None
+            if self._hired is not None:
+                await self._hired.stop()
             await line.close()
 
     def _box_id(self, hello: Sample) -> str:
@@ -333,6 +344,8 @@ class SshSource:
         box = self._opened_box()
         info = clean.record(box.begin(hello))
         self._note = self._agent.note
+        if not self._note and self._hired is not None and self._hired.note:
+            self._note = f"read by its files: {self._hired.note}"
         if not self._note and hello.facts.get("program"):
             self._note = "sysmon is installed there, but no agent runs that keeps a history: start `sysmon --agent`"
         self._roster.opened()
@@ -346,7 +359,7 @@ class SshSource:
             every = LOOK_SECONDS if self._agent.history is None else LOOK_AGAIN_SECONDS
             if began - self._looked >= every * SECOND:
                 sample = await self._look(line, *groups, lines=lines)
-                if self._agent.choose(sample.agents):
+                if self._agent.choose(sample.agents) or (self._hired is not None and self._hired.due(sample)):
                     raise Gone
             else:
                 sample = await line.ask(groups, self.patience.deadline, lines)
@@ -363,7 +376,7 @@ class SshSource:
             if frame is not None:
                 self._backoff.succeeded(0.0)
                 host.interval = max(host.wanted, float(self._pace))
-                host.problem = "; ".join(filter(None, (self._slowness(took), self._note)))
+                host.note = "; ".join(filter(None, (self._slowness(took), self._note)))
                 await self._roster.take_frame(self._cleaner.frame(frame, now=self._clock.now()))
             step = self._pace * 1000
             now = self._clock.now()
@@ -385,16 +398,3 @@ class SshSource:
         if self._pace > self.interval:
             return f"a slow box: it is sampled every {self._pace} s, and one sample takes {took:.1f} s"
         return ""
-
-
-def clock_of(text: str) -> tuple[int, int] | None:
-    """Reads what `date +%s.%N` printed.
-
-    Returns:
-        Unix milliseconds, and by how many they may be off: busybox knows no %N and gives whole seconds.
-    """
-    found = re.match(r"([0-9]{1,12})(?:\.([0-9]{3})[0-9]*$)?", text)
-    if found is None:
-        return None
-    seconds = int(found[1]) * 1000
-    return (seconds + int(found[2]), 0) if found[2] else (seconds + 500, 750)

@@ -15,9 +15,9 @@ from collectors.base import Roots
 from collectors.identity import host_id
 from collectors.registry import names
 from collectors.runner import Runner
-from remote.ssh.frames import Sample
+from remote.ssh.frames import Sample, clock_of
 from remote.ssh.script import GROUPS, SPECIAL
-from remote.ssh.source import HELLO, SshSource, clock_of
+from remote.ssh.source import HELLO, SshSource
 from remote.target import parse_target
 from sysmon.config import HostSettings
 from sysmon.errors import MalformedInput

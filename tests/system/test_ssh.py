@@ -289,6 +289,105 @@ def test_a_recorder_gets_what_it_missed_from_the_agent_behind_ssh(box: SshBox, t
                 program.stop()
 
 
+def installed(tmp_path: Path, **more: str) -> str:
+    """The environment of a box where sysmon is installed, with folders of its own."""
+    program = Program(tmp_path / "there")
+    names = ("SYSMON_DB", "SYSMON_CONFIG", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME")
+    given = {name: program.environment[name] for name in names}
+    given["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
+    return "SetEnv " + " ".join(f"{name}={value}" for name, value in (given | more).items())
+
+
+def agents(box: SshBox) -> list[int]:
+    """The agents that run on the box."""
+    return [pid for pid in box.running() if b"--tied" in _command(pid)]
+
+
+async def test_an_agent_is_started_there_for_as_long_as_it_is_watched(box: SshBox, tmp_path: Path) -> None:
+    box.start(installed(tmp_path))
+    socket = tmp_path / "there/run/sysmon/tied.sock"
+    watching, other = watch(box.target), None
+    try:
+        await watching.until(lambda: [frame for frame in watching.frames if frame.seq])
+        assert watching.info.version and watching.info.id == machine_host_id(Roots())
+        first = agents(box)
+        assert len(first) == 1 and socket.is_socket()
+        # Whoever watches it as well finds that one there.
+        other = watch(box.target, name="again")
+        await other.until(lambda: any(frame.seq for frame in other.frames))
+        assert agents(box) == first and other.frames[-1].run == watching.frames[-1].run
+        await other.close()
+        run = watching.frames[-1].run
+        await watching.until(lambda: watching.frames[-1].seq >= 3)
+        box.cut()
+        await watching.until(lambda: watching.frames[-1].run != run and watching.frames[-1].seq, 30)
+        assert len(agents(box)) == 1 and agents(box) != first
+        # What the one before took is in the history there, and so at hand.
+        past = watching.past()
+        assert past is not None
+        held = next(span for span in await past.spans() if span.run == run)
+        assert held.last >= 3
+        assert watching.statuses[-1].state == "live"
+        began = time.monotonic()
+    finally:
+        await watching.close()
+        if other is not None:
+            await other.close()
+    assert time.monotonic() - began < 4
+    end(box)
+    assert not socket.exists() and not agents(box)
+
+
+FOREIGN = 'echo "Sysmon v1.3.1 - Monitors system events"'
+OLDER = """case $1 in --version) echo sysmon 0.0.9 ;; *) echo "sysmon: '--tied' is not an option" >&2; exit 2 ;; esac"""
+HUNG = """case $1 in --version) echo sysmon 0.1.0 ;; *) exec sleep 60 ;; esac"""
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        (FOREIGN, "does not tell its version: Sysmon v1.3.1"),
+        (OLDER, "could not be started: '--tied' is not an option"),
+        (HUNG, "it did not serve within 1 s"),
+    ],
+    ids=["another program", "older", "hung"],
+)
+async def test_where_it_does_not_come_up_files_are_read_and_the_reason_is_said(
+    box: SshBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, words: str
+) -> None:
+    monkeypatch.setattr("remote.ssh.hired.START_SECONDS", 1.0)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/sysmon"
+    program.write_text(f"#!/bin/sh\necho run >>{tmp_path}/runs\n{does}\n")
+    program.chmod(0o755)
+    box.start(installed(tmp_path, PATH=f"{tmp_path}/bin:/usr/bin:/bin"))
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: len(watching.frames) >= 2 and watching.statuses[-1].message)
+        assert watching.statuses[-1].state == "live"
+        assert f"read by its files: the sysmon there {words}" in watching.statuses[-1].message or words in (
+            watching.statuses[-1].message
+        )
+        runs = (tmp_path / "runs").read_text().count("run")
+        assert runs <= 2
+    finally:
+        await watching.close()
+    if does != HUNG:  # that one listens to nobody
+        end(box)
+
+
+async def test_where_nothing_can_be_written_it_is_read_all_the_same(box: SshBox, tmp_path: Path) -> None:
+    nowhere = {"XDG_STATE_HOME": "/proc/no", "SYSMON_DB": "/proc/no/history.db", "HOME": "/proc/no"}
+    box.start(installed(tmp_path, **nowhere))
+    watching = watch(box.target)
+    try:
+        await watching.until(lambda: [frame for frame in watching.frames if frame.seq])
+        assert len(agents(box)) == 1 and watching.statuses[-1].state == "live"
+    finally:
+        await watching.close()
+    end(box)
+
+
 async def test_one_frame_of_a_box_on_the_command_line(box: SshBox) -> None:
     box.start()
     process = await asyncio.create_subprocess_exec(
