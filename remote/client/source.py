@@ -287,7 +287,8 @@ class AgentSource:
                 if await roster.take_frame(update):
                     self._backoff.succeeded(0.0)
             case HostInfo():
-                if self._newcomers.admits(update.id, self._clock.boottime()):
+                full = len(roster.hosts) >= wire.MAX_HOSTS  # which take_host refuses
+                if full or self._newcomers.admits(update.id, self._clock.boottime()):
                     await roster.take_host(update)
             case Status():
                 await roster.take_status(update)
