@@ -113,7 +113,10 @@ class PushedHosts:
         if not target:
             return ""
         if token and not bound:
-            return f"{host} is followed ({target}), and did not report with this token before it was"
+            return (
+                f"{host} is followed ({target}), and did not report with this token before it was;"
+                " to have it report, take it out of the hub's configuration"
+            )
         status, state = self._station.statuses.get(host), self._station.states.get(host)
         if status is None or status.state != "live" or state is None or state.frame is None:
             return ""
