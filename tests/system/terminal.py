@@ -71,9 +71,12 @@ class Screen(PtyApp):
             self.read()
 
     def quit(self) -> int:
-        """Types q; returns the exit status."""
+        """Types q; returns the exit status, which is 0 unless it says why not."""
         self.write(b"q")
-        return self.wait()
+        status = self.wait()
+        if status:
+            print(self.output[self.output.rfind(b"\x1b[?1049l") :].decode("utf-8", "replace"))
+        return status
 
     def assert_whole(self) -> None:
         """The terminal is as it was before the screen: modes, main screen, cursor, no mouse, no paste brackets."""
