@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 QUEUE = 64
 """Updates read ahead of the consumer at most; then the socket is no longer read."""
 
+INLINE = 256 << 10
+"""Bytes of an event that is decoded at once; a greeting of a hundred hosts has as many."""
+
 
 class AgentSource:
     """Frames of a remote sysmon; implements `sysmon.ports.Source`.
@@ -269,7 +272,13 @@ class AgentSource:
         now = self._clock.now()
         roster = self._roster
         try:
-            update = wire.decode_event(event, cleaner=self._cleaner, hosts=roster.hosts, now=now)
+            if len(event.data) <= INLINE:
+                update = wire.decode_event(event, cleaner=self._cleaner, hosts=roster.hosts, now=now)
+            else:
+                # Nobody else is to wait for what one server says at such length.
+                update = await asyncio.to_thread(
+                    wire.decode_event, event, cleaner=self._cleaner, hosts=frozenset(roster.hosts), now=now
+                )
         except wire.LeftOut as error:
             # Of this one host; what the server says of the others goes on.
             await roster.leave_out(error.host, error.message)

@@ -29,6 +29,8 @@ WAITING = 64
 """Reports that wait for their turn at most, each with its body."""
 PATIENCE = 20.0
 """Seconds a report may wait for its turn, and for the history."""
+INLINE = 128 << 10
+"""Bytes of a report that is decoded at once; a greater one in a thread, behind everything else."""
 
 
 class ReportRoute:
@@ -91,7 +93,9 @@ class ReportRoute:
         if coding.strip().lower() == "gzip":
             # zlib lets go of the interpreter.
             body = await asyncio.to_thread(batch.inflate, body)
-        return batch.decode_report(body, self._clock.now())
+        if len(body) <= INLINE:
+            return batch.decode_report(body, self._clock.now())
+        return await asyncio.to_thread(batch.decode_report, body, self._clock.now())
 
 
 def _refused(refusal: Refusal) -> Response:
