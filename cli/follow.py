@@ -78,7 +78,7 @@ async def follow_host(
     try:
         async for said in source.updates():
             late = isinstance(said, Frame) and source.late(said)
-            if (isinstance(said, Hello) and said.hosts) or isinstance(said, HostInfo):
+            if isinstance(said, Hello) and said.hosts:
                 station.reached(host.name)
             for update in _admitted(station, host, said, late=late):
                 if isinstance(update, Hello) and heard is not None:
@@ -100,6 +100,8 @@ async def follow_host(
                 kept = _without(update, known)
                 if kept is None:
                     continue
+                if isinstance(kept, HostInfo):
+                    station.reached((paths.taken(kept.id) if paths is not None else None) or host.name)
                 await station.take(kept, late=late)
                 await _heed(station, source, kept, late=late)
     finally:

@@ -114,10 +114,15 @@ class Paths:
                 return [*self._gone(way, update.id), *self._left_out(way, update)]
             if self._back.get(way, {}).pop(update.id, None):
                 return [*(self._offered(way, update) or self._again(way, update.id)), *self._note(way)]
-            return self._offered(way, update) or self._again(way, update.id)
+            return self._offered(way, update) or self._again(way, update.id) or self._unused(way)
         if isinstance(update, Status):
-            # What another hub says of a host of ours that we never reached, it has from here.
-            return [] if self.hub in update.via else self._told(way, update)
+            if self.hub in update.via:
+                # What another hub says of a host of ours that we never reached, it has from here.
+                return []
+            if update.via and update.state == "live":
+                # Reached, by a hub that has all its hosts another way: nothing waits for it.
+                update = msgspec.structs.replace(update, gone=True)
+            return self._told(way, update)
         return [update] if not update.host or self._taken.get(update.host) == way else []
 
     def leave(self, way: str) -> list[Update]:
@@ -158,10 +163,16 @@ class Paths:
 
     def _left_out(self, way: str, info: HostInfo) -> list[Update]:
         back = self._back.setdefault(way, {})
-        if self.hub not in info.via or back.get(info.id) == info.label:
+        if self.hub not in info.via:
+            return self._unused(way)
+        if back.get(info.id) == info.label:
             return []
         back[info.id] = info.label
         return self._note(way)
+
+    def _unused(self, way: str) -> list[Update]:
+        """What is to be known of a way that no host is taken from, or nothing."""
+        return [] if way in self._taken.values() else self._note(way)
 
     def _again(self, way: str, host: str) -> list[Update]:
         return [self._shown(host)] if self._taken.get(host) == way else []

@@ -174,6 +174,9 @@ def test_hosts_of_ours_that_were_never_reached_do_not_come_back_as_anothers() ->
     theirs = Status(host="", name="db", state="offline", via=[B])
     assert paths.admit("b", theirs) == [theirs]
     assert paths.admit("b", Status(host="", name="db", state="offline", via=[A, B])) == []
+    # Why it leaves out a hub's hosts is its own matter.
+    (told,) = paths.admit("b", Status(host="", name="a", state="live", message="watch each other", via=[B]))
+    assert isinstance(told, Status) and told.gone
 
 
 def test_what_was_left_out_and_is_gone_is_no_longer_named() -> None:
@@ -183,3 +186,12 @@ def test_what_was_left_out_and_is_gone_is_no_longer_named() -> None:
     assert paths.refused("b").endswith(f"2 hosts are left out that came from here ({OWN}, x)")
     paths.admit("b", Status(host=X, state="paused", gone=True))
     assert paths.refused("b").endswith(f"1 host is left out that came from here ({OWN})")
+
+
+def test_a_hub_whose_hosts_are_all_known_another_way_is_said_to_be_there() -> None:
+    paths = Paths(A, OWN)
+    # It runs on this machine, and was asked before it had anything to tell.
+    assert not [each for each in paths.admit("b", hello(hub=B)) if isinstance(each, Status)]
+    (note,) = paths.admit("b", HostInfo(id=OWN, via=[B]))
+    assert isinstance(note, Status)
+    assert (note.name, note.state, note.message) == ("b", "live", "its hosts are known here another way")

@@ -143,3 +143,30 @@ def test_a_host_is_taken_directly_and_through_a_hub_when_that_is_cut(tmp_path: P
     wait_for(lambda: whole(of(top, far.id)), 60)
     info = next(info for info in asked(top_port)["hosts"] if info["id"] == far.id)
     assert info["name"] == "far", "it is the same host under the same name"
+
+
+def test_what_a_hub_never_reached_is_seen_behind_it_and_leaves_with_the_configuration(
+    tmp_path: Path, life: ExitStack
+) -> None:
+    ports = free_port(), free_port()
+    near = hub(tmp_path / "near", ports[0], nas=1, plain=1)
+    started(life, near)
+    top = hub(tmp_path / "top", ports[1], near=ports[0], none=1)
+    started(life, top)
+
+    def waiting(port: int) -> dict[str, dict[str, Any]]:
+        return {each["name"]: each for each in asked(port)["statuses"] if not each.get("host")}
+
+    found = wait_for(lambda: (found := waiting(ports[1])).keys() >= {"nas", "plain", "none"} and found)
+    assert found["nas"]["state"] == "offline" and "connection refused" in found["nas"]["message"]
+    assert found["nas"]["via"] == [asked(ports[0])["hub"], asked(ports[1])["hub"]]
+    # Both hubs are this machine: the name of the one below stands for what is known of it another way, and is up.
+    wait_for(lambda: waiting(ports[1]).get("near", {"state": "live"})["state"] == "live")
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    down = [line for line in page.splitlines() if line.startswith("sysmon_host_up{") and line.endswith(" 0")]
+    assert sorted(line.split('host="')[1].split('"')[0] for line in down) == ["nas", "none", "plain"]
+    config = near.folder / "config.toml"
+    config.write_text('[hosts.plain]\ntarget = "http://127.0.0.1:1"\n')
+    wait_for(lambda: "nas" not in waiting(ports[0]) and "nas" not in waiting(ports[1]))
+    assert waiting(ports[1]).keys() >= {"plain", "none"}
