@@ -95,6 +95,9 @@ def make_unit(role: Role, command: Sequence[str], *, user: bool = False, paths: 
     """
     service = ["Type=notify", "NotifyAccess=main", f"ExecStart={' '.join(_quoted(word) for word in command)}"]
     service += ["Restart=on-failure", "RestartSec=5", "TimeoutStopSec=20", "WatchdogSec=60"]
+    if role == "agent":
+        # Its threads take turns anyway: a heap for each of them costs 2 MiB of a pushing agent's 46.
+        service.append("Environment=MALLOC_ARENA_MAX=1")
     if not user:
         service += ["DynamicUser=yes", "User=sysmon", "StateDirectory=sysmon", "StateDirectoryMode=0700"]
         service += ["RuntimeDirectory=sysmon", "RuntimeDirectoryMode=0755", "ConfigurationDirectory=sysmon"]
