@@ -18,6 +18,7 @@ from tui import app as tui_app
 from tui.chrome import Chrome
 from tui.glyphs import UNICODE
 from tui.screens.history import HistoryScreen
+from tui.screens.hosts import HostsScreen
 from tui.screens.network import NetworkScreen
 from tui.screens.overview import OverviewScreen
 from tui.screens.processes import ProcessesScreen
@@ -88,6 +89,24 @@ async def test_enter_on_a_process_opens_it_where_processes_are() -> None:
         given.push(5)
         table = app.screen.query_one(Table)
         await until(pilot, lambda: table.cursor_key == (chosen.pid, chosen.started))
+
+
+async def test_a_dialog_that_is_closed_twice_takes_nothing_else_with_it() -> None:
+    given = rig()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 5)
+        below = app.screen
+        await pilot.press("h")
+        await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+        dialog = app.screen
+        assert isinstance(dialog, HostsScreen)
+        # As when Enter is still on its way to it while the key behind it opens another screen.
+        await app.action_screen("overview")
+        assert app.screen is below
+        dialog.dismiss(given.script.host)
+        await pilot.pause()
+        assert app.screen is below
 
 
 async def test_a_click_on_an_interface_opens_it() -> None:

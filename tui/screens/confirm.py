@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from tui.dialog import Dialog
 from tui.renderables.frame import Hint
 from tui.renderables.text import strip
 from tui.widgets.lines import LinesPanel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tui.theme import Look
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialog[bool]):
     """Asks; the result is whether it was confirmed.
 
     Args:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from sysmon.errors import SysmonError
+from tui.dialog import Dialog
 from tui.historyexport import Exists, target, write
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sysmon.records import Series, Span
 
 
-class ExportScreen(ModalScreen[str | None]):
+class ExportScreen(Dialog[str | None]):
     """Asks for a file and writes it; the result is a sentence that says what was written, or None.
 
     A file that exists is replaced only where Enter is pressed a second time on the same name.

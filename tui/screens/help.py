@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from tui.dialog import Dialog
 from tui.keys import Key, all_keys, binding_id, label, present_keys
 from tui.renderables.columns import Column
 from tui.widgets.table import Table
@@ -57,7 +57,7 @@ def help_rows(
     return rows
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """All keys; the input at the top searches, arrows scroll, Esc closes.
 
     Args:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import msgspec
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from sysmon.errors import SysmonError
+from tui.dialog import Dialog
 from tui.hostfields import FIELDS, changes, introduction, parse, texts_of, wants_pin
 from tui.renderables.frame import Hint
 from tui.renderables.text import Spans, strip
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui.theme import Look
 
 
-class HostForm(ModalScreen["HostSettings | None"]):
+class HostForm(Dialog["HostSettings | None"]):
     """Adds a host, or changes one; the result is its settings, or None where nothing was done.
 
     Enter goes on from field to field and saves from the last, Ctrl+S saves from any. What cannot be is said below, and

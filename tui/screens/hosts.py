@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sysmon.units import format_duration
 from sysmon.wrong import Finding
+from tui.dialog import Dialog
 from tui.fleet import WORDS, State, judged, state_of
 from tui.renderables.columns import Column
 from tui.renderables.lines import badge
@@ -77,7 +77,7 @@ def sorted_rows(rows: list[HostRow]) -> list[HostRow]:
     return sorted(rows, key=rank)
 
 
-class HostsScreen(ModalScreen[str | None]):
+class HostsScreen(Dialog[str | None]):
     """Chooses a host; the result is its id, or None.
 
     Args:

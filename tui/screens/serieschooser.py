@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from sysmon.frame import split_key
+from tui.dialog import Dialog
 from tui.renderables.columns import Column
 from tui.widgets.table import Table
 
@@ -77,7 +77,7 @@ class Search(Input):
         return key != "space" and super().check_consume_key(key, character)
 
 
-class TickChooser(ModalScreen[list[str] | None]):
+class TickChooser(Dialog[list[str] | None]):
     """Ticks any number of choices; the result is their keys in the order of ticking, or None when cancelled.
 
     While one types, the arrows move, Space ticks; Enter takes what is ticked, or the line under the cursor.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from sysmon.errors import SysmonError
+from tui.dialog import Dialog
 from tui.renderables.columns import Column
 from tui.renderables.frame import Hint
 from tui.renderables.text import Spans, strip
@@ -97,7 +97,7 @@ def named(rows: Sequence[ProcessRow]) -> str:
     return f"{rows[0].name} ({rows[0].pid})" if len(rows) == 1 else f"{len(rows)} processes"
 
 
-class SignalDialog(ModalScreen[str | None]):
+class SignalDialog(Dialog[str | None]):
     """Chooses a signal, asks once more where that is due, sends it, and tells what became of each process.
 
     Its result is a sentence for the user, or None when nothing was sent.
