@@ -27,6 +27,15 @@ DEFAULT_INTERVAL = 60.0
 """Seconds assumed between reads of a collector whose interval was never told."""
 
 
+SHARED_TEXTS = 10_000
+"""Keys that are held once for all hosts, at most."""
+_texts: dict[str, str] = {}
+
+
+def _shared(text: str) -> str:
+    return _texts.setdefault(text, text) if len(_texts) < SHARED_TEXTS else _texts.get(text, text)
+
+
 class Sample(NamedTuple):
     """A value and the nanoseconds since boot at which it was read."""
 
@@ -130,6 +139,8 @@ class State:
         for key, value in frame.readings.items():
             owner = collectors.get(key)
             if owner is None:
+                # Many hosts have the same keys: one text of each is enough.
+                key = _shared(key)
                 metric = self.catalogue.of_key(key)
                 owner = collectors[key] = metric.collector if metric is not None else ""
             old = now.get(key)
@@ -145,7 +156,11 @@ class State:
                 before[key] = old
             now[key] = Sample(value, at)
         for name, keys in seen.items():
-            for gone in self._keys.get(name, keys) - keys:
+            known = self._keys.get(name, set())
+            if known == keys:
+                # The same again is let go of: its texts are those of this frame alone.
+                continue
+            for gone in known - keys:
                 now.pop(gone, None)
                 before.pop(gone, None)
                 self._plans = self._some = None

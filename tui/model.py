@@ -13,7 +13,7 @@ import msgspec
 
 from sysmon.clock import far_off
 from sysmon.derive import State
-from sysmon.frame import Frame, ProcessRow
+from sysmon.frame import Frame, ProcessRow, Tables
 from sysmon.records import AlertState, Event, Gap, Hello, HostInfo, Liveness, Status
 from sysmon.wrong import Finding, findings
 from tui.pulse import Pulse, beat
@@ -130,6 +130,8 @@ class HostModel:
         self.pulse.take(second, beat(self.state))
         if self.windowed:
             self.window.append(second, self._values())
+        # Its values are in the state by now: of hundreds of hosts they must not be held twice.
+        self.state.frame = msgspec.structs.replace(frame, readings={}, reads={}, intervals={}, tables=Tables(), cost={})
         return True
 
     def _is_late(self, frame: Frame, last: Frame, *, heard: bool) -> bool:

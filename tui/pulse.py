@@ -121,9 +121,9 @@ class _Column:
     __slots__ = ("counts", "numbers", "sums")
 
     def __init__(self) -> None:
-        self.numbers = array("q", [_NONE]) * _SIZE
+        self.numbers = array("i", [_NONE]) * _SIZE
         self.sums = array("d", [0.0]) * _SIZE
-        self.counts = array("L", [0]) * _SIZE
+        self.counts = array("H", [0]) * _SIZE
 
     def put(self, number: int, value: float) -> None:
         at = number % _SIZE

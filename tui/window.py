@@ -20,7 +20,8 @@ WINDOW = 900
 class Window:
     """Per-second values of series, right-aligned at `end`; gaps are None.
 
-    A value read more seldom is repeated until it goes stale, so a column is what the screen would have shown.
+    Seven digits of each are kept, more than any picture shows. A value read more seldom is repeated until it goes
+    stale, so a column is what the screen would have shown.
     """
 
     def __init__(self, length: int = WINDOW) -> None:
@@ -39,7 +40,7 @@ class Window:
     def _put(self, key: str, second: int, value: float) -> None:
         column = self._columns.get(key)
         if column is None or second - column[0] >= self.length + len(column[1]):
-            self._columns[key] = (second, array("d", (value,)))
+            self._columns[key] = (second, array("f", (value,)))
             return
         start, data = column
         missing = second - start - len(data)
@@ -65,7 +66,7 @@ class Window:
             return
         start = older[0][0]
         stop = limit if limit is not None else older[-1][0] + 1
-        data = array("d", [math.nan]) * (stop - start)
+        data = array("f", [math.nan]) * (stop - start)
         for second, value in older:
             data[second - start] = value
         if column:

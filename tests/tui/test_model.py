@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sysmon.frame import Frame
 from sysmon.records import AlertState, Event, Hello, HostInfo, Moment, Point, Series, Status
 from tests.tui.scripted import START, Script, catalogue, view
 from tui.model import FEW, HostModel, Model
@@ -289,3 +290,19 @@ def test_graphs_go_on_when_a_clock_is_set_back() -> None:
     window = model.hosts[script.host].window
     assert window.end == end + 3 - 3 * 3600
     assert any(len([each for each in window.points(key, 3) if each is not None]) == 3 for key in window.keys())
+
+
+def test_of_hundreds_of_hosts_nothing_is_held_twice() -> None:
+    script = Script(cores=2, gpus=0, processes=0)
+    model = Model(catalogue())
+    for index in range(12):
+        model.take(HostInfo(id=f"{index:016x}"))
+    for second in range(3):
+        blob = msgspec.json.encode(script.frame(second, tables=False))
+        for host in model.hosts:
+            model.take(msgspec.json.decode(blob.replace(script.host.encode(), host.encode()), type=Frame), 1)
+    keys = [key for host in model.hosts.values() for key in host.state.readings]
+    assert len({id(key) for key in keys}) == len(set(keys))
+    for host in model.hosts.values():
+        assert host.state.frame is not None
+        assert (host.state.frame.seq, host.state.frame.readings) == (3, {})
