@@ -136,6 +136,8 @@ class Clones:
 
     def _greeted(self, name: str, way: Way, hello: Hello) -> None:
         way.hello = hello
+        # What it was like before is not to be said of who is connected now.
+        way.due = [each for each in way.due if not (isinstance(each, Status) and each.state == "offline")]
         # A greeting and what comes with it takes back what was said while nothing was known of the way.
         way.asked = ""
         here = {info.id: info for info in hello.hosts}

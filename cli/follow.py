@@ -145,7 +145,9 @@ async def _heed(station: Station, source: RemoteSource, update: Update, *, late:
     elif isinstance(update, Hello):
         contact.hold(update.spans)
     elif isinstance(update, Status):
-        if update.state == "offline" and source.connected.is_set():
+        info = station.infos.get(update.host)
+        behind = info is not None and info.via not in ([], [info.hub])
+        if update.state == "offline" and behind and source.connected.is_set():
             # A hub that is heard says so: what it means for the host is told by the hub.
             contact.leave(update.host)
         else:

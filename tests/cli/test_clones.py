@@ -449,6 +449,17 @@ async def test_why_a_clone_is_away_is_said_without_what_else_there_is_to_say_of_
     assert world.last(SPLIT).message == "refused"
 
 
+async def test_who_is_back_is_not_said_to_be_away_for_what_there_is_to_say_of_another() -> None:
+    world = world_of(recorded())
+    world.greet("one")
+    await world.run(3, "one")
+    world.give("one", Status(host=ID, name="one", state="offline", message="refused", target="http://one"))
+    world.greet("two")
+    await world.run(100, "two")
+    assert world.hosts(RUNS["two"]) == {SPLIT}
+    assert not [each for each in world.greet("one") if isinstance(each, Status) and each.state == "offline"]
+
+
 async def test_the_name_stays_with_who_is_at_the_target_now() -> None:
     history = MemoryHistory()
     clock = ManualClock()

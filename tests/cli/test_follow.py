@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cli.context import Context
-from cli.follow import follow_host, make_backfill
+from cli.follow import _heed, follow_host, make_backfill
 from cli.recording import Archive
 from cli.sources import open_source
 from cli.station import Station
@@ -162,3 +163,19 @@ async def test_what_is_not_wanted_of_a_host_is_not_wanted_of_its_past() -> None:
     assert [(each.seq, set(each.readings), set(each.reads)) for each in fetched] == [
         (seq, {"load.1"}, {"load"}) for seq in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize(("via", "kinds"), [([], ["host.down", "host.up"]), (["hub"], [])])
+async def test_that_a_host_was_away_is_told_also_when_it_is_read_after_the_line_is_back(
+    via: list[str], kinds: list[str]
+) -> None:
+    """What was said before the line was back may be taken after; of a host behind a hub it is the hub that tells."""
+    station = Station(Catalogue([]), SystemClock())
+    watcher = station.watch()
+    await station.take(HostInfo(id=HOST, target="http://x", via=via))
+    source: Any = SimpleNamespace(connected=asyncio.Event())
+    source.connected.set()
+    for state in ("live", "offline", "live"):
+        await _heed(station, source, Status(host=HOST, state=state, target="http://x"), late=False)
+    assert [each.kind for each in watcher._queue if isinstance(each, Event)] == kinds
+    await station.close()
