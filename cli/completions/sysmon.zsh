@@ -32,7 +32,7 @@ _shtab_sysmon_hosts_commands() {
     remove:'take hosts out of the configuration; what was recorded of them stays'
     show:'print all of a host'"'"'s settings; a token is never shown'
     start:'connect to paused hosts again'
-    status:'say how hosts are; exit status 1 when one that should be LIVE is not'
+    status:'say how hosts are, how old their last frame is and how far their clock is ahead; exit status 1 when one that should be LIVE is not'
     stop:'do not connect to hosts for now'
   )
   _describe 'sysmon hosts commands' _commands
