@@ -299,8 +299,8 @@ def test_of_hundreds_of_hosts_nothing_is_held_twice() -> None:
         model.take(HostInfo(id=f"{index:016x}"))
     for second in range(3):
         blob = msgspec.json.encode(script.frame(second, tables=False))
-        for host in model.hosts:
-            model.take(msgspec.json.decode(blob.replace(script.host.encode(), host.encode()), type=Frame), 1)
+        for id_ in model.hosts:
+            model.take(msgspec.json.decode(blob.replace(script.host.encode(), id_.encode()), type=Frame), 1)
     keys = [key for host in model.hosts.values() for key in host.state.readings]
     assert len({id(key) for key in keys}) == len(set(keys))
     for host in model.hosts.values():
