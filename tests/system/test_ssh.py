@@ -142,7 +142,8 @@ async def test_a_host_key_that_changed_is_never_connected_to(box: SshBox) -> Non
     for strict in ("yes", "no"):
         box.trust(strict)
         words = await first_fault(box)
-        assert "THE HOST KEY HAS CHANGED" in words and "ssh-keygen -R" in words
+        # The path of its list of known hosts may be long, and is cut then.
+        assert "THE HOST KEY HAS CHANGED" in words and f"-R '[127.0.0.1]:{box.port}'" in words
     assert not box.running()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from sysmon.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -116,18 +117,17 @@ async def test_it_is_not_started_where_it_should_not_be() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
-def test_the_box_tells_a_socket_that_this_user_may_not_use(tmp_path: Path) -> None:
+def test_the_box_tells_a_socket_that_this_user_may_not_use() -> None:
     import socket
 
-    tmp_path.chmod(0o755)
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
-    place = tmp_path / "sysmon"
-    place.mkdir()
-    with socket.socket(socket.AF_UNIX) as listener:
+    # The folders of other tests are closed to other users, and stay so.
+    with tempfile.TemporaryDirectory() as root, socket.socket(socket.AF_UNIX) as listener:
+        place = Path(root) / "sysmon"
+        place.mkdir()
+        Path(root).chmod(0o755)
         listener.bind(str(place / "sysmon.sock"))
         (place / "sysmon.sock").chmod(0o600)
-        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": root, "HOME": root}
         with subprocess.Popen(["sh", "-s"], stdin=-1, stdout=-1, env=environment, user=65534, cwd="/") as box:
             assert box.stdin is not None and box.stdout is not None
             box.stdin.write(script(B).encode())
