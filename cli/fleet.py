@@ -59,7 +59,7 @@ class Fleet:
         contacts: of a recorder: is told which hosts there are.
         patience: how long is too long; a recorder's by default.
         tell: given sentences for people, each once.
-        look: seconds between looks at the file.
+        look: seconds between looks at the file. `changed`: whether it is another by now than the context has read.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Fleet:
         patience: Patience | None = None,
         tell: Callable[[str], None] = lambda text: None,
         look: float = LOOK,
+        changed: bool = False,
     ) -> None:
         self._context = context
         self._station = station
@@ -88,6 +89,7 @@ class Fleet:
         self._patience = patience
         self._tell = tell
         self._look = look
+        self._changed = changed
         self._followers: dict[str, _Follower] = {}
         self._told = ""
 
@@ -95,7 +97,8 @@ class Fleet:
         """Follows until it is cancelled."""
         taken = seen = _stamp(self._context)
         try:
-            await self._take(self._context.config.hosts)
+            hosts = self._read() if self._changed else None
+            await self._take(self._context.config.hosts if hosts is None else hosts)
             while True:
                 await asyncio.sleep(self._look)
                 now = _stamp(self._context)

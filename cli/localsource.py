@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ LOOK = 1.0
 
 NO_HUB = "-"
 """No id of any hub."""
+
+HELLO = 3.0
+"""Seconds that an agent or recorder which was found may take to greet."""
 
 UNSERVED = 10
 """Looks after which hosts are let go of that a recorder does not follow which now is shown."""
@@ -79,6 +83,7 @@ class LocalSource:
         self._pasts: dict[str, History] = {}
         self._supervisor: asyncio.Task[None] | None = None
         self._problem = ""
+        self._began = time.time_ns()
         self.tell: Callable[[str], None] = lambda text: None
         self.local_id = own_host(context)
         self._station.clones.run_on(self.local_id, own_boot())
@@ -155,22 +160,28 @@ class LocalSource:
         served: set[str] = set()
         mine = Path(neighbour.path) == self._context.history_path and os.access(neighbour.path, os.R_OK)
         archive = self._archive = open_archive(self._context, "screen", record=False) if mine else Archive()
-        self.tell(f"this host is shown as {neighbour.recorder or 'its agent'} sees it, through {neighbour.address}")
 
         async def follow() -> None:
             async for update in source.updates():
                 for info in _infos(update):
+                    self._station.reached("")
                     served.add(info.id)
                     self._pasts[info.id] = archive.history or past
                 await self._station.take(update)
 
         self._sources["local"] = source
         jobs = [asyncio.create_task(follow(), name="attached")]
-        # A recorder follows the configured hosts itself.
-        follows = neighbour.recorder.startswith("recorder")
-        if not follows:
-            jobs.append(self._follow_hosts(archive, served.__contains__))
         try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HELLO):
+                    await source.connected.wait()
+            # A recorder follows the configured hosts itself, also one that waits for the history this screen just had.
+            hub = source.hello.hub if source.hello is not None else ""
+            follows = bool(hub) or neighbour.recorder.startswith("recorder")
+            who = neighbour.recorder or ("its recorder" if follows else "its agent")
+            self.tell(f"this host is shown as {who} sees it, through {neighbour.address}")
+            if not follows:
+                jobs.append(self._follow_hosts(archive, served.__contains__))
             looks = 0
             while True:
                 await _wait(jobs, LOOK)
@@ -272,8 +283,16 @@ class LocalSource:
             known=lambda host: self._is_known(host, served),
             patience=WATCHED,
             tell=lambda text: self.tell(text),
+            changed=self._is_changed(),
         )
         return asyncio.create_task(fleet.run(), name="configured hosts")
+
+    def _is_changed(self) -> bool:
+        """Whether the configuration was written since this process read it: a recorder may have followed the hosts."""
+        try:
+            return self._context.places.config.stat().st_mtime_ns > self._began
+        except OSError:
+            return False
 
     def _is_known(self, host: str, served: Callable[[str], bool]) -> bool:
         return host == self.local_id or served(host)
