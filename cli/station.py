@@ -395,8 +395,3 @@ class Station:
         if self.recorder is not None:
             with contextlib.suppress(asyncio.CancelledError, StoreError):
                 await self.recorder.close()
-
-
-def named(info: HostInfo, name: str, target: str) -> HostInfo:
-    """Gives a host its configured name and says where its frames come from."""
-    return msgspec.structs.replace(info, name=name, target=target)
