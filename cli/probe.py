@@ -152,7 +152,8 @@ async def glance(context: Context, host: HostSettings, connections: Connections,
                         hosts[update.id] = update
                     case Status() if update.host:
                         statuses[update.host] = update
-                    case Status() if update.state == "offline":
+                    case Status() if update.state == "offline" and not update.via:
+                        # Of the server itself; what a hub says of hosts it never reached is no word on the hub.
                         problem = update.message or "offline"
                 known = {id for id, status in statuses.items() if status.state != "connecting"}
                 if problem or (hosts and hosts.keys() <= known):
