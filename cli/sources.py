@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cli.context import Context
     from remote.client.history import HttpHistory
     from remote.client.transport import Connections
+    from remote.foreign.polled import PolledSource
     from remote.liveness import Patience
     from remote.target import Target
     from sysmon.config import HostSettings
@@ -124,32 +125,21 @@ def open_source(
             hire=hire,
         )
         return Opened(box, box.past)
+    polled: type[PolledSource]
     if target.kind == "node":
-        from remote.foreign.nodeexporter import NodeExporterSource
-
-        exporter = NodeExporterSource(
-            target,
-            catalogue=context.catalogue,
-            name=host.name,
-            interval=host.interval,
-            collectors=host.collectors,
-            clock=context.clock,
-            connections=connections,
-            patience=patience,
-        )
-        return Opened(exporter, lambda: None)
-    if target.kind == "netronome":
-        from remote.foreign.netronome import NetronomeSource
-
-        agent = NetronomeSource(
-            target,
-            catalogue=context.catalogue,
-            name=host.name,
-            interval=host.interval,
-            collectors=host.collectors,
-            clock=context.clock,
-            connections=connections,
-            patience=patience,
-        )
-        return Opened(agent, lambda: None)
-    raise UsageError(f"'{target}': {target.kind} is not there yet")
+        from remote.foreign.nodeexporter import NodeExporterSource as polled
+    elif target.kind == "netronome":
+        from remote.foreign.netronome import NetronomeSource as polled
+    else:
+        raise UsageError(f"'{target}': {target.kind} is not there yet")
+    peer = polled(
+        target,
+        catalogue=context.catalogue,
+        name=host.name,
+        interval=host.interval,
+        collectors=host.collectors,
+        clock=context.clock,
+        connections=connections,
+        patience=patience,
+    )
+    return Opened(peer, lambda: None)

@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from sysmon.records import Gap
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,6 +23,10 @@ class Hole(NamedTuple):
     last: int
     start: int
     end: int
+
+    def lost(self) -> Gap:
+        """The hole as what is told of it where it cannot be filled any more."""
+        return Gap(**self._asdict(), status="lost")
 
 
 class Ranges:

@@ -13,7 +13,7 @@ from sysmon.errors import MalformedInput, ProtocolMismatch, RemoteError, StoreEr
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from remote.target import Target
 
@@ -70,6 +70,22 @@ def inflater(target: Target, coding: str) -> Inflater | None:
     if given not in ("identity", "gzip", ""):
         raise ProtocolMismatch(f"{target} sends content-encoding {clean_text(given, 40)}, which was not asked for")
     return Inflater() if given == "gzip" else None
+
+
+async def whole(target: Target, path: str, pieces: AsyncIterator[bytes]) -> bytes:
+    """Puts an answer together.
+
+    Raises:
+        MalformedInput: it is longer than `MAX_BODY`.
+    """
+    size = 0
+    body = []
+    async for piece in pieces:
+        size += len(piece)
+        if size > MAX_BODY:
+            raise MalformedInput(f"{target}{path}: the answer is longer than {MAX_BODY} bytes")
+        body.append(piece)
+    return b"".join(body)
 
 
 def check_kind(target: Target, kind: str, accept: str) -> None:

@@ -13,7 +13,6 @@ import msgspec
 from remote.holes import Hole, Ranges, lost, missing, newest
 from sysmon.allowance import Allowance
 from sysmon.errors import RemoteError, StoreError
-from sysmon.records import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from sysmon.clock import Clock
     from sysmon.frame import Frame
     from sysmon.ports import Recorder
-    from sysmon.records import RunSpan
+    from sysmon.records import Gap, RunSpan
 
 SLICE = 200
 """Frames asked for at once; a slice of ordinary frames is decoded in a few milliseconds."""
@@ -345,17 +344,7 @@ class Backfill:
         for hole in holes[: max(0, MAX_TOLD - len(self._told))]:
             self._told.add((hole.host, hole.run, hole.first, hole.last))
             if self._tell is not None:
-                self._tell(
-                    Gap(
-                        host=hole.host,
-                        run=hole.run,
-                        first=hole.first,
-                        last=hole.last,
-                        start=hole.start,
-                        end=hole.end,
-                        status="lost",
-                    )
-                )
+                self._tell(hole.lost())
 
 
 def _none(host: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import h11
 
 from remote.client import answers, look, trouble
-from remote.client.answers import MAX_BODY, MAX_ERROR
+from remote.client.answers import MAX_ERROR
 from remote.client.bearer import authorization
 from remote.client.leanline import Bytes, Line
 from remote.client.pin import context_of
@@ -124,16 +124,9 @@ class Endpoint:
         """Returns the body of an answer; errors are those of `remote.client.transport.Endpoint.get`."""
         try:
             async with asyncio.timeout(deadline), self.open(path, params, accept=accept, head=deadline) as pieces:
-                size = 0
-                body = []
-                async for piece in pieces:
-                    size += len(piece)
-                    if size > MAX_BODY:
-                        raise MalformedInput(f"{self.target}{path}: the answer is longer than {MAX_BODY} bytes")
-                    body.append(piece)
+                return await answers.whole(self.target, path, pieces)
         except TimeoutError:
             raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
-        return b"".join(body)
 
     async def post(self, path: str, body: bytes, *, deadline: float, limit: int = MAX_ERROR) -> Answer:
         """Sends a body of JSON in gzip, and returns what is answered, whatever its status.

@@ -14,6 +14,7 @@ import msgspec
 from remote import clean, sse, wire
 from remote.client.roster import Roster
 from remote.liveness import Backoff, Patience, Rest
+from remote.outflow import Outflow
 from remote.pace import Newcomers, PeerPace
 from remote.target import Target, parse_target
 from sysmon.clock import SystemClock, far_off
@@ -80,7 +81,7 @@ class AgentSource:
         self._own_connections = connections is None
         self._interval = max(1, round(interval))
         self._collectors = tuple(sorted(set(collectors)))
-        self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
+        self._queue: Outflow[Update] = Outflow(QUEUE)
         self._roster = Roster(str(self.target), name, self._interval, self.patience, self._clock, self._queue.put)
         self._cleaner = clean.Cleaner(tables=self._tables)
         self._pace = PeerPace()
@@ -108,7 +109,7 @@ class AgentSource:
         yield roster.present()
         self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(roster.watch())]
         try:
-            while (update := await self._queue.get()) is not None:
+            async for update in self._queue:
                 yield update
                 if isinstance(update, Frame) and update.host in roster.hosts:
                     roster.hosts[update.host].give(update)
@@ -118,9 +119,7 @@ class AgentSource:
     async def close(self) -> None:
         """Ends `updates` and closes the connection."""
         await self._stop()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._queue.end()
         if self._own_connections and self._connections is not None:
             await self._connections.close()
             self._connections = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from remote.client import answers, look, trouble
-from remote.client.answers import MAX_BODY, MAX_ERROR
+from remote.client.answers import MAX_ERROR
 from remote.client.bearer import authorization
 from remote.client.pin import bare_context, context_of
 from remote.push.batch import Answer
@@ -99,18 +99,11 @@ class Endpoint:
             ProtocolMismatch: it is no sysmon. Unauthorized, RemoteError, StoreError: what the server said.
             MalformedInput: the answer is too large or not gzip.
         """
-        size = 0
-        body = []
         try:
             async with asyncio.timeout(deadline), self.open(path, params, accept=accept, head=deadline) as pieces:
-                async for piece in pieces:
-                    size += len(piece)
-                    if size > MAX_BODY:
-                        raise MalformedInput(f"{self.target}{path}: the answer is longer than {MAX_BODY} bytes")
-                    body.append(piece)
+                return await answers.whole(self.target, path, pieces)
         except TimeoutError:
             raise Unreachable(f"{self.target} did not answer within {deadline:g} s") from None
-        return b"".join(body)
 
     async def post(self, path: str, body: bytes, *, deadline: float, limit: int = MAX_ERROR) -> Answer:
         """Sends a body of JSON in gzip, and returns what is answered, whatever its status.

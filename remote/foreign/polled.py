@@ -19,6 +19,7 @@ import msgspec
 from remote import clean
 from remote.foreign.lifetime import Lifetime
 from remote.liveness import Backoff, Patience, Rest, Skew, clock_words, judge
+from remote.outflow import Outflow
 from remote.server.reduced import only
 from remote.target import parse_target
 from sysmon.clock import SystemClock
@@ -127,7 +128,7 @@ class PolledSource:
         self.catalogue = catalogue
         self._connections = connections
         self._own_connections = connections is None
-        self._queue: asyncio.Queue[Update | None] = asyncio.Queue(QUEUE)
+        self._queue: Outflow[Update] = Outflow(QUEUE)
         self._cleaner = clean.Cleaner()
         self._skew = Skew()
         self._backoff = Backoff(self.patience)
@@ -196,7 +197,7 @@ class PolledSource:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(self._watch())]
         try:
-            while (update := await self._queue.get()) is not None:
+            async for update in self._queue:
                 yield update
         finally:
             await self._stop()
@@ -204,9 +205,7 @@ class PolledSource:
     async def close(self) -> None:
         """Ends `updates` and closes the connection."""
         await self._stop()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._queue.end()
         if self._own_connections and self._connections is not None:
             await self._connections.close()
             self._connections = None

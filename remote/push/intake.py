@@ -17,7 +17,7 @@ from remote.push.pushed import MAX_PIECES, MAX_ROWS, TARGET, PushedHost
 from remote.server.murmur import Murmur
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, StoreError
-from sysmon.records import Gap, Hello
+from sysmon.records import Hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,17 +300,7 @@ class Intake:
             if key in pushed.gaps or len(pushed.gaps) >= 10_000:
                 continue
             pushed.gaps.add(key)
-            self._sink.tell(
-                Gap(
-                    host=hole.host,
-                    run=hole.run,
-                    first=hole.first,
-                    last=hole.last,
-                    start=hole.start,
-                    end=hole.end,
-                    status="lost",
-                )
-            )
+            self._sink.tell(hole.lost())
 
     def _since(self, report: Report) -> int:
         return max(0, report.time - self._retention + min(MARGIN, self._retention // 10))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from remote import clean
 from remote.client.roster import Roster
 from remote.liveness import SECOND, Backoff, Patience, Rest
+from remote.outflow import Outflow
 from remote.ssh.agent import AgentBehind, Gone
 from remote.ssh.faults import SshFault
 from remote.ssh.frames import clock_of
@@ -143,7 +144,7 @@ class SshSource:
         self._make_box = make_box
         self._box: Box | None = None
         self._runtime = Runtime(runtime)
-        self._queue: asyncio.Queue[_Queued | None] = asyncio.Queue(QUEUE)
+        self._queue: Outflow[_Queued] = Outflow(QUEUE)
         self._roster = Roster(str(target), name, self.interval, self.patience, self._clock, self._put)
         self._backoff = Backoff(self.patience)
         self._rest = Rest(self._clock, self.patience.first)
@@ -178,7 +179,7 @@ class SshSource:
         yield self._present()
         self._tasks = [loop.create_task(self._run(), name=f"read {self.target}"), loop.create_task(self._watch())]
         try:
-            while (queued := await self._queue.get()) is not None:
+            async for queued in self._queue:
                 self._late = queued.update if queued.late else None  # type: ignore[assignment]
                 yield queued.update
         finally:
@@ -187,9 +188,7 @@ class SshSource:
     async def close(self) -> None:
         """Ends `updates`, and with the connection what runs on the box."""
         await self._stop()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._queue.end()
         await self._agent.close()
         if self._box is not None:
             self._box.close()

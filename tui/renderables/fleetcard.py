@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from textual.strip import Strip
 
-from sysmon.units import format_bytes
 from tui.renderables.fleetcells import (
     HUES,
     LONGEST,
@@ -19,6 +18,7 @@ from tui.renderables.fleetcells import (
     state_spans,
     tone,
     vital_text,
+    ways,
     ways_spans,
     worst_spans,
 )
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from tui.fleet import Entry
-    from tui.palette import HueName
     from tui.pulse import Vital
     from tui.theme import Look
 
@@ -200,16 +199,11 @@ def _vital(entry: Entry, name: Vital, room: int, among: int, tall: int, look: Lo
 
 
 def _ways(entry: Entry, width: int, tall: int, look: Look) -> list[Strip]:
-    now, palette, glyphs = entry.now, look.palette, look.glyphs
+    now, palette = entry.now, look.palette
     if now is None or now.network is None:
         return []
     lines = []
-    ways: tuple[tuple[str, float | None, HueName], ...] = (
-        (glyphs.down, now.receive, "receive"), (glyphs.up, now.transmit, "transmit"),
-    )  # fmt: skip
-    for mark, value, hue in ways:
-        style = palette.hue(hue).base if entry.heard else palette.faint
-        text = format_bytes(value, short=True) if value is not None else glyphs.missing
+    for mark, text, style in ways(entry, now, look):
         lines.append(strip([("  ", palette.text), (mark, style), (f"{text:>7}", style)], width, palette.text))
     return lines[: tall - 1]
 

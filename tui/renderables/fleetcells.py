@@ -12,12 +12,13 @@ from tui.renderables.lines import badge
 from tui.renderables.spark import sparkline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.style import Style
 
     from tui.fleet import Entry
     from tui.palette import HueName
+    from tui.pulse import Beat
     from tui.renderables.text import Spans
     from tui.theme import Look
 
@@ -80,16 +81,21 @@ def ways_spans(entry: Entry, look: Look) -> Spans:
     now = entry.now
     if now is None or now.network is None:
         return missing(look) if entry.pulse is not None else []
-    glyphs, palette = look.glyphs, look.palette
     spans: Spans = []
-    ways: tuple[tuple[str, float | None, HueName], ...] = (
+    for mark, text, style in ways(entry, now, look):
+        spans += [(" " if spans else "", look.palette.text), (mark, style), (f"{text:>5}", style)]
+    return spans
+
+
+def ways(entry: Entry, now: Beat, look: Look) -> Iterator[tuple[str, str, Style]]:
+    """Yields for what is received and what is sent: the mark, the rate in words, their style."""
+    glyphs, palette = look.glyphs, look.palette
+    both: tuple[tuple[str, float | None, HueName], ...] = (
         (glyphs.down, now.receive, "receive"), (glyphs.up, now.transmit, "transmit"),
     )  # fmt: skip
-    for mark, value, hue in ways:
+    for mark, value, hue in both:
         style = palette.hue(hue).base if entry.heard else palette.faint
-        text = format_bytes(value, short=True) if value is not None else glyphs.missing
-        spans += [(" " if spans else "", palette.text), (mark, style), (f"{text:>5}", style)]
-    return spans
+        yield mark, format_bytes(value, short=True) if value is not None else glyphs.missing, style
 
 
 def bounds(name: Vital, points: Sequence[float | None]) -> tuple[float, float]:

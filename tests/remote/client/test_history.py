@@ -153,9 +153,9 @@ async def test_an_answer_that_never_ends_or_never_comes_meets_a_deadline() -> No
 
 
 async def test_an_answer_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from remote.client import transport
+    from remote.client import answers
 
-    monkeypatch.setattr(transport, "MAX_BODY", 100_000)
+    monkeypatch.setattr(answers, "MAX_BODY", 100_000)
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
