@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sysmon.configfile import load, parse
-from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option
+from sysmon.configschema import CAP, COLLECTOR, HOST, ROUTER, RULE, SECTIONS, Option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,10 @@ def sample() -> str:
     lines += ["", "# One table per collector; `sysmon doctor` lists them.", "# [collectors.processes]"]
     lines += _options({**COLLECTOR, **collector_options().get("processes", {})})
     lines += ["", "# Hosts to record and to show: sysmon --agent runs there.", "# [hosts.db]", *_options(HOST)]
+    lines += ["", "# Routers, asked by ssh for the devices of their LAN: nothing is installed or written there."]
+    lines += ["# [routers.home]", *_options(ROUTER)]
+    lines += ["", "# How much may go through in a month; the alert traffic-cap says when it is used up."]
+    lines += ["# [caps.line]", *_options({key: option for key, option in CAP.items() if key != "device"})]
     lines += ["", "# Alert rules. A default rule is changed by its name, or switched off: enabled = false."]
     from sysmon.defaultrules import DEFAULT_RULES
 

@@ -79,7 +79,21 @@ _BASE = (
     "CREATE UNIQUE INDEX evidence_time ON evidence(host, time)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_BASE,)
+_BANDWIDTH = (
+    # Devices behind a router (host), as last seen; first and last: when they were there or moved bytes.
+    "CREATE TABLE device(host INTEGER NOT NULL, key TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " body BLOB NOT NULL, PRIMARY KEY(host, key)) WITHOUT ROWID",
+    # What users call them, and when users began to count anew: written by any process of this user.
+    "CREATE TABLE device_note(host TEXT NOT NULL, key TEXT NOT NULL, alias TEXT NOT NULL DEFAULT '',"
+    " category TEXT NOT NULL DEFAULT '', PRIMARY KEY(host, key)) WITHOUT ROWID",
+    "CREATE TABLE device_reset(host TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(host, time)) WITHOUT ROWID",
+    # Bytes that others counted and this history lacks; pieces of a key never overlap.
+    "CREATE TABLE past(host INTEGER NOT NULL, key TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, flags INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY(host, key, start))"
+    " WITHOUT ROWID",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_BASE, _BANDWIDTH)
 """Statements that lead from version n to n + 1; a released entry never changes."""
 
 

@@ -11,8 +11,8 @@ from store.held import forget_marks
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.tail import decode_row
 from store.usage import MOST, accounted
-from store.zones import span_of, zone_of
 from sysmon.records import HostInfo
+from sysmon.zones import span_of, zone_of
 
 if TYPE_CHECKING:
     import sqlite3

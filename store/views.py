@@ -16,11 +16,11 @@ from store.replay import Replay
 from store.schema import BLOCK, BUCKET
 from store.trim import timezone_of
 from store.usage import AT_LEAST, ESTIMATED, MOST, Last, accounted
-from store.zones import span_of, zone_of
 from sysmon.catalogue import Catalogue, Metric
 from sysmon.derive import plan
 from sysmon.errors import StoreError
 from sysmon.records import AlertState, Event, HostInfo, Span, Usage
+from sysmon.zones import span_of, zone_of
 
 if TYPE_CHECKING:
     import sqlite3

@@ -65,6 +65,8 @@ class Metric(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         instance: what its instance names ('' when it has none), such as `interface`.
         precision: decimals that a gauge is rounded to when read.
         bits: 32 where a counter of that width can wrap.
+        lifetime: of a counter: that of the `boot`, or its `own`: then a new boot says nothing, and only a fall to less
+            than half is taken for a beginning anew; a smaller one is what its source let go of.
         rollup: whether history keeps rollups of it.
         formula: of a derived metric.
     """
@@ -78,6 +80,7 @@ class Metric(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     instance: str = ""
     precision: int = 0
     bits: int = 64
+    lifetime: Literal["boot", "own"] = "boot"
     rollup: bool = True
     formula: Formula | None = None
 

@@ -69,11 +69,15 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
         cert, key: PEM files of this side's certificate, where it wants one (mutual TLS).
         collectors: those wanted of it; empty for all.
         paused: not connected to for now. `expected_off`: that it is away is nothing wrong.
+        router: whether it stands in `[routers.NAME]`: then it is asked for the devices of its LAN too.
+        devices: of a router, seconds between two looks at them.
     """
 
     name: str
     target: str
     interval: float = 1.0
+    router: bool = False
+    devices: float = 30.0
     token_file: str = ""
     fingerprint: str = ""
     ca: str = ""
@@ -83,6 +87,26 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     expected_off: bool = False
     tags: tuple[str, ...] = ()
+
+
+class CapSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[caps.NAME]`: how much may go through in a month.
+
+    Attributes:
+        host: glob over name, hostname or id; this machine by default (`local`).
+        interface: a glob; empty: all that count towards the host's total. `device`: MAC, alias or name of a router's
+            device instead.
+        limit: bytes in a month. `count`: both ways together, one of them, or the larger.
+        day: of the month on which it begins anew; a shorter month begins anew on its last day.
+    """
+
+    name: str
+    limit: float
+    host: str = "local"
+    interface: str = ""
+    device: str = ""
+    count: Literal["both", "receive", "transmit", "larger"] = "both"
+    day: int = 1
 
 
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +173,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     push: PushSettings = PushSettings()
     collectors: dict[str, CollectorSettings] = {}
     hosts: dict[str, HostSettings] = {}
+    """Those of `[hosts.NAME]` and of `[routers.NAME]`."""
+    caps: dict[str, CapSettings] = {}
     rules: tuple[Rule, ...] = ()
     keys: dict[str, tuple[str, ...]] = {}
     source: Path | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sysmon.config import (
     AgentSettings,
+    CapSettings,
     CollectorSettings,
     Config,
     HistorySettings,
@@ -21,7 +22,7 @@ from sysmon.config import (
     ScreenSettings,
 )
 from sysmon.configkeys import clashes, key_name
-from sysmon.configschema import COLLECTOR, HOST, RULE, SECTIONS, Option, placed, quoted
+from sysmon.configschema import CAP, COLLECTOR, HOST, ROUTER, RULE, SECTIONS, Option, placed, quoted
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import ConfigError, nearest
 from sysmon.thresholds import threshold
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Catalogue
 
-TABLES = ("history", "screen", "agent", "push", "collectors", "alerts", "hosts", "keys")
+TABLES = ("history", "screen", "agent", "push", "collectors", "alerts", "hosts", "routers", "caps", "keys")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -128,7 +129,8 @@ class _Reader:
             agent=AgentSettings(**self.options("agent", tables["agent"], SECTIONS["agent"])),
             push=PushSettings(**self.options("push", tables["push"], SECTIONS["push"])),
             collectors=self.collectors(tables["collectors"], collectors),
-            hosts=self.hosts(tables["hosts"]),
+            hosts=self.routers(tables["routers"], self.hosts(tables["hosts"])),
+            caps=self.caps(tables["caps"]),
             rules=self.rules(tables["alerts"], catalogue),
             keys=self.keys(tables["keys"], actions),
             source=source,
@@ -181,6 +183,38 @@ class _Reader:
                 self.problem(f"hosts.{name}", "", 'target is missing; write target = "https://HOST:8200"')
             elif "target" in values:
                 made[name] = HostSettings(name=name, **values)
+        return made
+
+    def routers(self, raw: Mapping[str, Any], hosts: dict[str, HostSettings]) -> dict[str, HostSettings]:
+        """Adds the routers to the hosts: they share names, and none is both."""
+        made = dict(hosts)
+        targets = {host.target: name for name, host in hosts.items()}
+        for name, body in self.named("routers", raw):
+            table = f"routers.{name}"
+            values = {"interval": 5.0, **self.options(table, body, ROUTER)}
+            if "target" not in body:
+                self.problem(table, "", 'target is missing; write target = "ssh://root@192.168.1.1"')
+            elif name in hosts:
+                self.problem(table, "", f"'{name}' is the name of a host too; a router is a host: keep one of them")
+            elif values.get("target") in targets:
+                other = targets[values["target"]]
+                self.problem(
+                    table, "target", f"target = {quoted(values['target'])} is also that of [hosts.{other}]; keep one"
+                )
+            elif "target" in values:
+                made[name] = HostSettings(name=name, router=True, **values)
+        return made
+
+    def caps(self, raw: Mapping[str, Any]) -> dict[str, CapSettings]:
+        made = {}
+        for name, body in self.named("caps", raw):
+            values = self.options(f"caps.{name}", body, CAP)
+            if "limit" not in body:
+                self.problem(f"caps.{name}", "", 'limit is missing; write limit = "1 TB"')
+            elif body.get("interface") and body.get("device"):
+                self.problem(f"caps.{name}", "device", "interface and device are both given; keep one")
+            elif "limit" in values:
+                made[name] = CapSettings(name=name, **values)
         return made
 
     def rules(self, raw: Mapping[str, Any], catalogue: Catalogue) -> tuple[Rule, ...]:

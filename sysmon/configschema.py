@@ -156,6 +156,14 @@ def target(value: Any) -> str:
     )
 
 
+def router_target(value: Any) -> str:
+    """Where a router is: by ssh alone."""
+    given = text(value)
+    if not given.startswith("ssh://"):
+        raise ValueError(f'{quoted(value)} is not how a router is reached; write "ssh://root@192.168.1.1"')
+    return target(given)
+
+
 def server(value: Any) -> str:
     """The address of a hub, or nothing."""
     given = text(value)
@@ -204,6 +212,24 @@ HOST = {
     "paused": Option(boolean, "false", "do not connect for now"),
     "expected_off": Option(boolean, "false", "that it is away is nothing wrong"),
     "tags": Option(texts, "[]", "words to group hosts by"),
+}
+
+ROUTER = {
+    "target": Option(router_target, '"ssh://root@192.168.1.1"', "the router, reached by ssh"),
+    "interval": Option(duration(1.0), '"5s"', "time between looks at the router itself"),
+    "devices": Option(duration(10.0), '"30s"', "time between looks at the devices of its LAN"),
+    "paused": HOST["paused"],
+    "expected_off": HOST["expected_off"],
+    "tags": HOST["tags"],
+}
+
+CAP = {
+    "limit": Option(quantity("bytes", 1, 1 << 60), '"1 TB"', "bytes that may go through in a month"),
+    "host": Option(text, '"local"', "glob over host names; local: this machine"),
+    "interface": Option(text, '""', "glob over its interfaces; empty: all that count towards its total"),
+    "device": Option(text, '""', "instead of an interface: MAC, alias or name of a device behind a router"),
+    "count": Option(choice("both", "receive", "transmit", "larger"), '"both"', "which way counts"),
+    "day": Option(integer(1, 31), "1", "day of the month on which it begins anew"),
 }
 
 RULE = {

@@ -101,9 +101,14 @@ class FilesystemRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 class InterfaceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One network interface; `name` is the instance of its `net.*` readings.
 
-    `kind`: ethernet, wifi, loopback, bridge, bond, vlan, veth, tunnel, wireguard, virtual or other. `speed`: bytes per
-    second each way
-    where the kernel tells a true one. `master`: the bridge or bond it belongs to.
+    Attributes:
+        kind: ethernet, wifi, loopback, bridge, bond, vlan, veth, tunnel, wireguard, virtual or other.
+        speed: bytes per second each way where the kernel tells a true one.
+        master: the bridge or bond it belongs to.
+        lower: the interfaces it lies on: a VLAN's, a macvlan's, a bond's or a bridge's.
+        physical: whether a device of its own is behind it.
+        state: `operstate` of the kernel (up, down, dormant, unknown …), '' where it tells none.
+        network: of a wireless one that is associated, its name (SSID).
     """
 
     name: str
@@ -115,6 +120,10 @@ class InterfaceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     address: str = ""
     addresses: list[str] = []
     master: str = ""
+    lower: list[str] = []
+    physical: bool = False
+    state: str = ""
+    network: str = ""
 
 
 class SessionRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -163,6 +172,109 @@ class GpuRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     processes: list[tuple[int, int | None]] = []
 
 
+class ServiceRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a device did by one service (layer 7, or protocol and port): bytes it received and sent, connections."""
+
+    name: str
+    received: int = 0
+    sent: int = 0
+    connections: int | None = None
+
+
+class DeviceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One device of a router's LAN; `key` is the instance of its `device.*` readings.
+
+    Attributes:
+        key: its MAC in lower case, or an address where the MAC is not known.
+        mac: '' where not known. `addresses`: IPv4 first.
+        name: what the network calls it, `name_from`: lease, hint, neighbour … or ''.
+        vendor: of the MAC, by the registry of the IEEE; '' where unknown or the MAC is made up.
+        category: guessed from name, vendor and pattern of use (phone, television, printer …), or ''.
+        source: what counts its bytes: nlbwmon, conntrack, hostapd, or '' where nothing does.
+        layer: of the bytes: L2, L3 or ''.
+        online: whether the router has it as a neighbour, or it moved bytes at the last look.
+        network: the wireless network (SSID or interface) it is in, `signal`: dBm there.
+        services: the largest first, in the counting period of the source.
+    """
+
+    key: str
+    mac: str = ""
+    addresses: list[str] = []
+    name: str = ""
+    name_from: str = ""
+    vendor: str = ""
+    category: str = ""
+    source: str = ""
+    layer: str = ""
+    online: bool = False
+    network: str = ""
+    signal: float | None = None
+    services: list[ServiceRow] = []
+
+
+class ConnectionRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One socket; identity is `id`, the kernel's cookie.
+
+    Attributes:
+        protocol: tcp, udp … `state`: as in ss(8).
+        local, remote: addresses; `local_port`, `remote_port`.
+        pid, started, name: of the process that holds it; pid None where that may not be known.
+        user: owner of the socket. `container`, `unit`: from the process, or from the socket's cgroup.
+        received, sent: payload bytes (counters), None where the kernel counts none (UDP).
+        retransmitted: payload bytes sent again. `rtt`: seconds, smoothed.
+        receive_rate, transmit_rate: derived, bytes per second.
+    """
+
+    id: int
+    protocol: str = "tcp"
+    state: str = ""
+    local: str = ""
+    local_port: int = 0
+    remote: str = ""
+    remote_port: int = 0
+    pid: int | None = None
+    started: float | None = None
+    name: str = ""
+    user: str = ""
+    container: str = ""
+    unit: str = ""
+    received: int | None = None
+    sent: int | None = None
+    retransmitted: int | None = None
+    rtt: float | None = None
+    receive_rate: float | None = None
+    transmit_rate: float | None = None
+
+
+class TalkerRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who used the network: bytes of TCP payload since it was first looked at, and what cannot be put to anybody.
+
+    Attributes:
+        key: identity within its host.
+        kind: process; owner (sockets whose process may not be known, by user and cgroup); short (connections that began
+            and ended between two looks, by `name`: the remote port); other (bytes of interfaces that no TCP socket
+            accounts for: UDP, headers, forwarding), which is never put to anybody.
+        connections: open now.
+        received, sent: counters. `retransmitted`: of those sent.
+        receive_rate, transmit_rate: derived, bytes per second.
+    """
+
+    key: str
+    kind: str
+    pid: int | None = None
+    started: float | None = None
+    name: str = ""
+    user: str = ""
+    container: str = ""
+    unit: str = ""
+    connections: int = 0
+    received: int = 0
+    sent: int = 0
+    retransmitted: int = 0
+    receive_rate: float | None = None
+    transmit_rate: float | None = None
+
+
 class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What has rows. None: not read at this tick; an empty list: read, and there are none."""
 
@@ -172,6 +284,9 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
     sessions: list[SessionRow] | None = None
     gpus: list[GpuRow] | None = None
     disks: list[DiskRow] | None = None
+    devices: list[DeviceRow] | None = None
+    connections: list[ConnectionRow] | None = None
+    talkers: list[TalkerRow] | None = None
 
     def rows(self) -> int:
         """Returns how many rows all tables have."""

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Metric
     from sysmon.config import HostSettings
-    from sysmon.frame import Frame, ProcessRow
+    from sysmon.frame import DeviceRow, Frame, ProcessRow
     from sysmon.records import (
         AlertState,
         Event,
         Evidence,
         HistoryStatus,
+        KnownDevice,
         Moment,
+        Past,
         RunSpan,
         SeriesAnswer,
         SeriesQuery,
@@ -94,7 +96,18 @@ class History(Protocol):
         ...
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
-        """Returns exact byte totals per counter in steps of 'hour', 'day' or 'month' of the host's time zone."""
+        """Returns exact byte totals per counter in steps of `sysmon.zones.STEPS` of the host's time zone.
+
+        A bucket that was only known as a longer one says so by its `end`.
+        """
+        ...
+
+    async def devices(self, host: str) -> list[KnownDevice]:
+        """Returns the devices ever seen behind a router, with what users call them."""
+        ...
+
+    async def resets(self, host: str) -> list[int]:
+        """Returns when users began counting periods of a host's devices anew (Unix ms), ascending."""
         ...
 
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:
@@ -135,12 +148,34 @@ class Recorder(Protocol):
         """Keeps who was busiest."""
         ...
 
+    async def record_past(self, past: Past) -> None:
+        """Takes what others counted before, as far as it is not known here: nothing counts twice."""
+        ...
+
+    async def record_devices(self, host: str, rows: Sequence[DeviceRow], time: int) -> None:
+        """Keeps who was seen behind a router at a moment."""
+        ...
+
     async def flush(self) -> None:
         """Returns when everything taken so far is committed."""
         ...
 
     async def close(self) -> None:
         """Commits and lets go of the lock."""
+        ...
+
+
+class Notes(Protocol):
+    """Small things that users say of what is recorded; any process of this user may write them, and they are kept at
+    once. Methods raise `StoreError`.
+    """
+
+    async def name_device(self, host: str, key: str, *, alias: str | None = None, category: str | None = None) -> None:
+        """Keeps what a user calls a device of a router; '' takes it back, None leaves it as it is."""
+        ...
+
+    async def reset_devices(self, host: str, time: int) -> None:
+        """Begins a new counting period of a router's devices, here alone: nothing is written to the router."""
         ...
 
 

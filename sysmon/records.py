@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from sysmon.catalogue import Metric
-from sysmon.frame import Frame, Number, ProcessRow
+from sysmon.frame import DeviceRow, Frame, Number, ProcessRow, TalkerRow
 
 Severity = Literal["info", "warning", "critical"]
 AlertStatus = Literal["pending", "firing", "acknowledged", "resolved"]
@@ -205,12 +205,59 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     estimated: bool = False
 
 
+class UsagePiece(msgspec.Struct, frozen=True):
+    """Bytes of one counter (`net.receive:eth0`) in one stretch of time, as another accountant counted them."""
+
+    key: str
+    start: int
+    end: int
+    bytes: int
+
+
+class Past(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What somebody else counted of a host, from before it was watched here.
+
+    Pieces of one key never overlap. `source`: vnstat, or agent for what the host's own agent kept. `time`: up to when
+    it was counted.
+    """
+
+    host: str
+    source: str
+    time: int
+    pieces: list[UsagePiece]
+
+
+class KnownDevice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A device of a router's LAN as the history knows it.
+
+    `host`: of the router. `row`: as last seen. `first`, `last`: when it first and last was there or moved bytes.
+    `alias`, `category`: given by a user, or ''; they go before the row's own.
+    """
+
+    host: str
+    key: str
+    row: DeviceRow
+    first: int
+    last: int
+    alias: str = ""
+    category: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name to show: given, else the network's, else vendor and end of the MAC, else the key."""
+        row = self.row
+        if self.alias or row.name:
+            return self.alias or row.name
+        return f"{row.vendor.split()[0]} {row.mac[-8:]}" if row.vendor and row.mac else self.key
+
+
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Who was busiest at a moment: the top processes with their rates."""
+    """Who was busiest at a moment: the top processes with their rates, and the top users of the network."""
 
     host: str
     time: int
     processes: list[ProcessRow]
+    talkers: list[TalkerRow] = []
 
 
 class Moment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

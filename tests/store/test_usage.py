@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from store.retention import Retention
 from store.usage import AT_LEAST, ESTIMATED, Last, contributions
-from store.zones import span_of, zone_of
+from sysmon.zones import span_of, zone_of
 from sysmon.catalogue import counter
 from sysmon.clock import ManualClock
 from sysmon.errors import UsageError

@@ -1,4 +1,4 @@
-"""Hours, days and months of a host's own time zone."""
+"""Five minutes, hours, days, months and years of a host's own time zone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from sysmon.errors import UsageError
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?")
-STEPS = ("hour", "day", "month")
+STEPS = ("fiveminute", "hour", "day", "month", "year")
+"""Steps of usage, the finest first."""
+_FINE = {"fiveminute": 300_000, "hour": 3_600_000}
 
 
 @lru_cache(maxsize=256)
@@ -27,22 +29,26 @@ def zone_of(name: str) -> tzinfo:
 
 
 def span_of(moment: int, step: str, zone: tzinfo) -> tuple[int, int]:
-    """Returns the hour, day or month (start, end) that a moment (ms) lies in.
+    """Returns the step of usage (start, end) that a moment (ms) lies in.
 
     Raises:
         UsageError: another step.
     """
     if step not in STEPS:
-        raise UsageError(f"'{step}' is not a step of usage", "write hour, day or month")
-    if step == "hour":
+        raise UsageError(f"'{step}' is not a step of usage", f"write {', '.join(STEPS[:-1])} or {STEPS[-1]}")
+    if step in _FINE:
         # By offset rather than by the clock's face: the hour that a change of clocks repeats is two hours.
+        length = _FINE[step]
         offset = _offset(moment, zone)
-        start = (moment + offset) // 3_600_000 * 3_600_000 - offset
-        return start, start + 3_600_000
+        start = (moment + offset) // length * length - offset
+        return start, start + length
     here = datetime.fromtimestamp(moment / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     if step == "day":
         return _stamp(here), _stamp((here + timedelta(days=1)).replace(hour=0))
     first = here.replace(day=1)
+    if step == "year":
+        first = first.replace(month=1)
+        return _stamp(first), _stamp(first.replace(year=first.year + 1))
     following = (first + timedelta(days=32)).replace(day=1)
     return _stamp(first), _stamp(following)
 

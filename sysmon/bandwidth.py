@@ -1,0 +1,247 @@
+"""Bandwidth: how much went through in a range of time, by interface or by device of a LAN, asked of any history."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from sysmon.errors import UsageError
+from sysmon.frame import join_key, split_key
+from sysmon.zones import STEPS, span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import tzinfo
+
+    from sysmon.ports import History
+    from sysmon.records import Span, Usage
+
+Kind = Literal["interface", "device"]
+
+METRICS: Final[dict[str, tuple[str, str]]] = {
+    "interface": ("net.receive", "net.transmit"),
+    "device": ("device.receive", "device.transmit"),
+}
+"""Kind -> the counters of what it received and sent; received is what it downloaded."""
+
+RANGES: Final = ("today", "yesterday", "7d", "30d", "month", "year", "all", "reset")
+"""Ranges by name; `reset`: since a user began counting anew."""
+
+DAY: Final = 86_400_000
+FIVE_MINUTES: Final = 300_000
+
+
+class Amount(NamedTuple):
+    """Bytes both ways. `at_least`: a counter began anew in between; `estimated`: part is spread over a gap."""
+
+    receive: int = 0
+    transmit: int = 0
+    at_least: bool = False
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        """Both ways together."""
+        return self.receive + self.transmit
+
+    @property
+    def mark(self) -> str:
+        """How certain it is: '≥', '~' or ''."""
+        return "≥" if self.at_least else "~" if self.estimated else ""
+
+    def plus(self, other: Amount) -> Amount:
+        """Returns both together."""
+        return Amount(
+            self.receive + other.receive,
+            self.transmit + other.transmit,
+            self.at_least or other.at_least,
+            self.estimated or other.estimated,
+        )
+
+
+class Bucket(NamedTuple):
+    """What went through in one step: name -> amount. `end` lies beyond the step where only a longer one is known."""
+
+    start: int
+    end: int
+    amounts: dict[str, Amount]
+
+
+def range_of(name: str, now: int, zone: tzinfo, resets: Sequence[int] = ()) -> tuple[int, int]:
+    """Returns the range (start, end) of one of `RANGES`, Unix milliseconds; days are those of the zone.
+
+    Raises:
+        UsageError: another name.
+    """
+    today, _ = span_of(now, "day", zone)
+    if name == "today":
+        return today, now
+    if name == "yesterday":
+        return span_of(today - 1, "day", zone)
+    if name in ("7d", "30d"):
+        # Noon, so that a change of clocks moves no day.
+        return span_of(today + DAY // 2 - (int(name[:-1]) - 1) * DAY, "day", zone)[0], now
+    if name in ("month", "year"):
+        return span_of(now, name, zone)[0], now
+    if name == "all":
+        return _first(zone), now
+    if name == "reset":
+        return max((each for each in resets if each <= now), default=_first(zone)), now
+    raise UsageError(f"'{name}' is not a range", f"write one of {', '.join(RANGES)}")
+
+
+def _first(zone: tzinfo) -> int:
+    """The first year that no zone begins before 1970 in."""
+    return span_of(400 * DAY, "year", zone)[0]
+
+
+def tiles(start: int, end: int, zone: tzinfo) -> list[tuple[str, int, int]]:
+    """Cuts a range into stretches (step, start, end) of the coarsest steps that fit, in order."""
+    found: list[tuple[str, int, int]] = []
+    _tile(start, end, zone, len(STEPS) - 1, found)
+    return found
+
+
+def _tile(start: int, end: int, zone: tzinfo, level: int, found: list[tuple[str, int, int]]) -> None:
+    if start >= end:
+        return
+    step = STEPS[level]
+    if level == 0:
+        found.append((step, start, end))
+        return
+    first, after = span_of(start, step, zone)
+    begin = start if first == start else after
+    last, _ = span_of(end, step, zone)
+    if begin >= last:
+        _tile(start, end, zone, level - 1, found)
+        return
+    _tile(start, begin, zone, level - 1, found)
+    found.append((step, begin, last))
+    _tile(last, end, zone, level - 1, found)
+
+
+async def amounts(
+    history: History, host: str, kind: Kind, start: int, end: int, zone: tzinfo, names: Iterable[str] = ()
+) -> dict[str, Amount]:
+    """Returns what went through between two moments, by name.
+
+    Args:
+        history: is asked once per stretch of `tiles`.
+        host: id; of the router where devices are meant.
+        kind: interface or device.
+        start, end: Unix milliseconds; five minutes that one of them cuts count whole.
+        zone: of the host.
+        names: those wanted; all by default.
+    """
+    found: dict[str, Amount] = {}
+    for step, first, last in tiles(start, end, zone):
+        for usage in await history.usage(host, first, last, step, keys_of(kind, names)):
+            add(found, usage, kind)
+    return found
+
+
+async def buckets(
+    history: History, host: str, kind: Kind, start: int, end: int, step: str, names: Iterable[str] = ()
+) -> list[Bucket]:
+    """Returns what went through in each step that has anything, oldest first."""
+    found: dict[tuple[int, int], dict[str, Amount]] = {}
+    for usage in await history.usage(host, start, end, step, keys_of(kind, names)):
+        add(found.setdefault((usage.start, usage.end), {}), usage, kind)
+    made = [Bucket(first, last, each) for (first, last), each in sorted(found.items())]
+    return [bucket for bucket in made if bucket.amounts]
+
+
+def keys_of(kind: Kind, names: Iterable[str]) -> list[str]:
+    """Returns the counters of some interfaces or devices; none for no names."""
+    return [join_key(metric, name) for name in names for metric in METRICS[kind]]
+
+
+def add(found: dict[str, Amount], usage: Usage, kind: Kind) -> None:
+    """Adds what a history told of one counter, if it is one of this kind."""
+    metric, name = split_key(usage.key)
+    if metric not in METRICS[kind]:
+        return
+    receive = metric == METRICS[kind][0]
+    told = Amount(usage.bytes if receive else 0, 0 if receive else usage.bytes, usage.at_least, usage.estimated)
+    found[name] = found[name].plus(told) if name in found else told
+
+
+def total(found: Mapping[str, Amount], names: Iterable[str] | None = None) -> Amount:
+    """Returns the sum of all amounts, or of those of some names."""
+    sum_of = Amount()
+    for name in found if names is None else names:
+        if name in found:
+            sum_of = sum_of.plus(found[name])
+    return sum_of
+
+
+def share(part: Amount, whole: Amount) -> float | None:
+    """Returns what part of the whole it is (0..1), None where nothing went through."""
+    return part.total / whole.total if whole.total else None
+
+
+def estimate(used: int, start: int, now: int, end: int) -> int | None:
+    """Returns what a period will come to if it goes on as it began; None in its first hour.
+
+    Args:
+        used: bytes since `start`.
+        start, end: of the period, Unix milliseconds.
+        now: how far it has got.
+    """
+    if now - start < 3_600_000:
+        return None
+    return used if now >= end else round(used * (end - start) / (now - start))
+
+
+def percentile(values: Iterable[int], count: int, part: float = 0.95) -> int | None:
+    """Returns the value that `part` of `count` samples do not exceed (nearest rank), as providers bill by.
+
+    Args:
+        values: samples; those missing of `count` were 0.
+        count: how many there were.
+    """
+    ordered = sorted(values)
+    count = max(count, len(ordered))
+    if not count:
+        return None
+    rank = math.ceil(part * count) - 1 - (count - len(ordered))
+    return ordered[rank] if rank >= 0 else 0
+
+
+async def p95(
+    history: History, host: str, start: int, end: int, names: Iterable[str] = ()
+) -> tuple[float | None, float | None]:
+    """Returns the 95th percentile of the five-minute means of what interfaces together received and sent, bytes/s.
+
+    Stretches without data are no samples; five minutes without traffic are. None where there is no data.
+    """
+    told = await buckets(history, host, "interface", start, end, "fiveminute", names)
+    gaps: list[Span] = await history.gaps(host, start, end)
+    seen = (end - start - sum(min(gap.end, end) - max(gap.start, start) for gap in gaps)) // FIVE_MINUTES
+    fine = [total(bucket.amounts) for bucket in told if bucket.end - bucket.start <= FIVE_MINUTES]
+    if not fine:
+        return None, None
+    ways = (percentile([each[way] for each in fine], seen) for way in (0, 1))
+    receive, transmit = (None if way is None else way / (FIVE_MINUTES / 1000) for way in ways)
+    return receive, transmit
+
+
+def cap_period(now: int, day: int, zone: tzinfo) -> tuple[int, int]:
+    """Returns the period (start, end) that begins anew on a day of the month; a shorter month's on its last day."""
+    month, following = span_of(now, "month", zone)
+    begin = _day_of(month, day, zone)
+    if now >= begin:
+        return begin, _day_of(following, day, zone)
+    before, _ = span_of(month - 1, "month", zone)
+    return _day_of(before, day, zone), begin
+
+
+def _day_of(month: int, day: int, zone: tzinfo) -> int:
+    _, end = span_of(month, "month", zone)
+    at = month
+    for _ in range(day - 1):
+        _, following = span_of(at, "day", zone)
+        if following >= end:
+            break
+        at = following
+    return at
