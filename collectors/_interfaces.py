@@ -7,11 +7,12 @@ import ipaddress
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._sysfs import number, target, text
+from collectors._sysfs import entries, number, target, text
+from collectors._wireless import Link, Wireless, parse_wireless
 from collectors.base import read_text
-from sysmon.errors import CollectorError
+from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import InterfaceRow, clean_instance
 
 if TYPE_CHECKING:
@@ -196,20 +197,63 @@ def default_routes(route: str, ipv6_route: str = "") -> set[str]:
     return {name for metric, name in ways if metric == best}
 
 
+class _Kept(NamedTuple):
+    """What cannot change of an interface with one index."""
+
+    ifindex: int | None
+    kind: str
+    physical: bool
+
+
 class Details:
-    """Rows of the table of interfaces; what cannot change of an interface is looked up once per index."""
+    """Rows of the table of interfaces; what cannot change of an interface is looked up once per index.
+
+    Attributes:
+        signals: wireless interface -> dBm, as of the last look.
+        flaps: interface -> how often its carrier came or went, as of the last look.
+    """
 
     def __init__(self, roots: Roots) -> None:
+        self.signals: dict[str, float] = {}
+        self.flaps: dict[str, int] = {}
+        self._live = roots.live
+        self._wireless = Wireless()
         self._class = str(roots.sys / "class" / "net")
         self._net = roots.proc / "net"
-        self._kinds: dict[str, tuple[int | None, str]] = {}
+        self._kinds: dict[str, _Kept] = {}
 
     def rows(self, indexes: Mapping[str, int | None], addresses: Addresses) -> list[InterfaceRow]:
         """Returns a row for each interface of `indexes` (name -> index), in its order."""
         defaults = self._defaults()
         known = addresses.read()
         self._kinds = {name: kept for name, kept in self._kinds.items() if name in indexes}
-        return [self._row(name, index, name in defaults, known.get(name, [])) for name, index in indexes.items()]
+        for name, index in indexes.items():
+            kept = self._kinds.get(name)
+            if kept is None or kept.ifindex != index or index is None:
+                folder = f"{self._class}/{name}"
+                self._kinds[name] = _Kept(index, kind_of(folder, name), os.path.exists(f"{folder}/device"))
+        links = self._links(indexes)
+        self.signals = {name: link.signal for name, link in links.items() if link.signal is not None}
+        flaps = {name: number(f"{self._class}/{name}/carrier_changes") for name in indexes}
+        self.flaps = {name: count for name, count in flaps.items() if count is not None}
+        return [
+            self._row(name, name in defaults, known.get(name, []), links[name].network if name in links else "")
+            for name in indexes
+        ]
+
+    def _links(self, indexes: Mapping[str, int | None]) -> dict[str, Link]:
+        """Returns the links of wireless interfaces, where there are any."""
+        wireless = [name for name, kept in self._kinds.items() if kept.kind == "wifi"]
+        if not wireless:
+            return {}
+        asked = self._wireless.read() if self._live else {}
+        found = {name: asked[index] for name in wireless if (index := indexes[name]) is not None and index in asked}
+        if not found:
+            try:
+                found = parse_wireless(read_text(self._net / "wireless"), str(self._net / "wireless"))
+            except (CollectorError, MalformedInput):
+                found = {}
+        return {name: link for name, link in found.items() if name in indexes}
 
     def _defaults(self) -> set[str]:
         texts = []
@@ -220,23 +264,26 @@ class Details:
                 texts.append("")
         return default_routes(*texts)
 
-    def _row(self, name: str, index: int | None, default: bool, addresses: list[str]) -> InterfaceRow:
+    def _row(self, name: str, default: bool, addresses: list[str], network: str) -> InterfaceRow:
         folder = f"{self._class}/{name}"
-        kept = self._kinds.get(name)
-        if kept is None or kept[0] != index or index is None:
-            kept = self._kinds[name] = (index, kind_of(folder, name))
-        kind = kept[1]
+        kept = self._kinds[name]
+        kind = kept.kind
+        state = text(f"{folder}/operstate")
         speed = number(f"{folder}/speed") if kind in SPEED_KINDS else None
         return InterfaceRow(
             name=clean_instance(name),
             kind=kind,
-            up=is_up(text(f"{folder}/operstate"), number(f"{folder}/flags", 16)),
+            up=is_up(state, number(f"{folder}/flags", 16)),
             default_route=default,
             speed=speed * MEGABIT if speed is not None and 0 < speed < 10_000_000 else None,
             mtu=number(f"{folder}/mtu") or 0,
             address=addresses[0] if addresses else "",
             addresses=addresses,
             master=clean_instance(target(f"{folder}/master")),
+            lower=[clean_instance(each[6:]) for each in entries(folder) if each.startswith("lower_")],
+            physical=kept.physical,
+            state=clean_instance(state or ""),
+            network=network,
         )
 
 

@@ -123,6 +123,20 @@ class NetworkCollector(Collector):
             "/sys/class/net/*/speed",
             instance="interface",
         ),
+        gauge(
+            "net.wireless.signal",
+            "dbm",
+            "Signal of a wireless link at this end",
+            "nl80211, or /proc/net/wireless",
+            instance="interface",
+        ),
+        counter(
+            "net.carrier_changes",
+            "",
+            "Times that the link came or went",
+            "/sys/class/net/*/carrier_changes",
+            instance="interface",
+        ),
         rate("net.receive_rate", "net.receive", "bytes/s", "Bytes received per second", instance="interface"),
         rate("net.transmit_rate", "net.transmit", "bytes/s", "Bytes sent per second", instance="interface"),
         derived(
@@ -194,6 +208,10 @@ class NetworkCollector(Collector):
         for row in self._rows:
             if row.speed is not None:
                 values[f"net.link_speed:{row.name}"] = row.speed
+        for name, signal in self._details.signals.items():
+            values[f"net.wireless.signal:{clean_instance(name)}"] = signal
+        for name, count in self._details.flaps.items():
+            values[f"net.carrier_changes:{clean_instance(name)}"] = count
         return Reading(values, Tables(interfaces=self._rows))
 
     def _indexes(self, names: Mapping[str, InterfaceCounters]) -> dict[str, int | None]:

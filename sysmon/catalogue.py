@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Kind = Literal["counter", "gauge", "derived"]
-Unit = Literal["", "ratio", "bytes", "bytes/s", "seconds", "/s", "hertz", "celsius", "watts", "joules", "rpm", "volts"]
+Unit = Literal[
+    "", "ratio", "bytes", "bytes/s", "seconds", "/s", "hertz", "celsius", "watts", "joules", "rpm", "volts", "dbm"
+]
 FormulaKind = Literal["rate", "delta_ratio", "value_ratio"]
 
 METRIC_NAME = re.compile(r"[a-z0-9_.]+")

@@ -17,11 +17,11 @@ def counted(rows: Iterable[InterfaceRow]) -> list[str]:
     """Returns the names of the interfaces whose sum is the host's traffic.
 
     Devices of their own (Ethernet, Wi-Fi) carry all that bridges, bonds, VLANs and tunnels on top of them carry, and
-    those are left out. Where a host has none, as in a container, those that the world is reached by count, else those
-    that lie on no other. Loopback never counts.
+    those are left out; so are the ports of a switch on its way to the processor (DSA). Where a host has none, as in a
+    container, those that the world is reached by count, else those that lie on no other. Loopback never counts.
     """
     held = [row for row in rows if row.kind != "loopback"]
-    own = [row for row in held if row.physical or (row.kind in ("ethernet", "wifi") and not row.lower)]
+    own = [row for row in held if not row.lower and (row.physical or row.kind in ("ethernet", "wifi"))]
     if not own:
         ends = [row for row in held if row.kind not in LAID_OVER and not row.lower and not row.master]
         own = [row for row in ends if row.default_route] or ends

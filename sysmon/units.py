@@ -36,7 +36,16 @@ _SIZES = {"": 1, "b": 1} | {
     for name, base in ((letter, 1024), (f"{letter}ib", 1024), (f"{letter}b", 1000))
 }
 _EXAMPLES = {"ratio": "90 %", "bytes": "2 GiB", "bytes/s": "10 MiB/s", "celsius": "80 °C", "hertz": "2 GHz"}
-_SUFFIX = {"celsius": "°C", "watts": "W", "joules": "J", "hertz": "Hz", "rpm": "rpm", "volts": "V", "/s": "/s"}
+_SUFFIX = {
+    "celsius": "°C",
+    "watts": "W",
+    "joules": "J",
+    "hertz": "Hz",
+    "rpm": "rpm",
+    "volts": "V",
+    "dbm": "dBm",
+    "/s": "/s",
+}
 
 
 def format_value(value: float | None, unit: str = "", *, short: bool = False) -> str:

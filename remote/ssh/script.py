@@ -22,12 +22,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "swap": ("/proc/vmstat", "/sys/block/zram*/mm_stat"),
     "pressure": tuple(f"/proc/pressure/{name}" for name in ("cpu", "memory", "io", "irq")),
     "disks": ("/proc/diskstats",),
-    "network": ("/proc/net/dev", "/sys/class/net/*/ifindex"),
+    "network": ("/proc/net/dev", "/proc/net/wireless", "/sys/class/net/*/ifindex"),
     "interfaces": (
         "/proc/net/if_inet6",
         *(
             f"/sys/class/net/*/{name}"
-            for name in ("operstate", "flags", "speed", "mtu", "type", "iflink", "tun_flags", "uevent")
+            for name in ("operstate", "flags", "speed", "mtu", "type", "iflink", "tun_flags", "uevent", "carrier_changes")
         ),
     ),
     "load": ("/proc/loadavg",),
@@ -154,7 +154,7 @@ SPECIAL: dict[str, tuple[str, ...]] = {
 MARKS = (
     "/.dockerenv",
     "/run/.containerenv",
-    *(f"/sys/class/net/*/{name}" for name in ("device", "phy80211", "wireless", "bridge", "bonding")),
+    *(f"/sys/class/net/*/{name}" for name in ("device", "phy80211", "wireless", "bridge", "bonding", "lower_*")),
     "/sys/block/*/slaves/*",
     "/sys/class/hwmon/*/device/block/*",
     "/sys/class/thermal/thermal_zone*/hwmon*",

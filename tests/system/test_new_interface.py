@@ -73,11 +73,29 @@ print("done")
 """
 
 
-def test_no_rate_spans_two_interfaces_of_one_name() -> None:
+STACK = """
+import subprocess
+from collectors.base import Roots
+from collectors.network import NetworkCollector
+from sysmon.interfaces import counted
+
+for words in ("add va type veth peer name vb", "add br0 type bridge", "set va master br0", "set va up", "set br0 up"):
+    subprocess.run(["ip", "link", *words.split()], check=True)
+reading = NetworkCollector(Roots()).read()
+rows = {row.name: row for row in reading.tables.interfaces}
+assert rows["br0"].lower == ["va"] and rows["va"].master == "br0", rows
+assert rows["vb"].state == "down" and not rows["vb"].physical, rows
+assert counted(rows.values()) == ["vb"], counted(rows.values())
+assert reading.values["net.carrier_changes:va"] >= 1, reading.values
+print("done")
+"""
+
+
+def run_in_namespace(program: str) -> None:
     # /sys is that of the machine: what the kernel says of the namespace's interfaces has to be mounted anew.
     script = 'mount -t sysfs none /sys && exec "$@"'
     done = subprocess.run(
-        ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", script, "sh", sys.executable, "-c", PROGRAM],
+        ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", script, "sh", sys.executable, "-c", program],
         capture_output=True,
         text=True,
         timeout=30,
@@ -87,3 +105,11 @@ def test_no_rate_spans_two_interfaces_of_one_name() -> None:
         pytest.skip("namespaces are not permitted here")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "done"
+
+
+def test_a_bridge_tells_what_lies_beneath_it() -> None:
+    run_in_namespace(STACK)
+
+
+def test_no_rate_spans_two_interfaces_of_one_name() -> None:
+    run_in_namespace(PROGRAM)
