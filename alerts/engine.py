@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from sysmon.caps import COLLECTOR
 from sysmon.evidence import describe, top
 from sysmon.frame import split_key
 from sysmon.records import AlertState, Event
 from sysmon.units import format_duration, format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
@@ -103,6 +104,16 @@ class Engine:
         self._matching: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
         self._contact: dict[str, int] = {}
+        self._given: dict[str, dict[str, float]] = {}
+
+    def give(self, host: str, values: Mapping[str, float]) -> None:
+        """Takes what was worked out of a host's past, by series key: held against the rules beside what its frames say.
+
+        Args:
+            host: id.
+            values: all there are now; a series given before and not any more is gone.
+        """
+        self._given[host] = dict(values)
 
     def restore(self, states: Iterable[AlertState], last_seen: int | None = None) -> list[Event]:
         """Takes up the states of an earlier process.
@@ -186,6 +197,7 @@ class Engine:
             self._resolve(outcome, where, "the host is not watched any more")
         self._contact.pop(host, None)
         self._labels.pop(host, None)
+        self._given.pop(host, None)
         self._matching = {key: rules for key, rules in self._matching.items() if key[0] != host}
         return outcome
 
@@ -200,6 +212,9 @@ class Engine:
         self._labels[info.id] = (info.name, info.hostname, info.id)
         self._contact.setdefault(info.id, self.clock.boottime())
         values = state.some(self._metrics)
+        given = self._given.get(info.id)
+        if given:
+            values = {**values, **given}
         for key, value in values.items():
             for rule in self._rules_for(info.id, key):
                 self._step(outcome, info.id, rule, key, state, self._holds(info.id, rule, key, value), value)
@@ -248,6 +263,10 @@ class Engine:
         metric = self.catalogue.get(rule.metric)
         collector = metric.collector if metric else ""
         faulty = any(fault.collector == collector for fault in state.faults)
+        if collector == COLLECTOR:
+            if host in self._given:
+                self._resolve(outcome, (host, rule.name, key), "it is gone")
+            return
         gone = collector in state.reads and not state.stale(collector) and not faulty and ":" in key
         if gone:
             self._resolve(outcome, (host, rule.name, key), "it is gone")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alerts.engine import Engine
+from cli.caps import watch_caps
 from cli.local import make_runner, own_boot, own_host
 from cli.neighbours import Neighbours
 from cli.ownhost import Tables
@@ -232,6 +233,8 @@ class LocalSource:
         if archive.recorder is not None:
             self.tell(f"recording into {self._context.history_path} while this screen is open")
         jobs = [asyncio.create_task(self._collect(), name="collect"), self._follow_hosts(archive)]
+        watching = watch_caps(self._context, self._station, archive, lambda: self.local_id)
+        jobs.append(asyncio.create_task(watching, name="caps"))
         try:
             while True:
                 for notice in archive.news():

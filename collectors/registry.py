@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import collectors
 from collectors._slots import METRICS
 from collectors.base import Collector
+from sysmon import caps
 from sysmon.catalogue import Catalogue, Formula, Metric
 from sysmon.frame import Fault
 
@@ -108,9 +109,9 @@ def names() -> list[str]:
 
 
 def catalogue(platform: str = sys.platform) -> Catalogue:
-    """Returns every metric: of the runner, of this platform's collectors, then of the others'."""
+    """Returns every metric: of the runner, of caps, of this platform's collectors, then of the others'."""
     ordered = sorted(found().classes, key=lambda each: not platform.startswith(each.platforms))
-    return Catalogue([*METRICS, *(metric for each in ordered for metric in each.metrics)])
+    return Catalogue([*METRICS, *caps.METRICS, *(metric for each in ordered for metric in each.metrics)])
 
 
 def document(classes: Iterable[type[Collector]] | None = None) -> str:
@@ -135,6 +136,8 @@ def document(classes: Iterable[type[Collector]] | None = None) -> str:
             lines += ["", f"## {each.name}{where}", "", *_introduction(each), *_table(metrics)]
     if classes is None:
         lines += ["", "## runner", "", "How sampling itself goes.", "", *_table(METRICS)]
+        lines += ["", "## caps", "", "Worked out by whoever records, for alert rules; no frame holds them.", ""]
+        lines += _table(caps.METRICS)
     return "\n".join(lines) + "\n"
 
 

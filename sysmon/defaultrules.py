@@ -100,6 +100,22 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         help="An interface reports errors; check cable, driver and duplex.",
     ),
     Rule(
+        name="traffic-cap",
+        metric="cap.utilization",
+        above=0.80,
+        clear=0.79,
+        severity="warning",
+        help="Most of a monthly cap is used up; `sysmon devices` shows by whom.",
+    ),
+    Rule(
+        name="traffic-cap-critical",
+        metric="cap.utilization",
+        above=0.98,
+        clear=0.97,
+        severity="critical",
+        help="A monthly cap is used up.",
+    ),
+    Rule(
         name="temperature-high",
         metric="temperature",
         above=90.0,

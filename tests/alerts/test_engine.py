@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from alerts.engine import Engine, Outcome
+from sysmon import caps
 from sysmon.catalogue import Catalogue, gauge
 from sysmon.clock import ManualClock
 from sysmon.config import Rule
@@ -20,6 +21,7 @@ CATALOGUE = Catalogue(
         gauge("fs.utilization", "ratio", "", instance="mount", collector="filesystems"),
         gauge("memory.utilization", "ratio", "", collector="memory"),
         gauge("battery.charge", "ratio", "", instance="battery", collector="sensors"),
+        *caps.METRICS,
     ]
 )
 HOST = HostInfo(id="h1", hostname="db-1")
@@ -340,3 +342,29 @@ async def test_the_alerts_of_a_host_that_is_watched_no_more_end() -> None:
     assert "not watched any more" in outcome.events[0].message
     assert bench.statuses == {}
     assert kinds(await bench.feed(fs_root=0.99, memory=0.9)) == ["alert.firing"] * 2, "watched again, it is found anew"
+
+
+@pytest.mark.anyio
+async def test_what_is_worked_out_of_the_past_is_held_against_rules_and_ends_when_it_is_gone() -> None:
+    bench = Bench(Rule(name="traffic-cap", metric="cap.utilization", above=0.8, clear=0.79))
+    bench.engine.give("h1", {"cap.utilization:line": 0.5})
+    assert kinds(await bench.feed(memory=0.5)) == []
+    bench.engine.give("h1", {"cap.utilization:line": 0.85})
+    fired = await bench.feed(memory=0.5)
+    assert [event.message for event in fired.events] == ["cap.utilization of line is 85.0 %, above 80.0 %"]
+    assert kinds(await bench.feed(3600, memory=0.5)) == []
+    bench.engine.give("h1", {})
+    assert kinds(await bench.feed(memory=0.5)) == ["alert.resolved"]
+
+
+@pytest.mark.anyio
+async def test_an_alert_of_a_cap_waits_for_the_first_word_of_it_after_a_restart() -> None:
+    rule = Rule(name="traffic-cap", metric="cap.utilization", above=0.8)
+    first = Bench(rule)
+    first.engine.give("h1", {"cap.utilization:line": 0.85})
+    await first.feed(memory=0.5)
+    second = Bench(rule)
+    second.engine.restore(first.engine.states, None)
+    assert kinds(await second.feed(600, memory=0.5)) == []
+    second.engine.give("h1", {"cap.utilization:line": 0.1})
+    assert kinds(await second.feed(memory=0.5)) == ["alert.resolved"]
