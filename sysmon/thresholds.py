@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sysmon import caps
 from sysmon.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def threshold(given: str | float, metric: Metric) -> float:
 
 
 def _bounded(metric: Metric) -> bool:
-    """Whether a ratio is a part of a whole; one of flows without a ceiling (retransmits by segments) is not."""
+    """Whether a ratio is a part of a whole; one of flows without a ceiling (retransmits by segments) is not, nor is what
+    goes beyond a cap.
+    """
     formula = metric.formula
+    if metric.collector == caps.COLLECTOR:
+        return False
     return formula is None or formula.ceiling is not None or formula.kind == "value_ratio"
