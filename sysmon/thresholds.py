@@ -35,8 +35,8 @@ def threshold(given: str | float, metric: Metric) -> float:
 
 
 def _bounded(metric: Metric) -> bool:
-    """Whether a ratio is a part of a whole; one of flows without a ceiling (retransmits by segments) is not, nor is what
-    goes beyond a cap.
+    """Whether a ratio is a part of a whole: one of flows without a ceiling (retransmits by segments) is none, nor is
+    what goes beyond a cap.
     """
     formula = metric.formula
     if metric.collector == caps.COLLECTOR:
