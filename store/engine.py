@@ -8,13 +8,15 @@ import msgspec
 
 from store.access import Access
 from store.codec import compress, decompress
+from store.devices import Devices
 from store.held import mark_late
+from store.past import keep_past
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
 from store.summaries import decode_ranges
 from store.tail import encode_row
 from sysmon.errors import StoreError
-from sysmon.records import AlertState, Event, Evidence, HostInfo
+from sysmon.records import AlertState, Event, Evidence, HostInfo, Past
 from sysmon.units import plain_duration
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.clock import Clock
-    from sysmon.frame import Frame
+    from sysmon.frame import DeviceRow, Frame
 
 SKEW = 300_000
 """Milliseconds by which a host's clock may be off before the history uses its own time for it."""
@@ -60,12 +62,14 @@ class Engine:
         self.refused = 0
         self.horizon = 0
         self.access: Access
+        self._devices: Devices
         self.reload()
 
     def reload(self) -> None:
         """Reads the names anew, as after a transaction that was rolled back, and what waits in the tail."""
         self.registry = Registry(self.connection, self._catalogue)
         self.access = Access(self.connection)
+        self._devices = Devices(self.connection)
         self.dirty.clear()
         now = self.clock.boottime()
         for run, block in self.connection.execute(
@@ -185,6 +189,14 @@ class Engine:
             "INSERT OR REPLACE INTO evidence(host, time, body) VALUES (?, ?, ?)",
             (entry.number, evidence.time, encode_evidence(evidence)),
         )
+
+    def take_devices(self, host: str, rows: Sequence[DeviceRow], time: int) -> None:
+        """Keeps who was seen behind a router."""
+        self._devices.take(self.registry.host(host).number, rows, time, self.clock.boottime() // 1_000_000)
+
+    def take_past(self, past: Past) -> None:
+        """Keeps what others counted before."""
+        keep_past(self.connection, self.access, self.registry.host(past.host).number, past, self.clock.now())
 
 
 def encode_evidence(evidence: Evidence) -> bytes:

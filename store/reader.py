@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Event,
         Evidence,
         HostInfo,
+        KnownDevice,
         Moment,
         RunSpan,
         SeriesQuery,
@@ -158,6 +159,14 @@ class SqliteHistory:
             UsageError: another step.
         """
         return await self._ask(lambda view: view.usage(host, start, end, step, keys), [])
+
+    async def devices(self, host: str) -> list[KnownDevice]:
+        """Returns the devices ever seen behind a router, those seen last first, with what users call them."""
+        return await self._ask(lambda view: view.devices(host), [])
+
+    async def resets(self, host: str) -> list[int]:
+        """Returns when users began counting periods of a host's devices anew (Unix ms), ascending."""
+        return await self._ask(lambda view: view.resets(host), [])
 
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:
         """Returns the stretches without data."""

@@ -97,11 +97,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_BASE, _BANDWIDTH)
 """Statements that lead from version n to n + 1; a released entry never changes."""
 
 
-def connect(path: Path | str, *, read_only: bool = False, immutable: bool = False) -> sqlite3.Connection:
-    """Opens the file in autocommit mode; transactions are begun by hand."""
+def connect(
+    path: Path | str, *, read_only: bool = False, immutable: bool = False, existing: bool = False
+) -> sqlite3.Connection:
+    """Opens the file in autocommit mode; transactions are begun by hand. `existing`: none is made."""
     uri = f"file:{_quoted(str(path))}"
     if read_only:
         uri += "?immutable=1" if immutable else "?mode=ro"
+    elif existing:
+        uri += "?mode=rw"
     made = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
     return made
 

@@ -10,10 +10,12 @@ import msgspec
 from store import gaps, series
 from store.access import Access
 from store.account import is_followed, usage_of
+from store.devices import SCHEMA, known_devices
 from store.engine import decode_evidence
 from store.held import HeldFrames
+from store.notes import resets_of
 from store.replay import Replay
-from store.schema import BLOCK, BUCKET
+from store.schema import BLOCK, BUCKET, version_of
 from store.trim import timezone_of
 from store.usage import AT_LEAST, ESTIMATED, MOST, Last, accounted
 from sysmon.catalogue import Catalogue, Metric
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sysmon.frame import Frame
-    from sysmon.records import Evidence, Moment, RunSpan, SeriesAnswer, SeriesQuery
+    from sysmon.records import Evidence, KnownDevice, Moment, RunSpan, SeriesAnswer, SeriesQuery
 
 _EVIDENCE_AGE = 600_000
 """Milliseconds by which evidence may be older than the moment it is asked for."""
@@ -171,6 +173,14 @@ class View:
             (host, at, at - _EVIDENCE_AGE),
         ).fetchone()
         return decode_evidence(row[0]) if row else None
+
+    def devices(self, host: str) -> list[KnownDevice]:
+        """Returns the devices ever seen behind a router, those seen last first."""
+        return known_devices(self.connection, host) if version_of(self.connection) >= SCHEMA else []
+
+    def resets(self, host: str) -> list[int]:
+        """Returns when users began counting periods of a host's devices anew."""
+        return resets_of(self.connection, host) if version_of(self.connection) >= SCHEMA else []
 
     def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str]) -> list[Usage]:
         """Returns byte totals; the tail is added as it will be sealed."""

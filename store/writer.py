@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from store.retention import Retention
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.clock import Clock
-    from sysmon.frame import Frame
-    from sysmon.records import AlertState, Event, Evidence, HostInfo
+    from sysmon.frame import DeviceRow, Frame
+    from sysmon.records import AlertState, Event, Evidence, HostInfo, Past
 
 
 class SqliteRecorder:
@@ -114,6 +114,14 @@ class SqliteRecorder:
     async def record_evidence(self, evidence: Evidence) -> None:
         """Keeps who was busiest."""
         await self._put(lambda engine: engine.take_evidence(evidence))
+
+    async def record_past(self, past: Past) -> None:
+        """Takes what others counted before, as far as it is not known here: nothing counts twice."""
+        await self._put(lambda engine: engine.take_past(past))
+
+    async def record_devices(self, host: str, rows: Sequence[DeviceRow], time: int) -> None:
+        """Keeps who was seen behind a router at a moment (Unix ms)."""
+        await self._put(lambda engine: engine.take_devices(host, rows, time))
 
     async def flush(self) -> None:
         """Returns when everything taken so far is committed.

@@ -18,6 +18,7 @@ from sysmon.records import (
     Evidence,
     HistoryStatus,
     HostInfo,
+    KnownDevice,
     Moment,
     RunSpan,
     SeriesAnswer,
@@ -164,6 +165,14 @@ class HttpHistory:
         """Returns exact byte totals per counter in steps of 'hour', 'day' or 'month'."""
         params = [("host", host), ("since", rfc3339(start)), ("until", rfc3339(end)), ("step", step)]
         return await self._list("/v1/usage", [*params, *(("key", key) for key in keys)], Usage)
+
+    async def devices(self, host: str) -> list[KnownDevice]:
+        """Returns the devices ever seen behind a router, with what users call them."""
+        return await self._list("/v1/known-devices", [("host", host)], KnownDevice)
+
+    async def resets(self, host: str) -> list[int]:
+        """Returns when users began counting periods of a host's devices anew (Unix ms), ascending."""
+        return sorted(set(await self._list("/v1/resets", [("host", host)], int)))
 
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:
         """Returns the stretches without data."""

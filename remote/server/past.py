@@ -50,6 +50,8 @@ class Past:
             Route("/v1/alerts", self.alerts),
             Route("/v1/evidence", self.evidence),
             Route("/v1/usage", self.usage),
+            Route("/v1/known-devices", self.devices),
+            Route("/v1/resets", self.resets),
             Route("/v1/gaps", self.gaps),
             Route("/v1/status", self.status),
         ]
@@ -170,6 +172,16 @@ class Past:
         return await json_reply(
             request, await self._backend.asked(self._backend.kept().usage(host, since, until, step, keys))
         )
+
+    async def devices(self, request: Request) -> Response:
+        """Devices ever seen behind a router, with what users call them."""
+        host = await self._backend.host(Query(request, "host"))
+        return await json_reply(request, await self._backend.asked(self._backend.kept().devices(host)))
+
+    async def resets(self, request: Request) -> Response:
+        """When users began to count a router's devices anew."""
+        host = await self._backend.host(Query(request, "host"))
+        return await json_reply(request, await self._backend.asked(self._backend.kept().resets(host)))
 
     async def gaps(self, request: Request) -> Response:
         """Stretches without data."""

@@ -15,6 +15,7 @@ from sysmon.records import (
     Evidence,
     HistoryStatus,
     HostInfo,
+    KnownDevice,
     Moment,
     Point,
     RunSpan,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from remote.server.tls import ServerTls
     from sysmon.catalogue import Metric
     from sysmon.errors import StoreError
+    from sysmon.frame import DeviceRow
     from sysmon.ports import History
-    from sysmon.records import AlertState, Event, SeriesQuery
+    from sysmon.records import AlertState, Event, Past, SeriesQuery
 
 HOST = "a1b2c3d4e5f60718"
 OTHER = "ffffffffffffffff"
@@ -96,6 +98,9 @@ class MemoryHistory:
         self.asked: list[tuple[str, str, int, int]] = []
         self.queries: list[SeriesQuery] = []
         self.events_kept: list[Event] = []
+        self.devices_kept: list[KnownDevice] = []
+        self.resets_kept: list[int] = []
+        self.pasts: list[Past] = []
         self.broken: StoreError | None = None
         self.delay = 0.0
         for each in frames:
@@ -201,6 +206,14 @@ class MemoryHistory:
         await self._check()
         return [Usage(host=host, key=key, start=start, end=end, bytes=2**40, at_least=True) for key in keys]
 
+    async def devices(self, host: str) -> list[KnownDevice]:
+        await self._check()
+        return [device for device in self.devices_kept if device.host == host]
+
+    async def resets(self, host: str) -> list[int]:
+        await self._check()
+        return self.resets_kept
+
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:
         await self._check()
         return [Span(start, end)]
@@ -232,6 +245,12 @@ class MemoryHistory:
 
     async def record_evidence(self, evidence: Evidence) -> None:
         pass
+
+    async def record_past(self, past: Past) -> None:
+        self.pasts.append(past)
+
+    async def record_devices(self, host: str, rows: Sequence[DeviceRow], time: int) -> None:
+        self.devices_kept += [KnownDevice(host=host, key=row.key, row=row, first=time, last=time) for row in rows]
 
     async def flush(self) -> None:
         await self._check()

@@ -18,6 +18,7 @@ from sysmon.records import (
     Evidence,
     HistoryStatus,
     HostInfo,
+    KnownDevice,
     Moment,
     Point,
     RunSpan,
@@ -203,6 +204,14 @@ class ScriptedHistory:
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
         """No totals."""
+        return []
+
+    async def devices(self, host: str) -> list[KnownDevice]:
+        """None."""
+        return []
+
+    async def resets(self, host: str) -> list[int]:
+        """None."""
         return []
 
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:

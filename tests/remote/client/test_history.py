@@ -9,7 +9,8 @@ import pytest
 from remote.client.history import HttpHistory
 from sysmon import answers
 from sysmon.errors import ProtocolMismatch, RemoteError, StoreError, Unreachable, UsageError
-from sysmon.records import Event, HostInfo, SeriesAnswer, SeriesQuery
+from sysmon.frame import DeviceRow, ServiceRow
+from sysmon.records import Event, HostInfo, KnownDevice, SeriesAnswer, SeriesQuery
 from tests.remote.peers import peer
 from tests.remote.support import HOST, RUN, T0, MemoryHistory, frame, make_feed, served
 
@@ -35,6 +36,9 @@ async def test_all_answers_are_those_of_the_history_behind() -> None:
     frames = [frame(seq) for seq in range(1, 50)]
     kept = MemoryHistory([HostInfo(id=HOST, hostname="web")], frames)
     kept.events_kept = [Event(id="e", time=T0, host=HOST, kind="boot", message="started")]
+    row = DeviceRow(key="02:aa:bb:cc:dd:01", mac="02:aa:bb:cc:dd:01", name="tv", services=[ServiceRow("https", 5, 6)])
+    kept.devices_kept = [KnownDevice(host=HOST, key=row.key, row=row, first=T0, last=T0 + 5, alias="telly")]
+    kept.resets_kept = [T0 - 5, T0]
     async with served(make_feed(), kept) as server:
         history = HttpHistory(server.url)
         query = SeriesQuery(host=HOST, metric="net.receive_rate", start=T0 + 123, end=T0 + 60_000, points=60)
@@ -57,6 +61,8 @@ async def test_all_answers_are_those_of_the_history_behind() -> None:
             HOST, T0, T0 + 9_999, "day", keys
         )
         assert await history.gaps(HOST, T0, T0 + 5) == await kept.gaps(HOST, T0, T0 + 5)
+        assert await history.devices(HOST) == kept.devices_kept
+        assert await history.resets(HOST) == kept.resets_kept
         with pytest.raises(UsageError):
             await history.frames(HOST, RUN, 1, 601)
         await history.close()

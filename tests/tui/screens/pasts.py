@@ -16,6 +16,7 @@ from sysmon.records import (
     Evidence,
     HistoryStatus,
     HostInfo,
+    KnownDevice,
     Moment,
     Point,
     RunSpan,
@@ -165,6 +166,14 @@ class Past:
         return None
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
+        """None."""
+        return []
+
+    async def devices(self, host: str) -> list[KnownDevice]:
+        """None."""
+        return []
+
+    async def resets(self, host: str) -> list[int]:
         """None."""
         return []
 
