@@ -1,4 +1,7 @@
-"""The configured hosts: read from config.toml and changed there, with the checks and the words of the file itself."""
+"""The configured hosts: read from config.toml and changed there, with the checks and the words of the file itself.
+
+A router is a host whose table is `[routers.NAME]`; it stays in there whatever of it is changed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from cli.settings import add_table, edited, rewrite
 from remote.target import host_target
 from sysmon.config import HostSettings
 from sysmon.configfile import NAME
-from sysmon.configschema import HOST, placed
+from sysmon.configschema import HOST, ROUTER, ROUTER_INTERVAL, Option, placed
 from sysmon.errors import ConfigError, SysmonError, UsageError, nearest
 from sysmon.units import parse_duration
 
@@ -57,13 +60,18 @@ class ConfigHostBook:
         """
         return _named(name, self._load().hosts)
 
-    def made(self, name: str, given: Mapping[str, object]) -> HostSettings:
+    def made(self, name: str, given: Mapping[str, object], *, router: bool = False) -> HostSettings:
         """Makes settings of fields as the file would give them; nothing is written.
+
+        Args:
+            name: of the host.
+            given: its fields.
+            router: whether it is to stand in `[routers.NAME]`.
 
         Raises:
             ConfigError: a field is not known or not right, or two do not go together. UsageError: that is no name.
         """
-        return self._checked(name, _from_here(given))
+        return self._checked(name, _from_here(given), router=router)
 
     def fields(self, settings: HostSettings) -> dict[str, object]:
         """Returns the fields that differ from their defaults; the reverse of `made`."""
@@ -79,14 +87,16 @@ class ConfigHostBook:
 
     def add(self, settings: HostSettings) -> None:
         """Adds one; its name must be free."""
-        made = self._checked(settings.name, _from_here(_given(settings)))
-        values = _plain(made)
+        made = self._checked(settings.name, _from_here(_given(settings)), router=settings.router)
+        values, group = _plain(made), _group(made)
 
         def change(text: str, hosts: Mapping[str, HostSettings]) -> str:
             _free(made, hosts)
             if text and not text.endswith("\n"):
                 text += "\n"
-            return _spaced(edited(text, lambda document: add_table(document, "hosts", made.name, values)), made.name)
+            return _spaced(
+                edited(text, lambda document: add_table(document, group, made.name, values)), group, made.name
+            )
 
         self._change(change, lambda hosts: {**hosts, made.name: made})
 
@@ -102,17 +112,17 @@ class ConfigHostBook:
                 raise UsageError(f"there is a host '{new}' already", "choose another name")
             kept = {key: value for key, value in _given(before).items() if key not in fields}
             given = kept | {key: value for key, value in fields.items() if value is not None}
-            made = self._checked(new, given, together=not fields.keys().isdisjoint(_MET))
+            made = self._checked(new, given, together=not fields.keys().isdisjoint(_MET), router=before.router)
             _only(made, [host for host in hosts.values() if host.name != name])
             result[:] = [made]
-            values = _plain(made)
+            values, group = _plain(made), _group(made)
 
             def apply(document: Any) -> None:
-                table: Any = document["hosts"]
-                _set(table[name], {key: values.get(key) for key in fields if key in HOST})
+                table: Any = document[group]
+                _set(table[name], {key: values.get(key) for key in fields})
 
             text = edited(text, apply) if fields else text
-            return text if new == name else _renamed(text, name, new)
+            return text if new == name else _renamed(text, group, name, new)
 
         self._change(
             change,
@@ -124,10 +134,10 @@ class ConfigHostBook:
         """Takes one out of the file; what was recorded of it stays."""
 
         def change(text: str, hosts: Mapping[str, HostSettings]) -> str:
-            _named(name, hosts)
+            group = _group(_named(name, hosts))
 
             def apply(document: Any) -> None:
-                table: Any = document["hosts"]
+                table: Any = document[group]
                 del table[name]
 
             left = edited(text, apply).rstrip("\n")
@@ -151,9 +161,13 @@ class ConfigHostBook:
     def _check(self, text: str) -> Config:
         return check_text(text, str(self.path), self._context.catalogue)
 
-    def _checked(self, name: str, given: Mapping[str, object], *, together: bool = True) -> HostSettings:
+    def _checked(
+        self, name: str, given: Mapping[str, object], *, together: bool = True, router: bool = False
+    ) -> HostSettings:
         """Checks fields as the file's are, with its words; `together`: also whether they go with one another."""
-        table = f"[hosts.{name}]"
+        plain = _defaults(router)
+        known = _options(plain)
+        table = f"[{_group(plain)}.{name}]"
         if not NAME.fullmatch(name):
             raise UsageError(f"'{name}' is not a name of a host", "use letters, digits, '.', '_' and '-', 64 at most")
         if name == "local":
@@ -161,10 +175,10 @@ class ConfigHostBook:
         problems = []
         values: dict[str, Any] = {}
         for key, value in given.items():
-            option = HOST.get(key)
+            option = known.get(key)
             if option is None:
                 problems.append(
-                    f"{table} '{key}' is not known here; {nearest(key, HOST) or 'known are ' + ', '.join(HOST)}"
+                    f"{table} '{key}' is not known here; {nearest(key, known) or 'known are ' + ', '.join(known)}"
                 )
                 continue
             try:
@@ -172,8 +186,8 @@ class ConfigHostBook:
             except ValueError as error:
                 problems.append(f"{table} {key} = {error}")
         if not problems and "target" not in values:
-            problems.append(f'{table} target is missing; write target = "https://HOST:8200"')
-        made = HostSettings(name=name, **{"target": "", **values})
+            problems.append(f"{table} target is missing; write target = {known['target'].sample}")
+        made = msgspec.structs.replace(plain, name=name, **values)
         if not problems and together:
             problems = [f"{table} {problem}" for problem in _contradictions(made)]
         if problems:
@@ -261,14 +275,29 @@ def _from_here(given: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
+def _group(host: HostSettings) -> str:
+    """The table of tables that a host stands in."""
+    return "routers" if host.router else "hosts"
+
+
+def _options(host: HostSettings) -> Mapping[str, Option]:
+    return ROUTER if host.router else HOST
+
+
+def _defaults(router: bool) -> HostSettings:
+    """What holds for a host, or for a router, of which a file gives nothing."""
+    plain = HostSettings(name="", target="", router=router)
+    return msgspec.structs.replace(plain, interval=ROUTER_INTERVAL) if router else plain
+
+
 def _given(host: HostSettings) -> dict[str, object]:
     """The fields that differ from their defaults, as a file would give them."""
-    plain = HostSettings(name="", target="")
-    return {
-        key: getattr(host, HOST[key].field or key)
-        for key in HOST
-        if getattr(host, HOST[key].field or key) != getattr(plain, HOST[key].field or key)
-    }
+    plain, found = _defaults(host.router), {}
+    for key, option in _options(host).items():
+        value = getattr(host, option.field or key)
+        if value != getattr(plain, option.field or key):
+            found[key] = value
+    return found
 
 
 def _plain(host: HostSettings) -> dict[str, object]:
@@ -298,10 +327,10 @@ def _set(table: Any, values: Mapping[str, object]) -> None:
             table[key] = value
 
 
-def _spaced(text: str, name: str) -> str:
+def _spaced(text: str, group: str, name: str) -> str:
     """Puts an empty line before and behind the table that was added, where the file has none there."""
     lines = text.split("\n")
-    headers = (f"[hosts.{name}]", f'[hosts."{name}"]')
+    headers = (f"[{group}.{name}]", f'[{group}."{name}"]')
     at = next((number for number, line in enumerate(lines) if line in headers), None)
     if at is None:
         return text
@@ -313,9 +342,9 @@ def _spaced(text: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _renamed(text: str, name: str, new: str) -> str:
+def _renamed(text: str, group: str, name: str, new: str) -> str:
     """Gives a table another name where it stands; whether that worked is seen when the text is read again."""
     place = re.escape(name)
-    header = re.compile(rf"""(?m)^(\s*\[\s*hosts\s*\.\s*)(?:{place}|"{place}"|'{place}')(\s*(?:\.[^\]\n]*)?\])""")
+    header = re.compile(rf"""(?m)^(\s*\[\s*{group}\s*\.\s*)(?:{place}|"{place}"|'{place}')(\s*(?:\.[^\]\n]*)?\])""")
     shown = new if re.fullmatch(r"[A-Za-z0-9_-]+", new) else f'"{new}"'
     return header.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)

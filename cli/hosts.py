@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cli.arguments import Parser
 from cli.context import Context
 from cli.output import write_json
+from sysmon.configschema import ROUTER_INTERVAL
 from sysmon.errors import SysmonError, UsageError
 from sysmon.units import plain_duration
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 HELP = "list, add, change, pause and check the configured hosts"
 EXAMPLE = """sysmon hosts add db https://db-1:8200 --token-file ~/.config/sysmon/db.token --tag db
 sysmon hosts add box ssh://me@box
+sysmon hosts add --router home ssh://root@192.168.1.1
 sysmon hosts edit db --interval 10s --unset tags
 sysmon hosts stop box
 sysmon hosts status --json     exit status 1 when one is not LIVE"""
@@ -31,7 +33,13 @@ sysmon hosts status --json     exit status 1 when one is not LIVE"""
 DEADLINE = 15.0
 """Seconds that a host may take to say how it is."""
 
-_FIELDS = ("tags", "interval", "token_file", "fingerprint", "ca", "cert", "key", "collectors", "expected_off", "paused")
+_FIELDS = (
+    *("tags", "interval", "devices", "token_file", "fingerprint", "ca", "cert", "key", "collectors"),
+    *("expected_off", "paused"),
+)
+
+_ONLY = frozenset(("devices", "token_file", "fingerprint", "ca", "cert", "key", "collectors"))
+"""Fields of which a router has the first alone, and other hosts the rest."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +60,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("name", metavar="NAME", help="the name to call it by")
     adding.add_argument(
         "target", metavar="TARGET", help="https://HOST:8200, ssh://[USER@]HOST, node+http://HOST:9100, …"
+    )
+    adding.add_argument(
+        "--router", action="store_true", help="it is a router, to be asked for the devices of its LAN too"
     )
     _fields(adding)
     adding.add_argument("--expected-off", action="store_const", const=True, help="that it is away is nothing wrong")
@@ -106,7 +117,8 @@ def _fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tag", action="append", dest="tags", metavar="TAG", help="a word to group hosts by; repeatable"
     )
-    parser.add_argument("--interval", metavar="TIME", help="time between the frames wanted (1s)")
+    parser.add_argument("--interval", metavar="TIME", help="time between the frames wanted (1s; of a router 5s)")
+    parser.add_argument("--devices", metavar="TIME", help="of a router: time between looks at its devices (30s)")
     parser.add_argument("--token-file", metavar="FILE", help="a 0600 file with the token to show there")
     parser.add_argument("--fingerprint", metavar="SHA256", help="pin this key: sha256: and 64 hex digits")
     parser.add_argument(
@@ -150,9 +162,14 @@ def _list(book: ConfigHostBook, tags: Sequence[str], *, as_json: bool) -> int:
     width = max(len(host.name) for host in hosts)
     wide = max(len(host.target) for host in hosts)
     for host in hosts:
-        words = ["paused"] if host.paused else []
+        words = ["router"] if host.router else []
+        words += ["paused"] if host.paused else []
         words += ["expected off"] if host.expected_off else []
-        words += [f"every {plain_duration(host.interval)}"] if host.interval != 1.0 else []
+        words += (
+            [f"every {plain_duration(host.interval)}"]
+            if host.interval != (ROUTER_INTERVAL if host.router else 1.0)
+            else []
+        )
         words += [f"#{tag}" for tag in host.tags]
         print(f"{host.name:<{width}}  {host.target:<{wide}}  {', '.join(words)}".rstrip())
     return 0
@@ -175,10 +192,12 @@ def _show(host: HostSettings, *, as_json: bool) -> int:
         write_json(plain, indent=True)
         return 0
     for key, value in plain.items():
+        if key in _ONLY and host.router != (key == "devices"):
+            continue
         shown = ", ".join(value) if isinstance(value, list | tuple) else value
         if isinstance(value, bool):
             shown = "yes" if value else "no"
-        elif key == "interval":
+        elif key in ("interval", "devices"):
             shown = plain_duration(value)
         print(f"{key:<12}  {shown if shown != '' else '-'}")
     return 0
@@ -197,7 +216,7 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _add(book: ConfigHostBook, options: argparse.Namespace) -> int:
-    host = book.made(options.name, {"target": options.target, **_given(options)})
+    host = book.made(options.name, {"target": options.target, **_given(options)}, router=options.router)
     book.check_free(host)
     note = ""
     if _unknown(host):
@@ -220,7 +239,7 @@ def _met(host: HostSettings) -> Peer:
 def _again(options: argparse.Namespace) -> str:
     """The command that was given, for a shell."""
     words = ["add", options.name, options.target]
-    for key in ("tags", "interval", "token_file", "ca", "cert", "key", "collectors"):
+    for key in ("tags", "interval", "devices", "token_file", "ca", "cert", "key", "collectors"):
         given = getattr(options, key)
         for value in given if isinstance(given, list) else [] if given is None else [given]:
             words += ["--tag" if key == "tags" else f"--{key.replace('_', '-')}", value]

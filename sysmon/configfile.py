@@ -22,7 +22,18 @@ from sysmon.config import (
     ScreenSettings,
 )
 from sysmon.configkeys import clashes, key_name
-from sysmon.configschema import CAP, COLLECTOR, HOST, ROUTER, RULE, SECTIONS, Option, placed, quoted
+from sysmon.configschema import (
+    CAP,
+    COLLECTOR,
+    HOST,
+    ROUTER,
+    ROUTER_INTERVAL,
+    RULE,
+    SECTIONS,
+    Option,
+    placed,
+    quoted,
+)
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import ConfigError, nearest
 from sysmon.thresholds import threshold
@@ -106,7 +117,9 @@ class _Reader:
 
     def problem(self, table: str, key: str, message: str) -> None:
         below = f"{table}.{key}" if table else key
-        line = next((self.lines[at] for at in ((table, key), (below, ""), (table, "")) if at in self.lines), 1)
+        line = next((self.lines[at] for at in ((table, key), (below, ""), (table, "")) if at in self.lines), 0)
+        # A table may be there by those in it alone: [hosts.db].
+        line = line or min((at for (name, _), at in self.lines.items() if name.startswith(f"{below}.")), default=1)
         shown = f"[{table}] " if table else ""
         self.problems.append((line, f"{self.name}:{line}: {shown}{message}"))
 
@@ -188,21 +201,22 @@ class _Reader:
     def routers(self, raw: Mapping[str, Any], hosts: dict[str, HostSettings]) -> dict[str, HostSettings]:
         """Adds the routers to the hosts: they share names, and none is both."""
         made = dict(hosts)
-        targets = {host.target: name for name, host in hosts.items()}
+        targets = {host.target: f"hosts.{name}" for name, host in hosts.items()}
         for name, body in self.named("routers", raw):
             table = f"routers.{name}"
-            values = {"interval": 5.0, **self.options(table, body, ROUTER)}
+            values = {"interval": ROUTER_INTERVAL, **self.options(table, body, ROUTER)}
+            target = values.get("target")
             if "target" not in body:
-                self.problem(table, "", 'target is missing; write target = "ssh://root@192.168.1.1"')
+                self.problem(table, "", f"target is missing; write target = {ROUTER['target'].sample}")
             elif name in hosts:
                 self.problem(table, "", f"'{name}' is the name of a host too; a router is a host: keep one of them")
-            elif values.get("target") in targets:
-                other = targets[values["target"]]
+            elif target in targets:
                 self.problem(
-                    table, "target", f"target = {quoted(values['target'])} is also that of [hosts.{other}]; keep one"
+                    table, "target", f"target = {quoted(target)} is also that of [{targets[target]}]; keep one"
                 )
-            elif "target" in values:
+            elif target is not None:
                 made[name] = HostSettings(name=name, router=True, **values)
+                targets[target] = table
         return made
 
     def caps(self, raw: Mapping[str, Any]) -> dict[str, CapSettings]:

@@ -214,9 +214,12 @@ HOST = {
     "tags": Option(texts, "[]", "words to group hosts by"),
 }
 
+ROUTER_INTERVAL = 5.0
+"""Seconds between the frames of a router, where nothing else is configured: it is a small machine."""
+
 ROUTER = {
     "target": Option(router_target, '"ssh://root@192.168.1.1"', "the router, reached by ssh"),
-    "interval": Option(duration(1.0), '"5s"', "time between looks at the router itself"),
+    "interval": Option(duration(1.0), f'"{ROUTER_INTERVAL:g}s"', "time between looks at the router itself"),
     "devices": Option(duration(10.0), '"30s"', "time between looks at the devices of its LAN"),
     "paused": HOST["paused"],
     "expected_off": HOST["expected_off"],

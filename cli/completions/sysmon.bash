@@ -10,8 +10,8 @@ _shtab_sysmon_service_subparsers=(install remove status)
 _shtab_sysmon_subparsers=(hosts history export alerts config token service doctor completion)
 
 _shtab_sysmon_hosts_list_option_strings=(-h --help --tag --json)
-_shtab_sysmon_hosts_add_option_strings=(-h --help --tag --interval --token-file --fingerprint --ca --cert --key --collectors --expected-off --paused)
-_shtab_sysmon_hosts_edit_option_strings=(-h --help --name --target --tag --interval --token-file --fingerprint --ca --cert --key --collectors --expected-off --no-expected-off --unset)
+_shtab_sysmon_hosts_add_option_strings=(-h --help --router --tag --interval --devices --token-file --fingerprint --ca --cert --key --collectors --expected-off --paused)
+_shtab_sysmon_hosts_edit_option_strings=(-h --help --name --target --tag --interval --devices --token-file --fingerprint --ca --cert --key --collectors --expected-off --no-expected-off --unset)
 _shtab_sysmon_hosts_remove_option_strings=(-h --help)
 _shtab_sysmon_hosts_start_option_strings=(-h --help)
 _shtab_sysmon_hosts_stop_option_strings=(-h --help)
@@ -34,7 +34,7 @@ _shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --j
 
 
 
-_shtab_sysmon_hosts_edit___unset_choices=(tags interval token_file fingerprint ca cert key collectors expected_off paused)
+_shtab_sysmon_hosts_edit___unset_choices=(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)
 _shtab_sysmon_hosts_pos_0_choices=(list add edit remove start stop show status pin)
 _shtab_sysmon_history___format_choices=(table json csv plot)
 _shtab_sysmon_export___format_choices=(jsonl csv)
@@ -55,6 +55,7 @@ _shtab_sysmon_hosts_list___help_nargs=0
 _shtab_sysmon_hosts_list___json_nargs=0
 _shtab_sysmon_hosts_add__h_nargs=0
 _shtab_sysmon_hosts_add___help_nargs=0
+_shtab_sysmon_hosts_add___router_nargs=0
 _shtab_sysmon_hosts_add___expected_off_nargs=0
 _shtab_sysmon_hosts_add___paused_nargs=0
 _shtab_sysmon_hosts_edit__h_nargs=0

@@ -9,14 +9,14 @@
 
 complete sysmon \
         'c/--theme=/(auto dark light contrast ansi)/' \
-        'c/--unset=/(tags interval token_file fingerprint ca cert key collectors expected_off paused)/' \
+        'c/--unset=/(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)/' \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii ca cert collectors debug derived expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once paused points port print push push-fingerprint readonly record role scope since state stats tag target theme tied timeout token-file unset until user version)/' \
+        'c/--/(agent ascii ca cert collectors debug derived devices expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once paused points port print push push-fingerprint readonly record role router scope since state stats tag target theme tied timeout token-file unset until user version)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
-        'n/--unset/(tags interval token_file fingerprint ca cert key collectors expected_off paused)/' \
+        'n/--unset/(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)/' \
         'n/--format/(table json csv plot)/' \
         'n/--format/(jsonl csv)/' \
         'n/--role/(record agent)/' \

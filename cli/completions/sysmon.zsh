@@ -149,8 +149,10 @@ _shtab_sysmon_hosts_defaults_added=0
 
 _shtab_sysmon_hosts_add_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--router[it is a router, to be asked for the devices of its LAN too]"
   "*--tag[a word to group hosts by\; repeatable]:TAG:"
-  "--interval[time between the frames wanted (1s)]:TIME:"
+  "--interval[time between the frames wanted (1s\; of a router 5s)]:TIME:"
+  "--devices[of a router\: time between looks at its devices (30s)]:TIME:"
   "--token-file[a 0600 file with the token to show there]:FILE:"
   "--fingerprint[pin this key\: sha256\: and 64 hex digits]:SHA256:"
   "--ca[verify its certificate by these authorities\; system\: the system\'s]:FILE:"
@@ -171,7 +173,8 @@ _shtab_sysmon_hosts_edit_options=(
   "--name[call it so from now on]:NAME:"
   "--target[where it is]:TARGET:"
   "*--tag[a word to group hosts by\; repeatable]:TAG:"
-  "--interval[time between the frames wanted (1s)]:TIME:"
+  "--interval[time between the frames wanted (1s\; of a router 5s)]:TIME:"
+  "--devices[of a router\: time between looks at its devices (30s)]:TIME:"
   "--token-file[a 0600 file with the token to show there]:FILE:"
   "--fingerprint[pin this key\: sha256\: and 64 hex digits]:SHA256:"
   "--ca[verify its certificate by these authorities\; system\: the system\'s]:FILE:"
@@ -179,7 +182,7 @@ _shtab_sysmon_hosts_edit_options=(
   "--key[the key of that certificate]:FILE:"
   "--collectors[only these, separated by commas]:NAMES:"
   {--expected-off,--no-expected-off}"[whether that it is away is nothing wrong]"
-  "*--unset[to its default\: tags, interval, token_file, fingerprint, ca, cert, key, collectors, expected_off, paused]:FIELD:(tags interval token_file fingerprint ca cert key collectors expected_off paused)"
+  "*--unset[to its default\: tags, interval, devices, token_file, fingerprint, ca, cert, key, collectors, expected_off, paused]:FIELD:(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)"
   ":the host:"
 )
 

@@ -396,3 +396,68 @@ def test_places_follow_the_environment() -> None:
 def test_places_of_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it does for a user whom nobody knows
     assert str(places({}).state) == "/.local/state/sysmon"
+
+
+ROUTERS = """
+[hosts.db]
+target = "ssh://root@10.0.0.9"
+[routers.home]
+target = "ssh://root@192.168.1.1"
+devices = "1m"
+tags = ["lan"]
+[routers.attic]
+target = "ssh://10.0.0.1:2222/"
+interval = 10
+"""
+
+
+def test_routers_are_hosts_of_their_own_kind() -> None:
+    hosts = good(ROUTERS).hosts
+    assert [*hosts] == ["db", "home", "attic"]
+    assert [host.router for host in hosts.values()] == [False, True, True]
+    home, attic = hosts["home"], hosts["attic"]
+    assert (home.target, home.interval, home.devices, home.tags) == ("ssh://root@192.168.1.1", 5.0, 60.0, ("lan",))
+    assert (attic.target, attic.interval, attic.devices) == ("ssh://10.0.0.1:2222", 10.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[routers.r]", '[routers.r] target is missing; write target = "ssh://root@192.168.1.1"'),
+        ("[routers.r]\ntarget = 'https://r:8200'", "target = 'https://r:8200' is not how a router is reached; write"),
+        ("[routers.r]\ntarget = 'ssh://root:secret@r'", "target = 'ssh://root:secret@r' is not a target; write"),
+        ("[routers.r]\ntarget = 'ssh://-oProxyCommand=x'", "is not a target; write"),
+        ("[routers.r]\ntarget = 5", "target = '5' is not text; write it in quotes"),
+        ("[routers.db]\ntarget = 'ssh://r'", "'db' is the name of a host too; a router is a host: keep one of them"),
+        ("[routers.r]\ntarget = 'ssh://root@10.0.0.9'", "is also that of [hosts.db]; keep one"),
+        ("[routers.r]\ntarget = 'ssh://root@192.168.1.1/'", "is also that of [routers.home]; keep one"),
+        ("[routers.r]\ntarget = 'ssh://r'\ndevices = '1s'", "devices = '1s' is too short; the least is \"10s\""),
+        ("[routers.r]\ntarget = 'ssh://r'\ndevices = 'often'", "devices = 'often' is not a duration; write"),
+        ("[routers.r]\ntarget = 'ssh://r'\ninterval = 0", "interval = '0' is too short; the least is \"1s\""),
+        ("[routers.r]\ntarget = 'ssh://r'\ndevice = '30s'", "'device' is not known here; did you mean 'devices'?"),
+        ("[routers.r]\ntarget = 'ssh://r'\ntoken_file = 'x'", "'token_file' is not known here"),
+        ("[routers.r]\ntarget = 'ssh://r'\npaused = 'no'", "paused = 'no' is neither true nor false"),
+        ("[routers.'a b']\ntarget = 'ssh://r'", "'a b' is not a name; use letters, digits"),
+        ("[routers]\nr = 'ssh://r'", "r = 'ssh://r' is not a table; write [routers.r] above its keys"),
+        ("[router.r]\ntarget = 'ssh://r'", "'router' is not a table of this file; did you mean 'routers'?"),
+        ("[caps.line]", '[caps.line] limit is missing; write limit = "1 TB"'),
+        ("[caps.line]\nlimit = '1 furlong'", "limit = '1 furlong'"),
+        ("[caps.line]\nlimit = 0", "limit = '0' is out of range; allowed is"),
+        ("[caps.line]\nlimit = true", "limit = 'true' is not a value of unit bytes"),
+        ("[caps.line]\nlimit = '1 TB'\nday = 32", "day = '32' is out of range; allowed is 1 to 31"),
+        ("[caps.line]\nlimit = '1 TB'\nday = '1'", "day = '1' is not a whole number; write 1"),
+        ("[caps.line]\nlimit = '1 TB'\ncount = 'down'", "count = 'down' is not allowed; write one of both, receive"),
+        (
+            "[caps.line]\nlimit = '1 TB'\ninterface = 'eth0'\ndevice = 'tv'",
+            "interface and device are both given; keep one",
+        ),
+        ("[caps.line]\nlimit = '1 TB'\nhost = ['a']", "host = '['a']' is not text"),
+        ("[caps.line]\nlimits = '1 TB'", "'limits' is not known here; did you mean 'limit'?"),
+        ("[caps]\nline = '1 TB'", "line = '1 TB' is not a table; write [caps.line] above its keys"),
+    ],
+)
+def test_mistakes_in_routers_and_caps(text: str, words: str) -> None:
+    found = problems(ROUTERS + text)
+    assert any(words in problem for problem in found), found
+    line = ROUTERS.count("\n") + 1
+    assert all(int(problem.split(":")[1]) >= line for problem in found)

@@ -429,7 +429,7 @@ def test_the_form_has_everything_that_a_host_has() -> None:
     texts = texts_of(host)
     assert parse(texts, None, []) == host
     assert texts["collectors"] == "cpu memory"
-    assert {field.name for field in FORM} == set(HostSettings.__struct_fields__) - {"paused"}
+    assert {field.name for field in FORM} == set(HostSettings.__struct_fields__) - {"paused", "router", "devices"}
     back = parse({**texts, "collectors": "all", "expected_off": "No", "ca": "", "cert": "", "key": ""}, host, ["a"])
     assert (back.collectors, back.expected_off, back.ca, back.cert, back.key) == ((), False, "", "", "")
 
