@@ -1,222 +1,205 @@
-"""`/v1/devices`: bandwidth per device, now and in total.
-
-A device is what bytes are counted for. Today these are the interfaces of hosts; others will come with a `kind` of
-their own and the same `rates`, `today`, `month` and `total`.
-"""
+"""`/v1/devices`: bandwidth per interface of hosts and per device behind routers, now and in total."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from sysmon.errors import SysmonError
-from sysmon.frame import split_key
+from remote.server.names import NotThere
+from sysmon.devices import Device, DeviceAnswer, present
+from sysmon.errors import SysmonError, UsageError
+from sysmon.ledger import Ask, Sums, bounds, join, meant, order, settled, sums
+from sysmon.records import HostInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remote.server.backend import Backend
-    from sysmon.derive import State
-    from sysmon.frame import InterfaceRow
-    from sysmon.records import Usage
+    from sysmon.bandwidth import Kind
 
 FRESH = 5.0
 """Seconds for which totals are remembered."""
 MAX_KNOWN = 10_000
-"""Hosts whose totals are remembered."""
+"""Sums that are remembered: one per host, kind and range."""
+MAX_ROWS = 50_000
+"""Devices in the sums that are remembered, at most: thousands of a router take megabytes."""
 SLOW = "the history did not answer in time"
-_WAYS = ("receive", "transmit")
 
 
-class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Bytes per second now; absent where that is not known."""
+class Wanted(NamedTuple):
+    """What a request wants.
 
-    receive: float | None = None
-    transmit: float | None = None
-
-
-class Bytes(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Exact bytes. `at_least`: a reset lies in them; `estimated`: part is spread over a gap. `start`: Unix ms."""
-
-    receive: int | None = None
-    transmit: int | None = None
-    start: int | None = None
-    at_least: bool = False
-    estimated: bool = False
-
-
-class Link(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The link beneath. `speed`: bytes per second each way, absent where the kernel tells none."""
-
-    kind: str = "other"
-    up: bool = False
-    speed: int | None = None
-    mtu: int = 0
-    address: str = ""
-    addresses: list[str] = []
-    master: str = ""
-    default_route: bool = False
-
-
-class Device(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One device of one host.
-
-    `today` and `month`: of the host's time zone, absent where no history is kept or it does not know them. `total`:
-    since boot, as the kernel counts. `errors`, `drops`: since boot, both ways together.
+    Attributes:
+        host: id, or None for all. `kinds`: of devices.
+        ask: the range beside today and month. `totals`: whether the history is asked at all.
+        name: of one device alone, as a user calls it, or ''.
+        sort: one of `sysmon.ledger.SORTS`, or '' for the order of hosts and names.
+        offset, limit: of the page.
     """
 
-    kind: Literal["interface"]
-    host: str
-    name: str
-    rates: Rates
-    total: Bytes
-    today: Bytes | None = None
-    month: Bytes | None = None
-    errors: int | None = None
-    drops: int | None = None
-    link: Link | None = None
-
-
-class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`time`: Unix milliseconds. `problems`: why some totals are absent, one sentence per host."""
-
-    time: int
-    devices: list[Device]
-    problems: list[str]
-
-
-class _Used(NamedTuple):
-    today: list[Usage]
-    month: list[Usage]
+    host: str | None
+    kinds: Sequence[Kind] = ("interface",)
+    ask: Ask = Ask()
+    totals: bool = True
+    name: str = ""
+    sort: str = ""
+    offset: int = 0
+    limit: int = 10_000
 
 
 class Totals:
-    """What went through today and this month, by host; remembered for a while, as it takes reading the history."""
+    """What went through, by host, kind and range; remembered for a while, as it takes reading the history."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[float, _Used]] = {}
+        self._known: dict[tuple[str, str, Ask], tuple[float, Sums]] = {}
+        self._rows = 0
         # Of two hundred hosts it takes seconds: short questions are not to wait behind them.
         self._room = asyncio.Semaphore(1)
 
-    async def get(self, backend: Backend, host: str, now: int, keys: list[str]) -> _Used | str:
-        """Returns the totals of these counters, or why they are not known."""
-        known = self._known.get(host)
+    async def get(self, backend: Backend, info: HostInfo, kind: Kind, ask: Ask, names: Sequence[str]) -> Sums | str:
+        """Returns what the history tells of a host, or why it tells nothing."""
+        key = (info.id, kind, ask)
+        known = self._known.get(key)
         if known is not None and time.monotonic() < known[0] + FRESH:
             return known[1]
         async with self._room:
-            found = await _usage(backend, host, now, keys)
+            found = await _sums(backend, info, kind, ask, names)
         if not isinstance(found, str):
-            self._known[host] = (time.monotonic(), found)
-            while len(self._known) > MAX_KNOWN:
-                del self._known[next(iter(self._known))]
+            self._keep(key, found)
         return found
 
+    def _keep(self, key: tuple[str, str, Ask], found: Sums) -> None:
+        now = time.monotonic()
+        self._drop(key)
+        self._known[key] = (now, found)
+        self._rows += _size(found)
+        while len(self._known) > MAX_KNOWN or (self._rows > MAX_ROWS and len(self._known) > 1):
+            self._drop(next(iter(self._known)))
 
-async def interfaces(backend: Backend, totals: Totals, host: str | None = None) -> DeviceAnswer:
-    """Returns the interfaces of a host, or of all, in the order of hosts and names."""
-    hosts = [host] if host is not None else list(backend.feed.hosts)
+    def _drop(self, key: tuple[str, str, Ask]) -> None:
+        gone = self._known.pop(key, None)
+        if gone is not None:
+            self._rows -= _size(gone[1])
+
+
+def _size(found: Sums) -> int:
+    return len(found.known) + len(found.recorded)
+
+
+async def devices(backend: Backend, totals: Totals, wanted: Wanted) -> DeviceAnswer:
+    """Returns interfaces and devices of a host, or of all.
+
+    Raises:
+        NotThere: none is called as wanted. UsageError: the range is none.
+    """
     now = backend.clock.now()
-    states = {each: state for each in hosts if (state := backend.feed.state(each)) is not None}
-    names = {each: sorted(_names(state)) for each, state in states.items()}
-    used = {} if backend.history is None else await _all(backend, totals, names, now)
-    devices = []
-    problems = []
-    for each, state in states.items():
-        found = used.get(each, _Used([], []))
-        if isinstance(found, str):
-            info = backend.feed.hosts.get(each)
-            problems.append(f"{info.label if info is not None else each}: {found}")
-            found = _Used([], [])
-        rows = {row.name: row for row in state.tables.interfaces or ()}
-        devices += [_device(each, name, state, rows.get(name), found) for name in names[each]]
-    return DeviceAnswer(time=now, devices=devices, problems=problems)
+    here = await _present(backend, wanted)
+    infos = {host: backend.feed.hosts.get(host) or HostInfo(id=host) for host in here}
+    if any(host not in backend.feed.hosts for host in here):
+        infos.update({info.id: info for info in await backend.infos() if info.id in here})
+    for info in infos.values():
+        if wanted.ask.given and wanted.ask.range != "reset":
+            bounds(wanted.ask, now, info)
+    found: dict[tuple[str, Kind], Sums | str] = {}
+    if backend.history is not None and wanted.totals:
+        pairs = [(host, kind) for host in here for kind in wanted.kinds if _asked(kind, wanted, here[host][kind])]
+        found = await _all(backend, totals, wanted, pairs, infos, here)
+    problems = list(
+        dict.fromkeys(f"{infos[host].label}: {why}" for (host, _), why in found.items() if isinstance(why, str))
+    )
+    size = sum(len(each) + _size(sums_of) for each in found.values() if (sums_of := _told(each)) is not None)
+    size += sum(len(listed) for kinds in here.values() for listed in kinds.values())
+
+    def made() -> list[Device]:
+        listed = [
+            each
+            for host, kinds in here.items()
+            for kind, held in kinds.items()
+            for each in join(infos[host], kind, held, _told(found.get((host, kind))))
+        ]
+        if wanted.name:
+            return meant(listed, wanted.name)
+        return order(listed, wanted.sort) if wanted.sort else listed
+
+    listed = await settled(made, size)
+    if wanted.name and not listed:
+        raise NotThere(f"'{wanted.name[:100]}' is no interface and no device known here", "/v1/devices lists them")
+    page = listed[wanted.offset : wanted.offset + wanted.limit]
+    if not wanted.name:
+        # What each did by port is much, and is asked of one.
+        page = [msgspec.structs.replace(each, services=[]) if each.services else each for each in page]
+    return DeviceAnswer(time=now, total=len(listed), devices=page, problems=problems)
 
 
-async def _all(backend: Backend, totals: Totals, names: dict[str, list[str]], now: int) -> dict[str, _Used | str]:
+def _told(found: Sums | str | None) -> Sums | None:
+    return found if isinstance(found, Sums) else None
+
+
+def _asked(kind: Kind, wanted: Wanted, held: Sequence[Device]) -> bool:
+    """Whether the history is asked: of the interfaces of a host without any only where its past is wanted."""
+    return kind == "device" or bool(held) or wanted.ask.given
+
+
+async def _present(backend: Backend, wanted: Wanted) -> dict[str, dict[Kind, list[Device]]]:
+    hosts = [wanted.host] if wanted.host is not None else list(backend.feed.hosts)
+    found: dict[str, dict[Kind, list[Device]]] = {}
+    for host in hosts:
+        state = backend.feed.state(host)
+        kinds: dict[Kind, list[Device]] = {}
+        for kind in wanted.kinds:
+            if state is None:
+                kinds[kind] = []
+            elif kind == "device" and len(state.tables.devices or ()) > 500:
+                twin = state.copy()
+                kinds[kind] = await asyncio.to_thread(present, host, twin, (kind,))
+            else:
+                kinds[kind] = present(host, state, (kind,))
+        found[host] = kinds
+        await asyncio.sleep(0)  # live readers come first
+    return found
+
+
+async def _all(
+    backend: Backend,
+    totals: Totals,
+    wanted: Wanted,
+    pairs: Sequence[tuple[str, Kind]],
+    infos: dict[str, HostInfo],
+    here: dict[str, dict[Kind, list[Device]]],
+) -> dict[tuple[str, Kind], Sums | str]:
     """Returns the totals of all hosts that the history knows within the deadline."""
     tasks = {
-        host: asyncio.ensure_future(
-            totals.get(backend, host, now, [f"net.{way}:{name}" for name in own for way in _WAYS])
+        (host, kind): asyncio.ensure_future(
+            totals.get(backend, infos[host], kind, wanted.ask, _names(kind, wanted, here[host][kind]))
         )
-        for host, own in names.items()
+        for host, kind in pairs
     }
     try:
         if tasks:
             await asyncio.wait(tasks.values(), timeout=backend.feed.limits.deadline)
-        return {host: task.result() if task.done() else SLOW for host, task in tasks.items()}
+        return {pair: task.result() if task.done() else SLOW for pair, task in tasks.items()}
     finally:
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def _usage(backend: Backend, host: str, now: int, keys: list[str]) -> _Used | str:
-    """Returns what went through today and this month, or why that is not known."""
-    if not keys:
-        return _Used([], [])
+def _names(kind: Kind, wanted: Wanted, held: Sequence[Device]) -> list[str]:
+    """Returns the interfaces that there are; all that ever were where the past is wanted."""
+    return [each.name for each in held] if kind == "interface" and not wanted.ask.given else []
+
+
+async def _sums(backend: Backend, info: HostInfo, kind: Kind, ask: Ask, names: Sequence[str]) -> Sums | str:
     kept = backend.kept()
     try:
         async with asyncio.timeout(backend.feed.limits.deadline):
-            today = await kept.usage(host, now - 1, now, "day", keys)
-            return _Used(today, await kept.usage(host, now - 1, now, "month", keys))
+            return await sums(kept, info, kind, backend.clock.now(), ask, names)
     except TimeoutError:
         return SLOW
+    except UsageError as error:
+        return error.message
     except SysmonError as error:
         return str(error)
-
-
-def _names(state: State) -> set[str]:
-    found = set()
-    for key in state.readings:
-        metric, instance = split_key(key)
-        if metric in ("net.receive", "net.transmit") and instance:
-            found.add(instance)
-    return found
-
-
-def _device(host: str, name: str, state: State, row: InterfaceRow | None, used: _Used) -> Device:
-    derived = state.derived()
-    receive, transmit = (state.get(f"net.{way}:{name}") for way in _WAYS)
-    return Device(
-        kind="interface",
-        host=host,
-        name=name,
-        rates=Rates(derived.get(f"net.receive_rate:{name}"), derived.get(f"net.transmit_rate:{name}")),
-        total=Bytes(None if receive is None else int(receive), None if transmit is None else int(transmit)),
-        today=_bytes(name, used.today),
-        month=_bytes(name, used.month),
-        errors=_sum(state, name, "errors"),
-        drops=_sum(state, name, "drops"),
-        link=None
-        if row is None
-        else Link(
-            kind=row.kind,
-            up=row.up,
-            speed=row.speed,
-            mtu=row.mtu,
-            address=row.address,
-            addresses=row.addresses,
-            master=row.master,
-            default_route=row.default_route,
-        ),
-    )
-
-
-def _bytes(name: str, usage: list[Usage]) -> Bytes | None:
-    """Both ways of one interface in one step; None where the history knows neither."""
-    ways = {way: each for each in usage for way in _WAYS if each.key == f"net.{way}:{name}"}
-    if not ways:
-        return None
-    return Bytes(
-        ways["receive"].bytes if "receive" in ways else None,
-        ways["transmit"].bytes if "transmit" in ways else None,
-        start=min(each.start for each in ways.values()),
-        at_least=any(each.at_least for each in ways.values()),
-        estimated=any(each.estimated for each in ways.values()),
-    )
-
-
-def _sum(state: State, name: str, what: str) -> int | None:
-    found = [value for way in _WAYS if (value := state.get(f"net.{way}.{what}:{name}")) is not None]
-    return int(sum(found)) if found else None

@@ -9,15 +9,17 @@ from starlette.routing import Route
 
 from remote import wire
 from remote.server.backend import Backend
-from remote.server.devices import Totals, interfaces
+from remote.server.devices import Totals, Wanted, devices
 from remote.server.fanout import ViewKey
 from remote.server.names import UnknownHost, find_host
 from remote.server.past import Past
 from remote.server.query import Query
 from remote.server.replies import accepts_gzip, json_reply, missing
 from remote.server.stream import StreamResponse
-from sysmon import answers
+from sysmon import answers, ledger
+from sysmon.bandwidth import RANGES
 from sysmon.derive import derive
+from sysmon.devices import KINDS
 from sysmon.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ MAX_INTERVAL = 900
 """Seconds between frames that a reader may ask for at most."""
 TURN = 0.1
 """Seconds between the beginnings of streams, where many want to begin."""
-DEVICE_KINDS = ("interface",)
-"""Kinds of devices that `/v1/devices` knows."""
+MAX_DEVICES = 10_000
+"""Devices of one answer at most; `offset` leads to those behind."""
 
 
 class Routes:
@@ -157,8 +159,26 @@ class Routes:
         return await json_reply(request, answers.frame_answer(found.frame, derived))
 
     async def devices(self, request: Request) -> Response:
-        """Bandwidth per device of one host, or of all: rates now, today, this month, in total."""
-        query = Query(request, "host", "kind")
-        query.choice("kind", DEVICE_KINDS, "interface")
-        host = await self._backend.host_or_all(query)
-        return await json_reply(request, await interfaces(self._backend, self._totals, host))
+        """Bandwidth per interface and per device behind routers: rates now, today, this month, in a range, in total."""
+        query = Query(request, "host", "kind", "range", "since", "until", "sort", "limit", "offset", "name", "totals")
+        kind = query.choice("kind", (*KINDS, "all"), "interface")
+        query.only_with("until", "since")
+        ask = ledger.Ask()
+        if "range" in query:
+            if "since" in query:
+                raise UsageError("'range' and 'since' exclude each other", "leave one of them out")
+            ask = ledger.Ask(query.choice("range", RANGES))
+        elif "since" in query:
+            since, until = query.span(self._clock.now(), 0)
+            ask = ledger.Ask("", since, until if "until" in query else None)
+        wanted = Wanted(
+            host=await self._backend.host_or_all(query),
+            kinds=KINDS if kind == "all" else tuple(each for each in KINDS if each == kind),
+            ask=ask,
+            totals=query.choice("totals", ("yes", "no"), "yes") == "yes",
+            name=query.text("name", ""),
+            sort=query.choice("sort", ledger.SORTS) if "sort" in query else "",
+            offset=query.integer("offset", 0, 10**9, 0),
+            limit=query.integer("limit", 1, MAX_DEVICES, MAX_DEVICES),
+        )
+        return await json_reply(request, await devices(self._backend, self._totals, wanted))

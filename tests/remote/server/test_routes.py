@@ -76,7 +76,7 @@ async def test_devices_are_the_interfaces_with_their_rates_and_totals() -> None:
         ]
         assert answer["devices"][1]["rates"] == {}
         status, answer, _ = await get(server.port, "/v1/devices?kind=phone")
-        assert (status, answer["error"]) == (400, "kind 'phone' is not interface")
+        assert (status, answer["error"]) == (400, "kind 'phone' is not interface, device or all")
     history.broken = StoreError("history.db: disk I/O error")
     async with served(feed, history) as server:
         _, answer, _ = await get(server.port, "/v1/devices?host=web")
