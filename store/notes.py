@@ -83,9 +83,7 @@ class SqliteNotes:
         """
         now = self._clock.now()
         if not host or not 0 <= time <= now + _AHEAD:
-            raise StoreError(
-                f"no counting period of '{host}' begins at {time} ms", "it begins now or began before"
-            )
+            raise StoreError(f"no counting period of '{host}' begins at {time} ms", "it begins now or began before")
         await self._write(
             [
                 ("INSERT OR IGNORE INTO device_reset(host, time) VALUES (?, ?)", (host, min(time, now))),
