@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from sysmon.frame import Fault, Frame, Number, ProcessRow, Tables, join_key, split_key
+from sysmon.rowrates import RowRates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sysmon.catalogue import Catalogue, Formula
+    from sysmon.frame import ConnectionRow, TalkerRow
 
 MAX_TAUGHT_WORK = 50_000
 """Parts of formulas of one host that come from peers; those of this program are not bounded. Of the latter a machine of
@@ -89,6 +91,17 @@ class State:
         self._processes: dict[tuple[int, float], _Process] = {}
         self.processes: list[ProcessRow] = []
         """The processes of the last read, with their derived rates filled in."""
+        self._traffic = RowRates()
+
+    @property
+    def connections(self) -> list[ConnectionRow]:
+        """The connections of the last read, with their rates."""
+        return self._traffic.connections
+
+    @property
+    def talkers(self) -> list[TalkerRow]:
+        """Who used the network by the last read, with their rates."""
+        return self._traffic.talkers
 
     def apply(self, frame: Frame) -> None:
         """Folds one frame in. Frames must come in order; one older than the last of its boot is ignored."""
@@ -114,6 +127,7 @@ class State:
         self.tables = self.tables.merged(frame.tables)
         if frame.tables.processes is not None:
             self._take_processes(frame.tables.processes, frame.reads.get("processes", frame.monotonic))
+        self._traffic = self._traffic.after(frame)
 
     def learn(self, catalogue: Catalogue) -> None:
         """Takes a catalogue that knows more; what was read stays."""
@@ -128,6 +142,7 @@ class State:
         self._keys.clear()
         self._processes.clear()
         self.processes = []
+        self._traffic = RowRates()
         self.reads.clear()
         self.tables = Tables()
         self._plans = self._some = None

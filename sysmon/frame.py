@@ -220,8 +220,8 @@ class ConnectionRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         local, remote: addresses; `local_port`, `remote_port`.
         pid, started, name: of the process that holds it; pid None where that may not be known.
         user: owner of the socket. `container`, `unit`: from the process, or from the socket's cgroup.
-        received, sent: payload bytes (counters), None where the kernel counts none (UDP).
-        retransmitted: payload bytes sent again. `rtt`: seconds, smoothed.
+        received, sent: payload bytes since it began (counters), None where the kernel counts none (UDP).
+        retransmitted: of those sent, bytes sent again. `rtt`: seconds, smoothed.
         receive_rate, transmit_rate: derived, bytes per second.
     """
 
@@ -252,10 +252,11 @@ class TalkerRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     Attributes:
         key: identity within its host.
         kind: process; owner (sockets whose process may not be known, by user and cgroup); short (connections that began
-            and ended between two looks, by `name`: the remote port); other (bytes of interfaces that no TCP socket
-            accounts for: UDP, headers, forwarding), which is never put to anybody.
-        connections: open now.
-        received, sent: counters. `retransmitted`: of those sent.
+            and ended between two looks, by `name`: their port, the remote one where `key` begins with `short:to:`, this
+            host's where it begins with `short:at:`); other (bytes of interfaces that no TCP socket accounts for: UDP,
+            headers, forwarding), which is never put to anybody.
+        connections: of TCP, open now.
+        received, sent: counters, from 0 at the first look. `retransmitted`: of those sent.
         receive_rate, transmit_rate: derived, bytes per second.
     """
 
@@ -300,6 +301,12 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
         }
         return Tables(**values)
 
+
+READ_BY = {"talkers": "connections"}
+"""Table -> the collector that fills it, where that is not of the table's own name."""
+
+MAX_TALKERS = 500
+"""Rows of the table of talkers at most; in one with fewer, whoever is not there has moved nothing so far."""
 
 SMALL_TABLES = frozenset({"filesystems", "interfaces", "sessions", "gpus", "disks"})
 """Tables that are small and change seldom: every screen on a remote host asks for them, beside those it shows."""

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from sysmon.catalogue import Catalogue, Formula, counter, derived, gauge, rate
 from sysmon.derive import State, derive
-from sysmon.frame import Fault, Frame, GpuRow, Number, ProcessRow, Tables
+from sysmon.frame import (
+    MAX_TALKERS,
+    ConnectionRow,
+    Fault,
+    Frame,
+    GpuRow,
+    Number,
+    ProcessRow,
+    Tables,
+    TalkerRow,
+)
 
 SECOND = 10**9
 CATALOGUE = Catalogue(
@@ -207,6 +217,65 @@ def test_memory_on_gpus_is_joined_to_its_process() -> None:
     rows = [ProcessRow(pid=5, started=1.0), ProcessRow(pid=6, started=1.0)]
     state.apply(frame(1, 1, {}, {"processes": 1}, tables=Tables(processes=rows, gpus=gpus)))
     assert [row.gpu_memory for row in state.processes] == [1 << 30, None]
+
+
+def traffic(seq: int, at: float, connections: list[ConnectionRow], talkers: list[TalkerRow]) -> Frame:
+    tables = Tables(connections=connections, talkers=talkers)
+    return frame(seq, at, {}, {"connections": at}, tables=tables)
+
+
+def test_connections_and_talkers_get_their_rates_by_identity_and_time_of_read() -> None:
+    state = State(CATALOGUE)
+    state.apply(
+        traffic(
+            1,
+            1,
+            [ConnectionRow(id=7, received=100, sent=5), ConnectionRow(id=8, protocol="udp")],
+            [TalkerRow(key="a", kind="process", received=100)],
+        )
+    )
+    assert [(row.receive_rate, row.transmit_rate) for row in state.connections] == [(None, None), (None, None)]
+    assert state.talkers[0].receive_rate is None
+    later = traffic(
+        2,
+        3,
+        [ConnectionRow(id=9, received=4, sent=4), ConnectionRow(id=7, received=300, sent=4)],
+        [TalkerRow(key="a", kind="process", received=500), TalkerRow(key="b", kind="short", sent=80)],
+    )
+    state.apply(later)
+    # What fell has no rate; neither has what was not there: of a connection nobody knows what was before.
+    assert [(row.receive_rate, row.transmit_rate) for row in state.connections] == [(None, None), (100.0, None)]
+    # A talker that was not there had moved nothing.
+    assert [(row.receive_rate, row.transmit_rate) for row in state.talkers] == [(200.0, 0.0), (0.0, 40.0)]
+    state.apply(msgspec.structs.replace(later, seq=3, monotonic=4 * SECOND, full=True))
+    assert state.connections[1].receive_rate == 100.0  # the same read once more
+    state.apply(frame(4, 5, {}, {"network": 5}))
+    assert len(state.connections) == 2
+    twin = state.copy()
+    state.apply(msgspec.structs.replace(frame(5, 1, {}, {}), boot="c"))
+    assert state.connections == [] and state.talkers == [] and len(twin.talkers) == 2
+
+
+def test_a_talker_that_a_cut_table_did_not_show_gets_no_rate_at_first() -> None:
+    state = State(CATALOGUE)
+    many = [TalkerRow(key=str(number), kind="process", received=9) for number in range(MAX_TALKERS)]
+    state.apply(traffic(1, 1, [], many))
+    state.apply(traffic(2, 2, [], [TalkerRow(key="new", kind="process", received=10**12), *many[1:]]))
+    assert state.talkers[0].receive_rate is None and state.talkers[1].receive_rate == 0.0
+
+
+def test_rows_that_rest_are_the_same_objects() -> None:
+    state = State(CATALOGUE)
+    for second in (1, 2, 3):
+        rows = [ConnectionRow(id=7, received=1, sent=1), ConnectionRow(id=8, protocol="udp")]
+        state.apply(traffic(second, second, rows, []))
+        kept = list(state.connections)
+    assert kept[0].receive_rate == 0.0 and kept[1].receive_rate is None
+    rows = [ConnectionRow(id=7, received=1, sent=1), ConnectionRow(id=8, protocol="udp")]
+    state.apply(traffic(4, 4, rows, []))
+    assert state.connections[0] is kept[0] and state.connections[1] is kept[1]
+    state.apply(traffic(5, 6, [ConnectionRow(id=7, received=21, sent=1)], []))
+    assert state.connections[0].receive_rate == 10.0
 
 
 @given(
