@@ -1,0 +1,305 @@
+"""Traffic step by step: what `sysmon usage`, the report and `/v1/usage?by=` tell, of any history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from sysmon import bandwidth
+from sysmon.bandwidth import Amount
+from sysmon.errors import UsageError
+from sysmon.units import rfc3339
+from sysmon.zones import span_of, zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from sysmon.bandwidth import Kind
+    from sysmon.ports import History
+    from sysmon.records import HostInfo, Span
+
+STEPS: Final = {"5min": "fiveminute", "hour": "hour", "day": "day", "month": "month", "year": "year"}
+"""Steps as users write them."""
+MOST: Final = 10_000
+"""Steps of one answer at most."""
+TOP: Final = 10
+"""Days that are told as the busiest."""
+
+
+class Step(NamedTuple):
+    """One step of usage.
+
+    Attributes:
+        start, end: Unix milliseconds. `amount`: None where there is no data at all.
+        elapsed: milliseconds of it that are past.
+    """
+
+    start: int
+    end: int
+    amount: Amount | None
+    elapsed: int
+
+    @property
+    def rate(self) -> float | None:
+        """Mean bytes per second both ways, None where nothing is known."""
+        return None if self.amount is None or self.elapsed <= 0 else self.amount.total / (self.elapsed / 1000)
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Bytes per second over the five minutes of a range: least, mean, most and 95th percentile."""
+
+    min: float
+    mean: float
+    max: float
+    p95: float
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast it was in a range. `seen`: part (0..1) of the range of which something is known."""
+
+    start: str
+    end: str
+    receive: Way
+    transmit: Way
+    total: Way
+    seen: float
+
+
+async def steps(
+    history: History, info: HostInfo, kind: Kind, names: Sequence[str], start: int, end: int, by: str, now: int
+) -> tuple[list[Step], list[Span]]:
+    """Returns what some interfaces or devices together used, step by step, and the gaps that touch it.
+
+    Args:
+        history: where it is recorded.
+        info: the host.
+        kind: interface or device.
+        names: those that are summed; all for none.
+        start, end: Unix milliseconds; steps that they cut count whole.
+        by: one of `sysmon.zones.STEPS`.
+        now: Unix milliseconds.
+
+    Returns:
+        From the first step of which anything is known to the last, oldest first; steps without traffic are 0, those
+        without data have no amount. Then the gaps within steps that are not known exactly.
+
+    Raises:
+        UsageError: there are more than `MOST`.
+    """
+    zone = zone_of(info.timezone)
+    told = await bandwidth.buckets(history, info.id, kind, start, end, by, names)
+    gaps = await history.gaps(info.id, start, min(end, now))
+    found = {bucket.start: (bucket.end, bandwidth.total(bucket.amounts)) for bucket in told}
+    if not found:
+        return [], gaps
+    made: list[Step] = []
+
+    def fill(at: int, until: int) -> None:
+        while at < until:
+            _, after = span_of(at, by, zone)
+            blank = any(gap.start <= at and min(after, now) <= gap.end for gap in gaps)
+            made.append(Step(at, after, None if blank else Amount(), max(0, min(after, now) - at)))
+            at = after
+            if len(made) > MOST:
+                raise UsageError(f"there are more than {MOST} steps in that range", "ask for a shorter one")
+
+    reached = min(found)
+    for first, (until, amount) in sorted(found.items()):
+        fill(reached, first)
+        # Where only a longer step is known, shorter ones may still be known within it.
+        made.append(Step(first, until, amount, max(0, min(until, now) - first)))
+        reached = max(reached, until)
+    fill(reached, min(end, now))
+    return made, _telling(gaps, made)
+
+
+def _telling(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
+    """Returns the gaps that something is not known exactly for: others were filled by who else counted."""
+    unsure = [step for step in made if step.amount is None or step.amount.mark]
+    kept = []
+    position = 0
+    for gap in sorted(gaps, key=lambda each: each.start):
+        while position < len(unsure) and unsure[position].end <= gap.start:
+            position += 1
+        if position < len(unsure) and unsure[position].start < gap.end:
+            kept.append(gap)
+    return kept
+
+
+def expected(step: Step, now: int) -> Amount | None:
+    """Returns what a step that is not over will come to if it goes on as it began; None in its first hour, of one that
+    is over, and of five minutes.
+    """
+    if step.amount is None or step.end <= now:
+        return None
+    ways = [bandwidth.estimate(used, step.start, now, step.end) for used in step.amount[:2]]
+    return None if ways[0] is None or ways[1] is None else Amount(ways[0], ways[1], step.amount.at_least, True)
+
+
+class Outline(NamedTuple):
+    """The usual periods of one interface or device: today, yesterday, this month, the last. None where unknown."""
+
+    today: Step
+    yesterday: Step
+    month: Step
+    last_month: Step
+
+
+async def outline(
+    history: History, info: HostInfo, kind: Kind, groups: Sequence[Sequence[str]], now: int
+) -> list[Outline]:
+    """Returns the usual periods of groups of interfaces or devices, each summed."""
+    zone = zone_of(info.timezone)
+    found: list[list[Step]] = [[] for _ in groups]
+    for by in ("day", "month"):
+        start, end = span_of(now, by, zone)
+        before, _ = span_of(start - 1, by, zone)
+        told = await bandwidth.buckets(history, info.id, kind, before, end, by)
+        amounts = {bucket.start: bucket.amounts for bucket in told}
+        for number, names in enumerate(groups):
+            for first, last in ((start, end), (before, start)):
+                held = {name: amounts.get(first, {}).get(name) for name in names}
+                known = {name: each for name, each in held.items() if each is not None}
+                amount = bandwidth.total(known) if known else None
+                found[number].append(Step(first, last, amount, min(last, now) - first))
+    return [Outline(*each) for each in found]
+
+
+async def names_of(history: History, info: HostInfo, kind: Kind, now: int) -> list[str]:
+    """Returns the interfaces or devices that ever had traffic, sorted."""
+    beginning, _ = bandwidth.range_of("all", now, zone_of(info.timezone))
+    told = await bandwidth.buckets(history, info.id, kind, beginning, now, "year")
+    return sorted({name for bucket in told for name in bucket.amounts})
+
+
+async def top(
+    history: History, info: HostInfo, kind: Kind, names: Sequence[str], now: int, most: int = TOP
+) -> list[Step]:
+    """Returns the busiest days of all, the busiest first."""
+    beginning, _ = bandwidth.range_of("all", now, zone_of(info.timezone))
+    told = await bandwidth.buckets(history, info.id, kind, beginning, now, "day", names)
+    made = [Step(each.start, each.end, bandwidth.total(each.amounts), min(each.end, now) - each.start) for each in told]
+    return sorted(made, key=lambda step: (-(step.amount.total if step.amount else 0), step.start))[:most]
+
+
+async def figures(
+    history: History, info: HostInfo, kind: Kind, names: Sequence[str], start: int, end: int, now: int
+) -> Figures | None:
+    """Returns how fast it was, by the means of five minutes; None where they are not known.
+
+    Five minutes without data are no samples, those without traffic are.
+    """
+    end = min(end, now)
+    told = await bandwidth.buckets(history, info.id, kind, start, end, "fiveminute", names)
+    fine = [bandwidth.total(each.amounts) for each in told if each.end - each.start <= bandwidth.FIVE_MINUTES]
+    if not fine or end <= start:
+        return None
+    gaps = await history.gaps(info.id, start, end)
+    missing = sum(min(gap.end, end) - max(gap.start, start) for gap in gaps)
+    count = max(len(fine), (end - start - missing) // bandwidth.FIVE_MINUTES)
+    seconds = bandwidth.FIVE_MINUTES / 1000
+
+    def way(values: list[int]) -> Way:
+        least = min(values) if len(values) >= count else 0
+        high = bandwidth.percentile(values, count) or 0
+        return Way(least / seconds, sum(values) / count / seconds, max(values) / seconds, high / seconds)
+
+    return Figures(
+        start=rfc3339(start),
+        end=rfc3339(end),
+        receive=way([each.receive for each in fine]),
+        transmit=way([each.transmit for each in fine]),
+        total=way([each.total for each in fine]),
+        seen=min(1.0, count * bandwidth.FIVE_MINUTES / (end - start)),
+    )
+
+
+# The form of answers
+
+
+class StepAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One step as JSON: times RFC 3339, bytes, `rate` in bytes per second both ways; null where nothing is known."""
+
+    start: str
+    end: str
+    receive: int | None
+    transmit: int | None
+    total: int | None
+    at_least: bool
+    estimated: bool
+    rate: float | None
+
+
+class SeriesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One interface, device or sum. `names`: what is summed. `expected`: what the running step will come to."""
+
+    name: str
+    label: str
+    names: list[str]
+    steps: list[StepAnswer]
+    expected: StepAnswer | None = None
+
+
+class StepsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage by step of one host. `by`: the step. `gaps`: stretches of which something is not known exactly."""
+
+    host: str
+    host_name: str
+    timezone: str
+    kind: str
+    by: str
+    series: list[SeriesAnswer]
+    gaps: list[dict[str, str]]
+
+
+def step_answer(step: Step) -> StepAnswer:
+    """Returns a step in the form of answers."""
+    amount = step.amount
+    return StepAnswer(
+        start=rfc3339(step.start),
+        end=rfc3339(step.end),
+        receive=None if amount is None else amount.receive,
+        transmit=None if amount is None else amount.transmit,
+        total=None if amount is None else amount.total,
+        at_least=amount is not None and amount.at_least,
+        estimated=amount is not None and amount.estimated,
+        rate=step.rate,
+    )
+
+
+def series_answer(name: str, label: str, names: Sequence[str], made: Sequence[Step], now: int) -> SeriesAnswer:
+    """Returns the steps of one interface, device or sum in the form of answers."""
+    last = made[-1] if made else None
+    will = None if last is None else expected(last, now)
+    return SeriesAnswer(
+        name=name,
+        label=label,
+        names=list(names),
+        steps=[step_answer(step) for step in made],
+        expected=None
+        if last is None or will is None
+        else step_answer(Step(last.start, last.end, will, last.end - last.start)),
+    )
+
+
+def gap_answers(gaps: Sequence[Span]) -> list[dict[str, str]]:
+    """Returns gaps in the form of answers."""
+    return [{"start": rfc3339(gap.start), "end": rfc3339(gap.end)} for gap in gaps]
+
+
+def back(by: str, now: int, zone: tzinfo) -> int:
+    """Returns where to begin by default: two hours, a day, thirty days, twelve months, or all."""
+    if by == "fiveminute":
+        return span_of(now, by, zone)[0] - 23 * bandwidth.FIVE_MINUTES
+    if by == "hour":
+        return span_of(now, by, zone)[0] - 23 * 3_600_000
+    if by == "day":
+        return bandwidth.range_of("30d", now, zone)[0]
+    if by == "month":
+        month, _ = span_of(now, "month", zone)
+        for _ in range(11):
+            month, _ = span_of(month - 1, "month", zone)
+        return month
+    return bandwidth.range_of("all", now, zone)[0]
