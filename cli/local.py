@@ -6,27 +6,31 @@ from typing import TYPE_CHECKING
 
 from collectors.base import Roots
 from collectors.identity import boot_id, identify
-from collectors.registry import build
+from collectors.registry import build, names
 from collectors.runner import Runner
 from sysmon.version import version
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cli.context import Context
 
 
-def make_runner(context: Context, *, interface: str | None = None) -> Runner:
+def make_runner(context: Context, *, interface: str | None = None, only: Collection[str] = ()) -> Runner:
     """Makes the runner of this host's collectors, none of which has read yet.
 
     Args:
         context: paths, catalogue and configuration.
         interface: a glob that network interfaces must match, or None for all.
+        only: names of the collectors wanted; empty for all.
     """
     settings = context.config.collectors
     options = {name: each.options for name, each in settings.items()}
     if interface is not None:
         options["network"] = {**options.get("network", {}), "include": (interface,)}
     roots = Roots()
-    made, faults = build(roots, options, [name for name, each in settings.items() if not each.enabled])
+    without = [name for name, each in settings.items() if not each.enabled]
+    made, faults = build(roots, options, [*without, *(name for name in names() if only and name not in only)])
     return Runner(
         made,
         context.catalogue,

@@ -85,6 +85,15 @@ class Neighbours:
                 return found
         return await self._ask(f"http://127.0.0.1:{self._port}", path=None)
 
+    async def ask(self, found: Neighbour, query: str) -> bytes:
+        """Returns the body of one answer of who was found.
+
+        Raises:
+            OSError, TimeoutError, EOFError: no connection, no complete answer. ValueError: not the answer wanted.
+        """
+        address = found.address
+        return await self._get(Path(address.removeprefix("unix://")) if address.startswith("unix://") else None, query)
+
     async def _ask(self, address: str, path: Path | None) -> Neighbour | None:
         if self._foreign.get(address, 0.0) > time.monotonic():
             return None
