@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sysmon.catalogue import Metric
+    from sysmon.records import Past
 
 PROC_LIMIT = 16 << 20
 """Bytes read of one kernel file at most."""
@@ -88,9 +89,13 @@ class Collector:
         metrics: what it fills, and what is derived from that.
         interval: seconds between reads by default, at least 1.
         blocking: whether `read` may block and so runs off the loop with a deadline.
+        prompt: whether a frame waits a moment for its read, where that may block.
         expensive: read only while somebody looks or evidence is due (the runner is told).
         platforms: where it works: beginnings of `sys.platform`.
         help: one sentence for `sysmon doctor`.
+
+    Attributes:
+        past: what its last read found that others counted before, its host left open; None: nothing.
     """
 
     name: ClassVar[str]
@@ -98,9 +103,11 @@ class Collector:
     interval: ClassVar[float] = 1.0
     deadline: ClassVar[float] = 5.0
     blocking: ClassVar[bool] = False
+    prompt: ClassVar[bool] = True
     expensive: ClassVar[bool] = False
     platforms: ClassVar[tuple[str, ...]] = ("linux",)
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    past: Past | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -14,6 +14,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from collectors._rounding import Rounding
 from collectors._slots import Slot, Worker
 from collectors._ticks import Ticks
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collectors.identity import Identity
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
-    from sysmon.records import Update
+    from sysmon.records import Past, Update
 
 GRACE = 0.2
 """Seconds that a frame waits for what may block."""
@@ -191,6 +193,11 @@ class Runner:
         """Ticks skipped so far, because the machine slept or was too busy."""
         return self._ticks.missed
 
+    def pasts(self) -> list[Past]:
+        """Returns what others counted of this host before, as the collectors last found it."""
+        found = (slot.collector.past for slot in self._slots.values())
+        return [msgspec.structs.replace(past, host=self.identity.host) for past in found if past is not None]
+
     @property
     def intervals(self) -> dict[str, float]:
         """Collector -> seconds between its reads now."""
@@ -240,7 +247,7 @@ class Runner:
                     slot.expire(asked, number)
                     self._fresh[slot.name] = slot
             elif slot.due <= number and self._off_loop(slot):
-                if everything or slot.cost <= grace:
+                if everything or (slot.collector.prompt and slot.cost <= grace):
                     awaited.add(slot.name)
                 self._start(slot, asked)
         for slot in self._slots.values():
