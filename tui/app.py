@@ -134,7 +134,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             self.notify(notice, markup=False)
         if self.settles:
             self.set_timer(SETTLED, settle)
-        self._watch()
+        self.watch_tables()
         self.run_worker(self._listen(), name="updates", exit_on_error=True)
         self.set_interval(1.0, self._stalled)
 
@@ -284,9 +284,10 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         work = feed.fill(host, history, wanted, now, seconds)
         self.run_worker(feed.then(work, self.refresh_view), group="fill")
 
-    def _watch(self) -> None:
+    def watch_tables(self) -> None:
+        """Tells which tables the screen shown looks at."""
         screen = self.host_screen
-        self.services.watch(set(screen.TABLES) if screen is not None else set())
+        self.services.watch(set(screen.tables()) if screen is not None else set())
 
     # -- actions
 
@@ -299,7 +300,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             await self.switch_mode(name)
         if before is not None and before.ALL_HOSTS != target.ALL_HOSTS:
             self.forget_track()
-        self._watch()
+        self.watch_tables()
         self._fill()
         self.refresh_view()
         self.reread_past()

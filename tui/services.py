@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.config import Config
-    from sysmon.ports import Actions, History, HostBook, Source
+    from sysmon.ports import Actions, History, HostBook, Notes, Source
 
 
 @dataclass(slots=True)
@@ -27,6 +27,8 @@ class Services:
         problem: what is wrong with recording now, such as "recording paused: disk full"; '' for nothing.
         hosts: the configured hosts, to be listed and changed; None where that cannot be.
         unwatched: where what is configured is not what this screen shows: why, and what would show it.
+        notes: keeps what a user calls devices, and since when they are counted anew, in the history of this machine; None
+            where nothing can be written there.
         save_settings: writes screen settings (theme …) to the config file; raises SysmonError.
     """
 
@@ -41,4 +43,5 @@ class Services:
     problem: Callable[[], str] = lambda: ""
     hosts: HostBook | None = None
     unwatched: str = ""
+    notes: Notes | None = None
     save_settings: Callable[[dict[str, object]], None] | None = None

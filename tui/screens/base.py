@@ -108,6 +108,10 @@ class HostScreen(Screen[None]):
         """
         raise NotImplementedError
 
+    def tables(self) -> frozenset[str]:
+        """The tables that must be collected now; a screen whose wants change calls the app's `watch_tables`."""
+        return self.TABLES
+
     def reveal(self, item: object) -> None:
         """Puts the cursor, at the next `show`, on what was chosen on another screen; '' and unknown things are left.
 
