@@ -27,8 +27,8 @@ class Services:
         problem: what is wrong with recording now, such as "recording paused: disk full"; '' for nothing.
         hosts: the configured hosts, to be listed and changed; None where that cannot be.
         unwatched: where what is configured is not what this screen shows: why, and what would show it.
-        notes: keeps what a user calls devices, and since when they are counted anew, in the history of this machine; None
-            where nothing can be written there.
+        notes: keeps what a user calls devices, and since when they are counted anew, in the history of this machine;
+            None where nothing can be written there.
         save_settings: writes screen settings (theme …) to the config file; raises SysmonError.
     """
 
