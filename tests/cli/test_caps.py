@@ -20,7 +20,7 @@ from sysmon.frame import Frame, InterfaceRow, Tables
 from sysmon.records import HostInfo, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 HOST = HostInfo(id="aa", hostname="db-1", timezone="UTC")
 
@@ -92,7 +92,12 @@ async def test_what_counts_is_held_against_the_cap_and_ends_with_it(monkeypatch:
         watching.cancel()
     given = asyncio.Event()
     give = station.engine.give
-    monkeypatch.setattr(station.engine, "give", lambda host, values: (give(host, values), given.set()))
+
+    def told(host: str, values: Mapping[str, float]) -> None:
+        give(host, values)
+        given.set()
+
+    monkeypatch.setattr(station.engine, "give", told)
     again = asyncio.create_task(watch_caps(context, station, archive, lambda: "aa", every=0.001))
     try:
         await asyncio.wait_for(given.wait(), 5)
