@@ -1,13 +1,14 @@
 """The collectors for macOS and FreeBSD, run here: their shape, and that they agree with the kernel's files."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
-from collectors import portable, portable_devices, portable_processes
+from collectors import portable, portable_connections, portable_devices, portable_processes
 from collectors._portable import Portable
 from collectors.base import Reading, Roots
 from collectors.portable_devices import interface_kind
@@ -16,7 +17,12 @@ from sysmon.catalogue import Catalogue
 from sysmon.errors import CollectorError, ConfigError, Unsupported
 from sysmon.frame import split_key
 
-CLASSES = (*portable.COLLECTORS, *portable_devices.COLLECTORS, portable_processes.COLLECTOR)
+CLASSES = (
+    *portable.COLLECTORS,
+    *portable_devices.COLLECTORS,
+    portable_processes.COLLECTOR,
+    portable_connections.COLLECTOR,
+)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compares with /proc")
 
 
@@ -93,6 +99,24 @@ def test_rows_of_processes_are_those_of_linux() -> None:
     finally:
         child.kill()
         child.wait()
+
+
+@linux
+def test_rows_of_connections_are_those_of_linux_but_for_bytes() -> None:
+    from collectors.connections import Connections
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        port = client.getsockname()[1]
+        linux = Connections(Roots())
+        mine = next(row for row in linux.read().tables.connections or [] if row.local_port == port)
+        linux.close()
+        reading = read(portable_connections.PortableConnections)
+        other = next(row for row in reading.tables.connections or [] if row.local_port == port)
+        for name in ("protocol", "state", "local", "remote", "remote_port", "pid", "name", "user"):
+            assert getattr(mine, name) == getattr(other, name), name
+        assert other.received is None and [fault.kind for fault in reading.faults] == ["unsupported"]
+        hidden = portable_connections.PortableConnections(Roots(), {"remotes": False}).read().tables.connections or []
+        assert not any(row.remote or row.remote_port for row in hidden)
 
 
 @linux
