@@ -10,17 +10,27 @@ from typing import TYPE_CHECKING
 from store.before import before
 from store.blocks import decode_group
 from store.schema import BLOCK
-from store.usage import Contribution, Last, accounted, contributions
+from store.usage import LINKED, MOST, Contribution, Last, Pace, accounted, contributions, is_narrow
+from store.usagepages import host_info
+from sysmon.frame import join_key, split_key
+from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from store.access import Access
     from store.pieces import Piece
     from sysmon.catalogue import Catalogue
+    from sysmon.frame import Number
+
+SPEED = "net.link_speed"
+"""The metric that tells the speed of an interface's link, in bytes per second."""
 
 _ASIDE = 10_000_000_000
 """Nanoseconds between two reads of a run up to which it told what happened in between."""
+
+_BACK = 4
+"""Sealed blocks looked through for a series."""
 
 
 def usage_of(
@@ -37,15 +47,85 @@ def usage_of(
     pieces = _beside(access, host, name, piece, keys)
     reads = _in_turn([piece, *pieces]) if pieces else [(piece, row) for row in range(len(piece.ats))]
     own = [each is piece for each, _ in reads] if pieces else None
-    ats = [each.ats[row] for each, row in reads]
+    pace = Pace([each.ats[row] for each, row in reads] if pieces else piece.ats)
     first = next((each for each, _ in reads), piece)
     lasts = lasts_before(access, host, name, first, keys, earlier or {})
+    info = host_info(access.connection, host)
+    zone = zone_of(info.timezone if info is not None else "")
+    narrow = info is not None and is_narrow(info.arch)
     found: list[Contribution] = []
     for key in keys:
         column = [each.columns[key][row] for each, row in reads] if pieces else piece.columns[key]
-        added, _ = contributions(key, catalogue.of_key(key), piece.run.boot, booted, ats, column, lasts.get(key), own)
+        metric, instance = split_key(key)
+        linked = metric in LINKED
+        added, _ = contributions(
+            key,
+            catalogue.get(metric),
+            piece.run.boot,
+            booted,
+            pace,
+            column,
+            lasts.get(key),
+            own,
+            zone=zone,
+            narrow=narrow and linked,
+            speed=_speed(piece.columns.get(join_key(SPEED, instance))) if linked else None,
+        )
         found += added
     return found
+
+
+def _speed(column: Sequence[Number | None] | None) -> float | None:
+    """Returns the greatest speed that a link had, None where none is told."""
+    return max((value for value in column or () if value is not None and 0 < value < MOST), default=None)
+
+
+def unsealed(
+    access: Access, host: int, catalogue: Catalogue, wanted: Collection[str], check: Callable[[], None]
+) -> Iterator[Contribution]:
+    """Yields what the blocks not yet sealed add. Late frames of sealed ones count when they are sealed again.
+
+    Args:
+        wanted: series; all where there are none.
+        check: is called now and then.
+    """
+    places = access.waiting(host, 0, 2**62)
+    if not places:
+        return
+    sealed = set(
+        access.connection.execute(
+            "SELECT block, run FROM chunk WHERE host = ? AND collector = 0 AND block >= ?",
+            (host, min(block for _, block in places)),
+        )
+    )
+    waiting = {(block, run) for run, block in places} - sealed
+    if not waiting:
+        return
+    low, high = min(waiting)[0] * BLOCK, (max(waiting)[0] + 1) * BLOCK
+    for name, keys in access.owners(host).items():
+        chosen = accounted(keys if not wanted else keys.intersection(wanted), catalogue)
+        if not chosen:
+            continue
+        speeds = [key for key in {join_key(SPEED, split_key(each)[1]) for each in chosen} if key in keys]
+        earlier: dict[str, Last] = {}
+        for piece in access.pieces(host, name, [*chosen, *speeds], low, high, waiting):
+            check()
+            if not piece.ats or is_followed(access, host, name, piece):
+                continue
+            yield from usage_of(access, host, name, piece, catalogue, earlier)
+            for key in chosen:
+                found = _last_of(piece.ats, piece.columns[key], piece.run.boot)
+                if found is not None:
+                    earlier[key] = found
+
+
+def _last_of(ats: Sequence[int], column: Sequence[Number | None], boot: str) -> Last | None:
+    """Returns the last value of a column; it is gone where later rows have none."""
+    for position in range(len(column) - 1, -1, -1):
+        value = column[position]
+        if value is not None and 0 <= value < MOST:
+            return Last(boot, value, ats[position], gone=None in column[position + 1 :])
+    return None
 
 
 def _beside(access: Access, host: int, name: str, piece: Piece, keys: Sequence[str]) -> list[Piece]:
@@ -123,14 +203,25 @@ def lasts_before(
     earlier_read = before(access, name, piece)
     if earlier_read is not None:
         for key in keys:
-            if key in earlier_read.values:
-                found[key] = Last(piece.run.boot, earlier_read.values[key], earlier_read.at)
-    for key in keys:
-        if key not in found:
-            known = (_last_sealed(access, host, name, piece, key), floor_of(access, host, key), earlier.get(key))
-            lasts = [last for last in known if last is not None and last.at <= piece.ats[0]]
-            if lasts:
-                found[key] = max(lasts, key=lambda last: last.at)
+            value = earlier_read.values.get(key)
+            if value is not None and 0 <= value < MOST:
+                found[key] = Last(piece.run.boot, value, earlier_read.at)
+    missing = [key for key in keys if key not in found]
+    if not missing:
+        return found
+    sealed = _last_sealed(access, host, name, piece, missing)
+    newest = access.connection.execute(
+        "SELECT max(block) FROM chunk WHERE host = ? AND collector = ? AND block < ? AND run = ?",
+        (host, access.collector(name), piece.block, piece.run.number),
+    ).fetchone()[0]
+    for key in missing:
+        known = (sealed.get(key), floor_of(access, host, key), earlier.get(key))
+        lasts = [last for last in known if last is not None and last.at <= piece.ats[0]]
+        if lasts:
+            last = max(lasts, key=lambda last: last.at)
+            # A whole block of this producer without it: it was not there.
+            gone = last.gone or (newest is not None and newest > last.at // BLOCK)
+            found[key] = last._replace(gone=gone)
     return found
 
 
@@ -142,26 +233,44 @@ def floor_of(access: Access, host: int, key: str) -> Last | None:
     return Last(*row) if row else None
 
 
-def _last_sealed(access: Access, host: int, name: str, piece: Piece, key: str) -> Last | None:
+def _last_sealed(access: Access, host: int, name: str, piece: Piece, wanted: Sequence[str]) -> dict[str, Last]:
+    """Looks through the sealed blocks from the piece backward; of each series the newest few that may have it."""
     access.learn_layouts()
-    layouts = [number for number, (keys, owner) in access.layouts.items() if owner == name and key in keys]
+    left = dict.fromkeys(wanted, _BACK)
+    has = {
+        number: shared
+        for number, (keys, owner) in access.layouts.items()
+        if owner == name and (shared := left.keys() & set(keys))
+    }
+    found: dict[str, Last] = {}
     rows = access.connection.execute(
-        "SELECT block, run, layout, data FROM chunk WHERE host = ? AND collector = ? AND block <= ?"
-        " AND NOT (block = ? AND run = ?) AND layout IN (SELECT value FROM json_each(?)) ORDER BY block DESC LIMIT 4",
-        (host, access.collector(name), piece.block, piece.block, piece.run.number, json.dumps(layouts)),
+        "SELECT id, block, run, layout FROM chunk WHERE host = ? AND collector = ? AND block <= ?"
+        " AND NOT (block = ? AND run = ?) AND layout IN (SELECT value FROM json_each(?)) ORDER BY block DESC",
+        (host, access.collector(name), piece.block, piece.block, piece.run.number, json.dumps(list(has))),
     )
-    best: Last | None = None
-    for block, run, layout, data in rows:
+    for number, block, run, layout in rows:
+        keys = [key for key in has[layout] if left.get(key) and not (key in found and found[key].at // BLOCK > block)]
+        if not keys:
+            if not any(count and not (key in found and found[key].at // BLOCK > block) for key, count in left.items()):
+                break
+            continue
         head = access.head(host, block, run)
-        if head is None or (best is not None and head.ats[-1] < best.at):
+        if head is None:
             continue
         boot = access.run(run).boot
-        keys = access.layouts[layout][0]
-        packed = decode_group(data, keys, head.monotonics)
-        for row, value in zip(packed.rows, packed.column(keys.index(key)), strict=True):
-            at = head.ats[row]
-            if boot == piece.run.boot and head.monotonics[row] >= piece.reads[0]:
-                continue
-            if value is not None and at < piece.ats[0] and (best is None or at >= best.at):
-                best = Last(boot, value, at)
-    return best
+        places = {key: place for place, key in enumerate(access.layouts[layout][0])}
+        (data,) = access.connection.execute("SELECT data FROM chunk WHERE id = ?", (number,)).fetchone()
+        packed = decode_group(data, access.layouts[layout][0], head.monotonics)
+        rows_before = [
+            (position, head.ats[row])
+            for position, row in enumerate(packed.rows)
+            if head.ats[row] < piece.ats[0] and not (boot == piece.run.boot and head.monotonics[row] >= piece.reads[0])
+        ]
+        for key in keys:
+            left[key] -= 1
+            column = packed.column(places[key])
+            values = [column[position] for position, _ in rows_before]
+            last = _last_of([at for _, at in rows_before], values, boot)
+            if last is not None and (key not in found or last.at >= found[key].at):
+                found[key] = last
+    return found

@@ -7,12 +7,12 @@ Times are milliseconds UTC in the history's own time (a frame's time, corrected 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sysmon.errors import SchemaTooNew
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 BLOCK = 600_000
@@ -87,14 +87,50 @@ _BANDWIDTH = (
     "CREATE TABLE device_note(host TEXT NOT NULL, key TEXT NOT NULL, alias TEXT NOT NULL DEFAULT '',"
     " category TEXT NOT NULL DEFAULT '', PRIMARY KEY(host, key)) WITHOUT ROWID",
     "CREATE TABLE device_reset(host TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(host, time)) WITHOUT ROWID",
+    # What was taken of a source for a stretch of time that this history lacks of a series (start 0: before its first
+    # reading): the source's pieces there, counted up to `time`.
+    "CREATE TABLE past_lack(host INTEGER NOT NULL, key TEXT NOT NULL, start INTEGER NOT NULL, until INTEGER NOT NULL,"
+    " source TEXT NOT NULL, time INTEGER NOT NULL, pieces BLOB NOT NULL, PRIMARY KEY(host, key, start)) WITHOUT ROWID",
     # Bytes that others counted and this history lacks; pieces of a key never overlap.
     "CREATE TABLE past(host INTEGER NOT NULL, key TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, flags INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY(host, key, start))"
     " WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_BASE, _BANDWIDTH)
-"""Statements that lead from version n to n + 1; a released entry never changes."""
+
+def _usage_into_pages(connection: sqlite3.Connection) -> None:
+    from store.upgrade import usage_into_pages
+
+    usage_into_pages(connection)
+
+
+_USAGE = (
+    # Counters whose totals are kept.
+    "CREATE TABLE counter(id INTEGER PRIMARY KEY, host INTEGER NOT NULL, key TEXT NOT NULL)",
+    "CREATE UNIQUE INDEX counter_key ON counter(host, key)",
+    # What one sealed block adds, from `low` to before `high`; run 0: its readings are removed, and nothing changes it
+    # any more. folded: the pages hold it already.
+    "CREATE TABLE usage_block(id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, run INTEGER NOT NULL,"
+    " block INTEGER NOT NULL, folded INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,"
+    " data BLOB NOT NULL)",
+    "CREATE INDEX usage_block_place ON usage_block(run, block)",
+    "CREATE INDEX usage_block_host ON usage_block(host, folded, block)",
+    # tier: milliseconds of its buckets, nearly; page: its first millisecond over the page's length.
+    "CREATE TABLE usage_page(id INTEGER PRIMARY KEY, tier INTEGER NOT NULL, page INTEGER NOT NULL,"
+    " counter INTEGER NOT NULL, data BLOB NOT NULL)",
+    "CREATE UNIQUE INDEX usage_page_place ON usage_page(tier, page, counter)",
+    _usage_into_pages,
+    "DROP TABLE usage",
+)
+
+Migration = Sequence[str | Callable[[sqlite3.Connection], None]]
+"""Statements, and what takes Python, that lead from one version to the next."""
+
+MIGRATIONS: tuple[Migration, ...] = (_BASE, _BANDWIDTH, _USAGE)
+"""From version n to n + 1; a released entry never changes."""
+
+PAGED = 3
+"""The version from which on usage is kept in pages."""
 
 
 def connect(
@@ -127,7 +163,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def migrate(
-    connection: sqlite3.Connection, path: Path | str, now: int, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    connection: sqlite3.Connection, path: Path | str, now: int, migrations: Sequence[Migration] = MIGRATIONS
 ) -> None:
     """Brings the file up to date, every step and its record in one transaction.
 
@@ -141,7 +177,10 @@ def migrate(
     try:
         for number in range(version_of(connection), len(migrations)):
             for statement in migrations[number]:
-                connection.execute(statement)
+                if callable(statement):
+                    statement(connection)
+                else:
+                    connection.execute(statement)
             connection.execute("INSERT INTO migration(version, applied) VALUES (?, ?)", (number + 1, now))
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")

@@ -10,8 +10,9 @@ from store.blocks import Block, encode_group, encode_head
 from store.pages import Page, encode_page
 from store.pieces import pieces_of_group
 from store.rollup import RolledUp, add_cells, add_page, page_of, roll_group
-from store.schema import BLOCK, BUCKET, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
+from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.summaries import encode_ranges
+from store.usagepages import put_added
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         whole = sealed.merged(waiting) if waiting.seqs else sealed
     chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]] = []
     pages: list[tuple[str, tuple[str, ...], bytes]] = []
-    added: dict[tuple[str, int], Contribution] = {}
+    added: dict[tuple[str, int, int], Contribution] = {}
     if waiting.seqs:
         summary = encode_ranges(whole.ranges())
         chunks.append(("", None, summary, encode_head(whole)))
@@ -61,7 +62,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             add_cells(found, part)
             yield
             for each in usage_of(access, host.number, name, piece, host.catalogue):
-                place = (each.key, each.start)
+                place = (each.key, each.start, each.length)
                 added[place] = each if place not in added else added[place].plus(each)
         yield from _add_rest(access, host, name, entry.number, block, found)
         times, series, rolled = page_of(found)
@@ -113,12 +114,7 @@ def _write(
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (host.number, registry.collector(name), MINUTE, hour, run, registry.layout(host, name, keys), data),
         )
-    connection.execute("DELETE FROM usage WHERE run = ? AND block = ?", (run, block))
-    connection.executemany(
-        "INSERT OR REPLACE INTO usage(host, key, start, run, block, length, bytes, flags)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(host.number, each.key, each.start, run, block, BUCKET, each.bytes, each.flags) for each in added],
-    )
+    put_added(connection, host.number, run, block, added)
     # What was rolled up further from this block, and what was derived across its end, no longer stands.
     connection.execute(
         "DELETE FROM rollup WHERE id IN (SELECT r.id FROM collector AS k JOIN rollup AS r"

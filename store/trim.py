@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from store.access import SEQ_MASK
 from store.held import forget_marks
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.tail import decode_row
 from store.usage import MOST, accounted
-from sysmon.records import HostInfo
-from sysmon.zones import span_of, zone_of
+from store.usagepages import dispensable, expire, fold, let_go
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
     from store.retention import Retention
 
 _HOUR = 3_600_000
-_KEPT_HOURS = 400 * 24
-"""Hours for which usage by the hour is kept; older usage is kept by the day."""
 
 _MANY_LAYOUTS = 2000
 """Layouts of a host above which those that nothing refers to any more are looked for."""
@@ -38,6 +33,9 @@ MAX_EVENTS = 100_000
 EVENT_SHARE = 8
 """Of the file's budget, one in so many bytes is for events."""
 
+_SOON = 900_000_000_000
+"""Nanoseconds within which late frames ought to be sealed."""
+
 _BATCH = 48
 """Rows removed in one transaction."""
 
@@ -46,13 +44,15 @@ def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
     """Removes what is older than it is to be kept."""
     kept = max(int(retention.minute * 1000), 3 * QUARTER_PAGE)
     engine.horizon = now - kept + 2 * QUARTER_PAGE
-    yield from _trim_raw(engine, (now - int(retention.raw * 1000)) // BLOCK)
+    yield from _trim_raw(engine, (now - int(retention.raw * 1000)) // BLOCK, spare=True)
     # Minutes stay until their quarters are made.
     yield from _trim_rollups(engine, MINUTE, (now - kept) // MINUTE_PAGE)
     yield from _trim_rollups(engine, QUARTER, (now - int(retention.quarter * 1000)) // QUARTER_PAGE)
     for table, age in (("evidence", retention.evidence), ("event", retention.events)):
         yield from _trim_rows(engine, table, now - int(age * 1000))
-    yield from _fold_days(engine, now)
+    for host in engine.registry.hosts():
+        yield from fold(engine.connection, host.number, now)
+    yield from expire(engine.connection, now)
     yield
     _drop_runs(engine, now - kept - MINUTE_PAGE)
     for host in engine.registry.hosts():
@@ -63,7 +63,8 @@ def trim_age(engine: Engine, retention: Retention, now: int) -> Iterator[None]:
 
 def trim_more(engine: Engine, now: int) -> Iterator[None] | None:
     """Returns the steps that remove one piece of what is least worth keeping: oldest raw readings first, then evidence
-    and minutes, then quarters. None where nothing more may go.
+    and minutes, then quarters, then usage by five minutes and by the hour, whose days stay. None where nothing more may
+    go.
     """
     connection = engine.connection
     raw = _oldest(engine, "SELECT min(block) FROM chunk WHERE host = ? AND collector = 0", (None,))
@@ -81,7 +82,7 @@ def trim_more(engine: Engine, now: int) -> Iterator[None] | None:
         if oldest is not None and oldest * length < now - young:
             engine.horizon = max(engine.horizon, (oldest + 1) * length if tier == MINUTE else 0)
             return _trim_rollups(engine, tier, oldest + 1)
-    return None
+    return dispensable(connection, now)
 
 
 def trim_events(engine: Engine, limit: int) -> Iterator[None]:
@@ -189,7 +190,10 @@ def _drop_layouts(engine: Engine, host: HostEntry) -> None:
     host.splitter.forget()
 
 
-def _trim_raw(engine: Engine, below: int) -> Iterator[None]:
+def _trim_raw(engine: Engine, below: int, *, spare: bool = False) -> Iterator[None]:
+    """Removes raw readings of blocks below one. `spare`: not from where late frames have just come, which are sealed
+    soon and go on from what was before them.
+    """
     connection = engine.connection
     for host in engine.registry.hosts():
         rows = connection.execute(
@@ -197,6 +201,9 @@ def _trim_raw(engine: Engine, below: int) -> Iterator[None]:
             (host.number, below),
         ).fetchall()
         for block, run in rows:
+            arrived = engine.dirty.get((run, block)) if spare else None
+            if arrived is not None and engine.clock.boottime() - arrived < _SOON:
+                break
             _trim_block(engine, host.number, block, run)
             yield
 
@@ -224,11 +231,7 @@ def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
                         " WHERE excluded.at >= at",
                         (host, key, entry.boot, held[-1][1], held[-1][0]),
                     )
-    added = connection.execute(
-        "SELECT key, start, bytes, flags FROM usage WHERE run = ? AND block = ?", (run, block)
-    ).fetchall()
-    _fold(connection, host, added, "hour")
-    connection.execute("DELETE FROM usage WHERE run = ? AND block = ?", (run, block))
+    let_go(connection, run, block)
     connection.execute(
         "DELETE FROM chunk WHERE id IN (SELECT c.id FROM (SELECT 0 AS id UNION ALL SELECT id FROM collector) AS k"
         " JOIN chunk AS c ON c.host = ? AND c.collector = k.id AND c.block = ? AND c.run = ?)",
@@ -238,45 +241,6 @@ def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
     connection.execute("UPDATE run SET trimmed = max(trimmed, ?) WHERE id = ?", (block + 1, run))
     connection.execute("COMMIT")
     entry.trimmed = max(entry.trimmed, block + 1)
-
-
-def _fold(connection: sqlite3.Connection, host: int, rows: list[tuple[str, int, int, int]], step: str) -> None:
-    """Adds usage to the hour or day of the host's time zone that it lies in."""
-    zone = zone_of(timezone_of(connection, host))
-    for key, start, size, flags in rows:
-        first, end = span_of(start, step, zone)
-        connection.execute(
-            "INSERT INTO usage(host, key, start, run, block, length, bytes, flags) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"
-            " ON CONFLICT(host, start, key, run, block) DO UPDATE SET bytes = min(bytes + excluded.bytes, 1 << 62),"
-            " length = max(length, excluded.length), flags = flags | excluded.flags",
-            (host, key, first, end - first, size, flags),
-        )
-
-
-def timezone_of(connection: sqlite3.Connection, host: int) -> str:
-    """Returns the name of a host's time zone, '' where it is not known."""
-    row = connection.execute("SELECT info FROM host WHERE id = ?", (host,)).fetchone()
-    return msgspec.msgpack.decode(row[0], type=HostInfo).timezone if row and row[0] else ""
-
-
-def _fold_days(engine: Engine, now: int) -> Iterator[None]:
-    for host in engine.registry.hosts():
-        while True:
-            rows = engine.connection.execute(
-                "SELECT key, start, bytes, flags FROM usage WHERE host = ? AND start < ? AND run = 0 AND length <= ?"
-                " ORDER BY start LIMIT 200",
-                (host.number, now - _KEPT_HOURS * _HOUR, _HOUR),
-            ).fetchall()
-            if not rows:
-                break
-            engine.connection.execute("BEGIN IMMEDIATE")
-            engine.connection.executemany(
-                "DELETE FROM usage WHERE host = ? AND start = ? AND key = ? AND run = 0 AND block = 0",
-                [(host.number, start, key) for key, start, _, _ in rows],
-            )
-            _fold(engine.connection, host.number, rows, "day")
-            engine.connection.execute("COMMIT")
-            yield
 
 
 def _trim_rollups(engine: Engine, tier: int, below: int) -> Iterator[None]:

@@ -1,19 +1,28 @@
 """Usage: bytes per device, exact across restarts, resets and holes.
 
 The growth between two reads belongs to the 5-minute bucket of the later one. Across a hole it is spread over the
-buckets in between and marked estimated. After a fall or a new boot the new value counts whole, and the span is marked
-"at least". The first sight of a series counts nothing.
+buckets in between (a long one's hours, a very long one's days) and marked estimated. After a fall or a new boot the new
+value counts whole, and the span is marked "at least"; so it does where a read between the two did not know the counter,
+as its interface was gone. The first sight of a series counts nothing.
+
+A counter with a life of its own says nothing by a new boot. Less than half of what it was is a beginning anew; a
+smaller fall is what its source let go of, and adds nothing but the mark.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
+from datetime import UTC
+from itertools import islice, pairwise
+from operator import le
 from typing import TYPE_CHECKING, NamedTuple
 
 from store.schema import BUCKET
+from sysmon.zones import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
 
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.frame import Number
@@ -21,39 +30,74 @@ if TYPE_CHECKING:
 AT_LEAST, ESTIMATED = 1, 2
 """Flags of a bucket."""
 
-ACCOUNTED = ("net.receive", "net.transmit", "disk.read", "disk.write")
+ACCOUNTED = ("net.receive", "net.transmit", "disk.read", "disk.write", "device.receive", "device.transmit")
 """Byte counters whose totals are kept for ever."""
+
+LINKED = ("net.receive", "net.transmit")
+"""Those of an interface, whose link's speed bounds them and whose width is that of the kernel's words."""
 
 MOST = 1 << 63
 """A counter's value from which on it is none that a kernel could have said."""
 
-_WRAP = 1 << 32
-_WRAP_RATE = 125e6 * 1.1
-"""Bytes per second up to which a fall of a 32-bit counter is a wrap: a gigabit link, with some slack."""
+WRAP = 1 << 32
+GIGABIT = 125e6
+"""Bytes per second up to which a fall of a 32-bit counter is a wrap where its link's speed is not known."""
+_SLACK = 1.1
+
+_NARROW = re.compile(
+    r"arm(v[1-7].*|el|eb)?|mips(el)?|i[3-6]86|x86|ppc(le)?|powerpc(le)?|sparc|m68k|sh4.*|riscv32|parisc"
+)
+"""Machines, as uname names them, whose kernels count what drivers leave to them in 32 bits."""
 
 _HOLE = 10_000
 """Milliseconds between reads below which there is no hole."""
 
+_FINE, _HOURS = 86_400_000, 60 * 86_400_000
+"""Milliseconds of a hole up to which it is spread by five minutes, and by hours: what one read adds stays bounded."""
+
 
 class Last(NamedTuple):
-    """The last value of a counter known before some moment."""
+    """The last value of a counter known before some moment. `gone`: a later read of its source did not know it."""
 
     boot: str
     value: Number
     at: int
+    gone: bool = False
 
 
 class Contribution(NamedTuple):
-    """Bytes of one series in one bucket."""
+    """Bytes of one series in one bucket; `length`: milliseconds, more than five minutes within a long hole."""
 
     key: str
     start: int
     bytes: int
     flags: int
+    length: int = BUCKET
 
     def plus(self, other: Contribution) -> Contribution:
         """Returns this and another of the same bucket."""
         return self._replace(bytes=min(self.bytes + other.bytes, MOST - 1), flags=self.flags | other.flags)
+
+
+class Pace:
+    """The times of some reads: which lie in one bucket, and what is a hole between them. Shared by all their series.
+
+    Attributes:
+        ats: Unix milliseconds.
+        hole: milliseconds above which something is missing.
+        stretches: (first, end) of the positions of the reads that follow each other within one bucket.
+    """
+
+    def __init__(self, ats: Sequence[int]) -> None:
+        self.ats = ats
+        steps = sorted(later - earlier for earlier, later in pairwise(ats))
+        self.hole = max(_HOLE, int(2.5 * steps[len(steps) // 2])) if steps else _HOLE
+        self.stretches: list[tuple[int, int]] = []
+        first = 0
+        for position in range(1, len(ats) + 1):
+            if position == len(ats) or ats[position] // BUCKET != ats[first] // BUCKET:
+                self.stretches.append((first, position))
+                first = position
 
 
 def accounted(keys: Iterable[str], catalogue: Catalogue) -> list[str]:
@@ -68,15 +112,24 @@ def accounted(keys: Iterable[str], catalogue: Catalogue) -> list[str]:
     return found
 
 
+def is_narrow(arch: str) -> bool:
+    """Whether a machine (uname -m) is one whose network counters may have 32 bits."""
+    return _NARROW.fullmatch(arch.lower()) is not None
+
+
 def contributions(
     key: str,
     metric: Metric | None,
     boot: str,
     booted: int,
-    ats: Sequence[int],
+    ats: Sequence[int] | Pace,
     column: Sequence[Number | None],
     last: Last | None,
     own: Sequence[bool] | None = None,
+    *,
+    zone: tzinfo = UTC,
+    narrow: bool = False,
+    speed: float | None = None,
 ) -> tuple[list[Contribution], Last | None]:
     """Returns what the reads of one boot add to which buckets, and the last value.
 
@@ -88,51 +141,121 @@ def contributions(
         ats: the times of the reads, in order.
         column: the values, None where there is none.
         last: the value known before the first, None where the series was never seen.
-        own: which reads count; the others only tell what the value was. All by default.
+        own: which reads count; the others, of another producer, only tell what the value was. All by default.
+        zone: the host's, whose hours and days a long hole is spread over.
+        narrow: whether the host is one whose counters may have 32 bits.
+        speed: bytes per second of the link, where known.
     """
-    found: dict[int, list[int]] = {}
-    steps = sorted(later - earlier for earlier, later in pairwise(ats))
-    hole = max(_HOLE, int(2.5 * steps[len(steps) // 2])) if steps else _HOLE
-    for at, value, counts in zip(ats, column, [True] * len(ats) if own is None else own, strict=True):
-        if value is None or not 0 <= value < MOST:
-            continue
-        if last is not None and counts:
-            start, flags = last.at, 0
-            if last.boot == boot and value >= last.value:
-                grown = value - last.value
-            elif last.boot == boot and _wrapped(metric, last, value, at):
-                grown = value + _WRAP - last.value
-            else:
-                grown, flags = value, AT_LEAST
-                if last.boot != boot:
-                    start = max(start, min(booted, at))
-            if grown or flags:
-                _add(found, start, at, int(grown), flags, hole)
-        last = Last(boot, value, at)
-    made = [Contribution(key, start, min(total, MOST - 1), flags) for start, (total, flags) in sorted(found.items())]
+    pace = ats if isinstance(ats, Pace) else Pace(ats)
+    lasting = metric is not None and metric.lifetime == "own"
+    wraps = metric is not None and not lasting and (metric.bits == 32 or (narrow and _fits(column, last)))
+    rate = _SLACK * (GIGABIT if speed is None else speed)
+    found: dict[tuple[int, int], list[int]] = {}
+    for first, end in pace.stretches:
+        if last is not None and own is None and not last.gone and (lasting or last.boot == boot):
+            grown = _even(pace, first, end, column, last)
+            if grown is not None:
+                if grown:
+                    _into(found, pace.ats[first] // BUCKET * BUCKET, BUCKET, grown, 0)
+                last = Last(boot, column[end - 1], pace.ats[end - 1])  # type: ignore[arg-type]
+                continue
+        for position in range(first, end):
+            at, value = pace.ats[position], column[position]
+            if value is None:
+                # A producer that reads on and does not know it any more; another may be told to leave it out.
+                if last is not None and own is None and not lasting:
+                    last = last._replace(gone=True)
+                continue
+            if not 0 <= value < MOST:
+                continue
+            if last is not None and (own is None or own[position]):
+                start, flags = last.at, 0
+                same = lasting or (last.boot == boot and not last.gone)
+                if same and value >= last.value:
+                    grown = int(value - last.value)
+                elif same and wraps and _wrapped(last, value, at, rate):
+                    grown = int(value + WRAP - last.value)
+                elif lasting and value * 2 >= last.value:
+                    grown, flags = 0, AT_LEAST
+                else:
+                    grown, flags = int(value), AT_LEAST
+                    if last.boot != boot and not lasting:
+                        start = max(start, min(booted, at))
+                if grown or flags:
+                    _add(found, start, at, grown, flags, pace.hole, zone)
+            last = Last(boot, value, at)
+    made = [
+        Contribution(key, start, min(total, MOST - 1), flags, length)
+        for (start, length), (total, flags) in sorted(found.items())
+    ]
     return made, last
 
 
-def _wrapped(metric: Metric | None, last: Last, value: Number, at: int) -> bool:
-    if metric is None or metric.bits != 32 or last.value >= _WRAP:
+def _even(pace: Pace, first: int, end: int, column: Sequence[Number | None], last: Last) -> int | None:
+    """Returns the growth over reads within one bucket where nothing happened but growth, else None."""
+    at = pace.ats[first]
+    if at // BUCKET > last.at // BUCKET and at - last.at > pace.hole:
+        return None
+    part = column[first:end]
+    if None in part:
+        return None
+    begin, finish = part[0], part[-1]
+    if not (0 <= last.value <= begin and finish < MOST):  # type: ignore[operator]
+        return None
+    if end - first > 1 and not all(map(le, part, islice(part, 1, None))):  # type: ignore[arg-type]
+        return None
+    return int(finish - last.value)  # type: ignore[operator]
+
+
+def _fits(column: Sequence[Number | None], last: Last | None) -> bool:
+    """Whether nothing says that the counter has more than 32 bits."""
+    if last is not None and last.value >= WRAP:
         return False
-    return value + _WRAP - last.value <= _WRAP_RATE * max(0.0, (at - last.at) / 1000)
+    return not any(value is not None and value >= WRAP for value in column)
 
 
-def _add(found: dict[int, list[int]], start: int, at: int, grown: int, flags: int, hole: int) -> None:
+def _wrapped(last: Last, value: Number, at: int, rate: float) -> bool:
+    if last.value >= WRAP or value >= WRAP:
+        return False
+    return value + WRAP - last.value <= rate * max(0.0, (at - last.at) / 1000)
+
+
+def _add(
+    found: dict[tuple[int, int], list[int]], start: int, at: int, grown: int, flags: int, hole: int, zone: tzinfo
+) -> None:
     first, end = start // BUCKET, at // BUCKET
     if first >= end or (at - start <= hole and not flags):
-        _into(found, end * BUCKET, grown, flags)
+        _into(found, end * BUCKET, BUCKET, grown, flags)
         return
     given = 0
-    for bucket in range(first, end + 1):
-        until = min((bucket + 1) * BUCKET, at)
-        share = grown * (until - start) // (at - start)
-        _into(found, bucket * BUCKET, share - given, flags | ESTIMATED)
+    if grown:
+        flags |= ESTIMATED
+    for begin, until in _pieces(first * BUCKET, at, zone):
+        share = grown * (min(until, at) - start) // (at - start)
+        _into(found, begin, until - begin, share - given, flags)
         given = share
 
 
-def _into(found: dict[int, list[int]], start: int, grown: int, flags: int) -> None:
-    entry = found.setdefault(start, [0, 0])
+def _pieces(start: int, at: int, zone: tzinfo) -> list[tuple[int, int]]:
+    """Cuts a hole into buckets: of five minutes, and where it is long of whole hours or days in between."""
+    step = None if at - start <= _FINE else "hour" if at - start <= _HOURS else "day"
+    found = []
+    while start <= at:
+        until = start + BUCKET
+        if step is not None:
+            begin, end = span_of(start, step, zone)
+            if begin == start and end <= at // BUCKET * BUCKET:
+                until = end
+            elif step == "day":
+                begin, end = span_of(start, "hour", zone)
+                if begin == start and end <= at // BUCKET * BUCKET:
+                    until = end
+        found.append((start, until))
+        start = until
+    return found
+
+
+def _into(found: dict[tuple[int, int], list[int]], start: int, length: int, grown: int, flags: int) -> None:
+    entry = found.setdefault((start, length), [0, 0])
     entry[0] += grown
     entry[1] |= flags

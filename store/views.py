@@ -9,20 +9,20 @@ import msgspec
 
 from store import gaps, series
 from store.access import Access
-from store.account import is_followed, usage_of
+from store.account import unsealed
 from store.devices import SCHEMA, known_devices
 from store.engine import decode_evidence
 from store.held import HeldFrames
 from store.notes import resets_of
 from store.replay import Replay
-from store.schema import BLOCK, BUCKET, version_of
-from store.trim import timezone_of
-from store.usage import AT_LEAST, ESTIMATED, MOST, Last, accounted
+from store.schema import BLOCK, version_of
+from store.totals import Totals, add_kept
+from store.usagepages import timezone_of
 from sysmon.catalogue import Catalogue, Metric
 from sysmon.derive import plan
 from sysmon.errors import StoreError
-from sysmon.records import AlertState, Event, HostInfo, Span, Usage
-from sysmon.zones import span_of, zone_of
+from sysmon.records import AlertState, Event, HostInfo, Span
+from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sysmon.frame import Frame
-    from sysmon.records import Evidence, KnownDevice, Moment, RunSpan, SeriesAnswer, SeriesQuery
+    from sysmon.records import Evidence, KnownDevice, Moment, RunSpan, SeriesAnswer, SeriesQuery, Usage
 
 _EVIDENCE_AGE = 600_000
 """Milliseconds by which evidence may be older than the moment it is asked for."""
@@ -186,67 +186,12 @@ class View:
         """Returns byte totals; the tail is added as it will be sealed."""
         number = self._access.host(host)
         zone = zone_of(timezone_of(self.connection, number) if number is not None else "")
-        first, _ = span_of(start, step, zone)
-        _, last = span_of(max(start, end - 1), step, zone)
+        totals = Totals(start, end, step, zone)
         if number is None:
             return []
-        found: dict[tuple[int, str], list[int]] = {}
-        spans: dict[int, tuple[int, int]] = {}
         wanted = set(keys)
-
-        def add(key: str, at: int, length: int, size: int, flags: int) -> None:
-            if not first <= at < last or (wanted and key not in wanted):
-                return
-            span = spans.get(at)
-            if span is None:
-                span = spans[at] = span_of(at, step, zone)
-            entry = found.setdefault((span[0], key), [max(span[1], at + length), 0, 0])
-            entry[0] = max(entry[0], at + length)
-            entry[1] += size
-            entry[2] |= flags
-
-        # A day's row may begin before the hour that is asked for.
-        for row in self.connection.execute(
-            "SELECT key, start, length, bytes, flags FROM usage WHERE host = ? AND start >= ? AND start < ?",
-            (number, first, last),
-        ):
-            add(*row)
+        add_kept(self.connection, number, totals, wanted, self.check)
         self.check()
-        for key, at, size, flags in self._unsealed_usage(number, host):
-            add(key, at, BUCKET, size, flags)
-        return [
-            Usage(
-                host=host,
-                key=key,
-                start=begin,
-                end=finish,
-                bytes=size,
-                at_least=bool(flags & AT_LEAST),
-                estimated=bool(flags & ESTIMATED),
-            )
-            for (begin, key), (finish, size, flags) in sorted(found.items())
-        ]
-
-    def _unsealed_usage(self, number: int, host: str) -> list[tuple[str, int, int, int]]:
-        """Returns what the blocks not yet sealed add. Late frames of sealed ones count when they are sealed again."""
-        access, catalogue = self._access, self.catalogue(host)
-        sealed = set(
-            self.connection.execute("SELECT block, run FROM chunk WHERE host = ? AND collector = 0", (number,))
-        )
-        waiting = {(block, run) for run, block in access.waiting(number, 0, 2**62)} - sealed
-        found: list[tuple[str, int, int, int]] = []
-        if not waiting:
-            return found
-        low, high = min(waiting)[0] * BLOCK, (max(waiting)[0] + 1) * BLOCK
-        for name, keys in access.owners(number).items():
-            chosen = accounted(keys, catalogue)
-            earlier: dict[str, Last] = {}
-            for piece in access.pieces(number, name, chosen, low, high, waiting) if chosen else ():
-                self.check()
-                if piece.ats and not is_followed(access, number, name, piece):
-                    found += [tuple(each) for each in usage_of(access, number, name, piece, catalogue, earlier)]  # type: ignore[misc]
-                    for key in chosen:
-                        for at, value in zip(piece.ats, piece.columns[key], strict=True):
-                            if value is not None and 0 <= value < MOST:
-                                earlier[key] = Last(piece.run.boot, value, at)
-        return found
+        for each in unsealed(self._access, number, self.catalogue(host), wanted, self.check):
+            totals.add(each.key, each.start, each.length, each.bytes, each.flags)
+        return totals.usages(host)
