@@ -73,6 +73,7 @@ class Slot:
     Attributes:
         reading, read_at: the last success and when it was asked for.
         faults: what is wrong at present; `broken`: whether the last read failed.
+        paced: seconds between reads as its source wants them, None where it has no wish.
         busy: a thread is reading; `late`: beyond its deadline.
         cost: seconds that the last read took.
     """
@@ -94,6 +95,7 @@ class Slot:
         "interval",
         "late",
         "name",
+        "paced",
         "phase",
         "read_at",
         "reading",
@@ -123,6 +125,7 @@ class Slot:
         self.reading: Reading | None = None
         self.read_at = 0
         self.has_tables = False
+        self.paced: float | None = None
         self.faults: list[Fault] = []
         self.cost = 0.0
         self._pace()
@@ -176,6 +179,13 @@ class Slot:
         self.reading = reading
         self.read_at = self.asked
         self.has_tables = reading.tables != _NO_TABLES
+        if reading.interval != self.paced:
+            self.paced = reading.interval
+            self._pace()
+        self.due = number + 1 + (self.phase - number - 1) % self.every
+
+    def unchanged(self, number: int) -> None:
+        """Notes a read that found nothing newer: what was told stays as old as it is."""
         self.due = number + 1 + (self.phase - number - 1) % self.every
 
     def valid(self, now: int) -> bool:
@@ -192,6 +202,9 @@ class Slot:
         if self.collector.expensive:
             self.interval = max(self.configured, min(self.watchers)) if self.watchers else self.evidence
         else:
-            self.interval = self.configured
+            self.interval = self.configured if self.paced is None else max(1.0, self.paced)
+            if self.configured > self.collector.interval:
+                # It was slowed on purpose.
+                self.interval = max(self.interval, self.configured)
         self.every = max(1, round(self.interval))
         self.interval = float(self.every)

@@ -74,11 +74,15 @@ class Roots:
 
 @dataclass(slots=True)
 class Reading:
-    """What one read gave: every series the collector now has, tables, and faults of parts that failed."""
+    """What one read gave: every series the collector now has, tables, and faults of parts that failed.
+
+    `interval`: seconds until the next read, where what is read keeps a pace of its own; else the configured one.
+    """
 
     values: dict[str, Number] = field(default_factory=dict)
     tables: Tables = field(default_factory=Tables)
     faults: list[Fault] = field(default_factory=list)
+    interval: float | None = None
 
 
 class Collector:
@@ -118,8 +122,15 @@ class Collector:
         self.roots = roots
         self.options = dict(options or {})
 
+    @classmethod
+    def applies(cls, roots: Roots, options: Mapping[str, object]) -> bool:
+        """Whether a host is of the sort that this is for at all; where it is not, nobody is told of it."""
+        return True
+
     def read(self) -> Reading:
         """Reads once, into a new `Reading`: the runner keeps it and rounds its values while the next read may run.
+
+        The very reading of before says that its source has nothing newer yet: then nothing is told.
 
         Raises:
             CollectorError: nothing could be read; its kind and message become the fault.

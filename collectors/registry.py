@@ -62,17 +62,20 @@ def found() -> Found:
     return discover()
 
 
-def available(roots: Roots, platform: str = sys.platform) -> list[type[Collector]]:
-    """Returns the collectors for a platform, one per name, sorted by name.
+def available(
+    roots: Roots, platform: str = sys.platform, options: Mapping[str, Mapping[str, object]] | None = None
+) -> list[type[Collector]]:
+    """Returns the collectors for a platform and this sort of host, one per name, sorted by name.
 
     Args:
         roots: a captured tree is always one of Linux, whatever reads it.
         platform: as `sys.platform`.
+        options: by collector name.
     """
     wanted = platform if roots.live else "linux"
     chosen: dict[str, type[Collector]] = {}
     for each in found().classes:
-        if wanted.startswith(each.platforms):
+        if wanted.startswith(each.platforms) and each.applies(roots, (options or {}).get(each.name, {})):
             chosen.setdefault(each.name, each)
     return list(chosen.values())
 
@@ -93,7 +96,7 @@ def build(
     made: list[Collector] = []
     faults = list(found().faults)
     without = set(disabled)
-    for each in available(roots):
+    for each in available(roots, options=options):
         if each.name in without:
             continue
         try:

@@ -324,6 +324,9 @@ class Runner:
     def _take(self, slot: Slot, outcome: Outcome, seconds: float) -> None:
         """Folds the outcome of a read into its slot."""
         slot.cost = seconds
+        if outcome is slot.reading and not slot.broken:
+            slot.unchanged(self._ticks.number)
+            return
         self._fresh[slot.name] = slot
         if isinstance(outcome, Fault):
             slot.failed(outcome, self._ticks.number)

@@ -91,7 +91,7 @@ def test_collector_that_cannot_be_made_is_a_fault(monkeypatch: pytest.MonkeyPatc
         def __init__(self, *_: object) -> None:
             raise RuntimeError("no")
 
-    monkeypatch.setattr(registry, "available", lambda _roots: [Broken, *available(Roots(live=False))])
+    monkeypatch.setattr(registry, "available", lambda _roots, **_: [Broken, *available(Roots(live=False))])
     made, faults = build(Roots(live=False), {"cpu": {"x": 1}}, disabled=["swap"])
     assert [(fault.collector, fault.kind, fault.message) for fault in faults] == [("aa", "failed", "RuntimeError: no")]
     assert "swap" not in [each.name for each in made] and "memory" in [each.name for each in made]
