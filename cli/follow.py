@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cli.agentpasts import AgentPasts
+from cli.pasts import HOLE, Bringer, Kept
 from cli.sources import open_source
 from remote.client.backfill import Backfill
 from remote.client.transport import Connections
@@ -57,9 +59,11 @@ async def follow_host(
         patience: how long is too long; a recorder's by default.
     """
     connections = Connections()
-    source, past = open_source(context, host, connections=connections, patience=patience)
+    counted = Kept()
+    source, past = open_source(context, host, connections=connections, patience=patience, counted=counted.keep)
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None
+    before: AgentPasts | None = None
     recording = archive is not None and archive.recorder is not None and archive.history is not None
     paths = station.paths
     if paths is not None:
@@ -75,6 +79,10 @@ async def follow_host(
     station.wakes[host.name] = source.wake
     if opened is not None:
         opened(source)
+    beside: list[asyncio.Task[None]] = []
+    if recording:
+        bringer = Bringer(station, lambda: counted, here=lambda each: station.clones.here(host.name, each))
+        beside.append(asyncio.create_task(bringer.run(), name=f"what others counted of {host.name}"))
     try:
         async for said in source.updates():
             late = isinstance(said, Frame) and source.late(said)
@@ -87,13 +95,20 @@ async def follow_host(
                     if backfill is None and archive is not None and (there := past()) is not None:
                         backfill = make_backfill(context, there, archive, station, elsewhere, host, source)
                         filling = asyncio.create_task(backfill.run(), name=f"fill {host.name}")
+                        before = make_agent_pasts(there, archive, station, host, backfill)
+                        beside.append(asyncio.create_task(before.run(), name=f"the past of {host.name}"))
                         if paths is not None:
                             paths.on_change(host.name, backfill.wake)
                 if backfill is not None and isinstance(update, Hello | Gap):
                     # Once more when the frames that were just on their way have come, rather than at the next round.
                     backfill.wake(again=SETTLE)
-                if filling is not None and filling.done():
-                    filling.result()
+                if before is not None and isinstance(update, Hello):
+                    before.greeted(info for info in update.hosts if not elsewhere(info.id))
+                for job in (filling, *beside):
+                    if job is not None and job.done():
+                        job.result()
+                if isinstance(update, Status) and update.state == "offline":
+                    counted.missed += HOLE
                 if station.engine is not None and _is_alert(update):
                     # Who records a host evaluates its rules; the agent's own verdicts would tell everything twice.
                     continue
@@ -105,9 +120,9 @@ async def follow_host(
                 await station.take(kept, late=late)
                 await _heed(station, source, kept, late=late)
     finally:
-        if filling is not None:
-            filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
+        for job in (*beside, *([filling] if filling is not None else [])):
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
         station.clones.leave(host.name)
         station.pasts.pop(host.name, None)
         station.wakes.pop(host.name, None)
@@ -229,6 +244,22 @@ def make_backfill(
         tell=tell,
         skews=skews,
         interval=host.interval,
+    )
+
+
+def make_agent_pasts(
+    past: HttpHistory, archive: Archive, station: Station, host: HostSettings, backfill: Backfill
+) -> AgentPasts:
+    """Makes what takes the usage that a server kept of its hosts before they were followed here."""
+    assert archive.history is not None
+    assert archive.recorder is not None
+    return AgentPasts(
+        past,
+        archive.history,
+        archive.recorder,
+        station,
+        backfill=backfill,
+        there=lambda each: station.clones.there(host.name, each),
     )
 
 

@@ -18,6 +18,7 @@ from cli.caps import watch_caps
 from cli.local import make_runner, own_boot, own_host
 from cli.neighbours import Neighbours
 from cli.ownhost import Tables
+from cli.pasts import Bringer
 from cli.paths import Paths
 from cli.recording import Archive, begin, open_archive
 from cli.station import Station
@@ -235,6 +236,8 @@ class LocalSource:
         jobs = [asyncio.create_task(self._collect(), name="collect"), self._follow_hosts(archive)]
         watching = watch_caps(self._context, self._station, archive, lambda: self.local_id)
         jobs.append(asyncio.create_task(watching, name="caps"))
+        counted = Bringer(self._station, lambda: self._runner).run()
+        jobs.append(asyncio.create_task(counted, name="what others counted"))
         try:
             while True:
                 for notice in archive.news():

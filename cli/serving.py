@@ -12,6 +12,7 @@ from cli import notify
 from cli.caps import watch_caps
 from cli.local import make_runner
 from cli.ownhost import Contacts, OwnHost, say
+from cli.pasts import Bringer
 from cli.paths import Paths, hub_id
 from cli.recording import begin, open_archive
 from cli.station import Station
@@ -151,6 +152,7 @@ async def run_service(
         asyncio.create_task(own.collect(contacts if who == "recorder" else None), name="collect"),
         asyncio.create_task(_look_after(context, who, station, archive, own, recording, wanted=record), name="look"),
         asyncio.create_task(notify.stay_alive(), name="signs of life"),
+        asyncio.create_task(Bringer(station, lambda: own.runner).run(), name="what others counted"),
         asyncio.create_task(watch_caps(context, station, archive, lambda: own.id), name="caps"),
         *(asyncio.create_task(extra_when_recording(extra), name="host") for extra in extras),
         *(asyncio.create_task(each(station, archive, own, feed), name="beside") for each in beside),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remote.target import Target
     from sysmon.config import HostSettings
     from sysmon.frame import Frame
-    from sysmon.records import Update
+    from sysmon.records import Past, Update
 
 
 class RemoteSource(Protocol):
@@ -76,6 +76,7 @@ def open_source(
     patience: Patience | None = None,
     tables: Iterable[str] = (),
     hire: bool = True,
+    counted: Callable[[Past], None] | None = None,
 ) -> Opened:
     """Makes the source of a configured host; nothing is connected before its `updates` are asked for.
 
@@ -86,6 +87,7 @@ def open_source(
         patience: how long is too long; a recorder's by default.
         tables: to ask for from the first.
         hire: whether an agent may be started on a box reached by ssh, for as long as the source is read.
+        counted: is given what others counted of a box reached by ssh, as its collectors find it.
 
     Raises:
         UsageError: the target cannot be one.
@@ -113,7 +115,7 @@ def open_source(
 
         box = SshSource(
             target,
-            lambda: SshHost(context, host, target),
+            lambda: SshHost(context, host, target, counted),
             runtime=context.places.runtime,
             name=host.name,
             interval=host.interval,

@@ -30,7 +30,7 @@ from sysmon.errors import CollectorError, MalformedInput
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cli.context import Context
     from collectors.base import Collector
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from remote.target import Target
     from sysmon.config import HostSettings
     from sysmon.frame import Fault, Frame
-    from sysmon.records import HostInfo
+    from sysmon.records import HostInfo, Past
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "cpu": ("cpu",),
@@ -104,12 +104,16 @@ class SshHost:
         context: catalogue, configuration, this side's clock.
         host: the collectors wanted, and its name.
         target: where it is: names a box that has no machine-id.
+        counted: is given what others counted there, as collectors find it.
     """
 
-    def __init__(self, context: Context, host: HostSettings, target: Target) -> None:
+    def __init__(
+        self, context: Context, host: HostSettings, target: Target, counted: Callable[[Past], None] | None = None
+    ) -> None:
         self._context = context
         self._host = host
         self._target = target
+        self._counted = counted
         self._tree = Tree()
         self._clock = BoxClock()
         self._runner: Runner | None = None
@@ -206,6 +210,9 @@ class SshHost:
         self._pace(runner, every)
         self._number = number
         frame = await runner.step(stamp, number, every)
+        if self._counted is not None and "vnstat" in due:
+            for past in runner.pasts():
+                self._counted(past)
         return None if frame is None else self._worded(frame)
 
     def _due(self, number: int) -> list[str]:

@@ -18,7 +18,7 @@ from sysmon.allowance import Allowance
 from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.errors import StoreError
-from sysmon.evidence import top
+from sysmon.evidence import top, top_talkers
 from sysmon.frame import Frame
 from sysmon.happenings import Happenings
 from sysmon.records import Event, Evidence, Hello, HostInfo, Status
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sysmon.catalogue import Catalogue
     from sysmon.clock import Clock
     from sysmon.ports import History, Recorder, Source
-    from sysmon.records import AlertState, Update
+    from sysmon.records import AlertState, Past, Update
 
 TOLD, TOLD_BURST = 1 / 50, 500.0
 """Events a second that the frames of one host may give rise to in the long run, and at once; alerts apart."""
@@ -135,9 +135,7 @@ class Station:
         """Returns what a new watcher must know: hosts, how fresh they are, their full states, their alerts."""
         known: list[Update] = [*self.infos.values(), *self.statuses.values()]
         known += [full for state in self.states.values() if (full := state.full()) is not None]
-        if self.engine is not None:
-            known += self.engine.states
-        return known
+        return [*known, *(self.engine.states if self.engine is not None else ())]
 
     async def run(self, source: Source, *, changed: Callable[[Update], Update | None] | None = None) -> None:
         """Takes all updates of a source until it ends.
@@ -201,6 +199,10 @@ class Station:
                     # Somebody else was to tell of this machine and does not: it is still here.
                     return
             self._publish(update)
+
+    async def take_past(self, past: Past) -> None:
+        """Hands what others counted of a host to the recorder."""
+        await self._record(lambda kept: kept.record_past(past))
 
     def past(self, host: str) -> HttpHistory | None:
         """Returns the history that a followed host keeps itself, None where it cannot be asked now."""
@@ -359,9 +361,12 @@ class Station:
             await self._record_evidence(frame.host, self._ours(frame))
 
     async def _record_evidence(self, host: str, time: int) -> None:
-        rows = top(self.states[host].processes, EVIDENCE_ROWS)
-        if rows:
-            await self._record(lambda kept: kept.record_evidence(Evidence(host=host, time=time, processes=rows)))
+        state = self.states[host]
+        rows = top(state.processes, EVIDENCE_ROWS)
+        talkers = [] if state.stale("connections") else top_talkers(state.talkers, EVIDENCE_ROWS)
+        if rows or talkers:
+            evidence = Evidence(host=host, time=time, processes=rows, talkers=talkers)
+            await self._record(lambda kept: kept.record_evidence(evidence))
 
     async def _record(self, work: Callable[[Recorder], Awaitable[None]]) -> None:
         """Hands something to the recorder; one that fails costs the past, never the present."""
