@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ from store.access import Access
 from store.codec import compress, decompress
 from store.devices import Devices
 from store.held import mark_late
-from store.past import keep_past
+from store.past import PastKeeper
 from store.registry import Held, Registry, RunEntry
 from store.schema import BLOCK, RUN_SHIFT
 from store.summaries import decode_ranges
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from store.views import View
     from sysmon.catalogue import Catalogue, Metric
     from sysmon.clock import Clock
     from sysmon.frame import DeviceRow, Frame
@@ -63,6 +65,7 @@ class Engine:
         self.horizon = 0
         self.access: Access
         self._devices: Devices
+        self._view: View | None
         self.reload()
 
     def reload(self) -> None:
@@ -70,6 +73,7 @@ class Engine:
         self.registry = Registry(self.connection, self._catalogue)
         self.access = Access(self.connection)
         self._devices = Devices(self.connection)
+        self._view = None
         self.dirty.clear()
         now = self.clock.boottime()
         for run, block in self.connection.execute(
@@ -196,7 +200,13 @@ class Engine:
 
     def take_past(self, past: Past) -> None:
         """Keeps what others counted before."""
-        keep_past(self.connection, self.access, self.registry.host(past.host).number, past, self.clock.now())
+        # Not above: what answers is built on what is written here.
+        from store.views import View
+
+        if self._view is None:
+            self._view = View(self.connection, 0, Path("history"), self._catalogue)
+        host = self.registry.host(past.host)
+        PastKeeper(self._view, self.access, host.number, host.host).keep(past, host.catalogue, self.clock.now())
 
 
 def encode_evidence(evidence: Evidence) -> bytes:
