@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cli.output import write_json
 from sysmon.answers import frame_answer
 from sysmon.errors import UsageError
+from sysmon.frame import PRIVATE_TABLES
 from sysmon.units import MISSING, format_bytes, format_duration, format_time, format_value
 from sysmon.wrong import findings
 
@@ -27,8 +28,9 @@ _MARK = {"critical": "!!", "warning": "! ", "info": "- "}
 
 def run_once(context: Context, options: argparse.Namespace) -> int:
     """Prints one frame of this host, or of a target."""
+    asked = _asked(options.tables or "")
     if options.targets:
-        info, state = asyncio.run(_remote(context, options.targets))
+        info, state = asyncio.run(_remote(context, options.targets, asked))
     else:
         info, state = asyncio.run(_local(context, options.interface))
     if options.interface and not options.targets and not state.instances("net.receive"):
@@ -37,7 +39,7 @@ def run_once(context: Context, options: argparse.Namespace) -> int:
     if options.json:
         frame = state.full()
         assert frame is not None
-        write_json(frame_answer(frame, state.derived(), state.processes), sort=True)
+        write_json(frame_answer(frame, state.derived(), state, asked), sort=True)
     else:
         print("\n".join(report(info, state)))
     sys.stdout.flush()
@@ -61,10 +63,18 @@ async def _local(context: Context, interface: str | None) -> tuple[HostInfo, Sta
     return runner.identity.info, state
 
 
-async def _remote(context: Context, targets: list[str]) -> tuple[HostInfo, State]:
+async def _remote(context: Context, targets: list[str], asked: frozenset[str]) -> tuple[HostInfo, State]:
     from cli.targets import first_state
 
-    return await first_state(context, targets)
+    return await first_state(context, targets, tables=asked)
+
+
+def _asked(text: str) -> frozenset[str]:
+    """Returns the tables of --tables."""
+    asked = frozenset(filter(None, text.split(",")))
+    for name in sorted(asked - PRIVATE_TABLES):
+        raise UsageError(f"--tables '{name}' is not one of {', '.join(sorted(PRIVATE_TABLES))}", "the others are there")
+    return asked
 
 
 def report(info: HostInfo, state: State) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.witness import Witness
+from sysmon.frame import READ_BY
 from sysmon.records import Status
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Tables:
         """Takes the set of tables that is now asked for."""
         for name in tables - self._open.keys():
             stack = self._open[name] = contextlib.ExitStack()
-            stack.enter_context(self._runner.watch(name))
+            stack.enter_context(self._runner.watch(READ_BY.get(name, name)))
         for name in self._open.keys() - tables:
             self._open.pop(name).close()
 

@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="URL", help="with --agent: send its frames to this hub")
     parser.add_argument("--push-fingerprint", metavar="KEY", help="of that hub's key: sha256: and 64 hex digits")
     parser.add_argument("--tied", action="store_true", help="with --agent: end when standard input does")
+    parser.add_argument("--tables", metavar="NAMES", help="with --once --json: connections, talkers, or both, as well")
     parser.add_argument("--interface", metavar="NAME", help="show only this network interface")
     parser.add_argument("--ascii", action="store_true", help="draw without Unicode")
     parser.add_argument("--theme", choices=("auto", "dark", "light", "contrast", "ansi"), help="colours of the screen")

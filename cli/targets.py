@@ -74,8 +74,10 @@ WITHOUT_PROCESSES = frozenset({"node", "netronome"})
 """Kinds of target that tell of no processes, so that none are waited for."""
 
 
-async def first_state(context: Context, targets: list[str], deadline: float = 15.0) -> tuple[HostInfo, State]:
-    """Returns a host's state with rates, from the first target.
+async def first_state(
+    context: Context, targets: list[str], deadline: float = 15.0, *, tables: frozenset[str] = frozenset()
+) -> tuple[HostInfo, State]:
+    """Returns a host's state with rates, from the first target; `tables`: those asked for beside the usual ones.
 
     Raises:
         Unreachable: no two frames came within `deadline` seconds; says why.
@@ -85,7 +87,8 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
 
     wanted = resolve(context, targets)[0]
     connections = Connections()
-    source, _ = open_source(context, wanted, connections=connections, tables=SMALL_TABLES | {"processes"}, hire=False)
+    asked = SMALL_TABLES | {"processes"} | tables
+    source, _ = open_source(context, wanted, connections=connections, tables=asked, hire=False)
     state = State(context.catalogue)
     info: HostInfo | None = None
     why = "no answer"
@@ -104,6 +107,7 @@ async def first_state(context: Context, targets: list[str], deadline: float = 15
                     state.apply(update)
                     rated = any(row.cpu is not None for row in state.processes)
                     rated = rated or (source.target.kind in WITHOUT_PROCESSES and update.seq > 1)
+                    rated = rated and (not tables or bool(state.talkers or state.connections))
                     if update.seq and state.derived() and rated:
                         return info or HostInfo(id=update.host, target=wanted.target), state
     except TimeoutError:

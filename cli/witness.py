@@ -1,4 +1,4 @@
-"""Evidence of the right moment: processes are read more often while an alert is in the making."""
+"""Evidence of the right moment: processes and connections are read more often while an alert is in the making."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 INTERVAL = 2.0
 """Seconds between reads while something is brewing, so that rates are of this alert and not of the calm before."""
 
+WATCHED = ("processes", "connections")
+"""Collectors whose rows are evidence."""
+
 LINGER = 6 * 10**9
 """Nanoseconds that reading goes on after a rule fired at once, so that who it was is seen at least afterwards."""
 
 
 class Witness:
-    """Has one host's processes read often while a rule is pending, or has just fired.
+    """Has one host's processes and connections read often while a rule is pending, or has just fired.
 
     Args:
         runner: reads them.
@@ -34,12 +37,13 @@ class Witness:
         wanted = pending or now < self._until
         if wanted and self._open is None:
             self._open = contextlib.ExitStack()
-            self._open.enter_context(self._runner.watch("processes", INTERVAL))
+            for name in WATCHED:
+                self._open.enter_context(self._runner.watch(name, INTERVAL))
         elif not wanted:
             self.close()
 
     def close(self) -> None:
-        """Leaves the processes to their usual interval."""
+        """Leaves them to their usual interval."""
         if self._open is not None:
             self._open.close()
             self._open = None

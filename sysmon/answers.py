@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sysmon.frame import PRIVATE_TABLES
 from sysmon.records import Point, Series, SeriesAnswer, Span, Stats
 from sysmon.units import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from sysmon.frame import Frame, ProcessRow
+    from sysmon.derive import State
+    from sysmon.frame import Frame
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -125,18 +127,23 @@ def series_answer(answer: HistoryAnswer) -> SeriesAnswer:
 
 
 def frame_answer(
-    frame: Frame, derived: Mapping[str, float], processes: Sequence[ProcessRow] | None = None
+    frame: Frame, derived: Mapping[str, float], state: State | None = None, asked: Collection[str] = ()
 ) -> FrameAnswer:
     """Shapes a full frame with its derived values.
 
     Args:
         frame: the full state.
         derived: derived series key -> value.
-        processes: the process table with its derived rates, in place of the frame's own.
+        state: of which it is; its rows with their rates stand in place of the frame's own.
+        asked: those of `PRIVATE_TABLES` that are told.
     """
-    tables = msgspec.to_builtins(frame.tables)
-    if processes is not None and frame.tables.processes is not None:
-        tables["processes"] = msgspec.to_builtins(list(processes))
+    hidden = dict.fromkeys(PRIVATE_TABLES.difference(asked))
+    told = msgspec.structs.replace(frame.tables, **hidden)
+    if state is not None:
+        rated = {"processes": state.processes, "connections": state.connections, "talkers": state.talkers}
+        given = {name: rows for name, rows in rated.items() if getattr(told, name) is not None}
+        told = msgspec.structs.replace(told, **given)
+    tables = msgspec.to_builtins(told)
     return FrameAnswer(
         host=frame.host,
         time=frame.time / 1000,

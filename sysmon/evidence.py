@@ -1,4 +1,4 @@
-"""Who was it: the processes worth keeping beside a moment. Pure."""
+"""Who was it: the processes and the users of the network worth keeping beside a moment. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sysmon.units import format_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sysmon.frame import ProcessRow
+    from sysmon.frame import ProcessRow, TalkerRow
 
 
 def _io(row: ProcessRow) -> float:
@@ -41,6 +41,25 @@ def top(rows: Iterable[ProcessRow], n: int = 10) -> list[ProcessRow]:
             if worth(row) > 0:
                 chosen.setdefault((row.pid, row.started), row)
     return sorted(chosen.values(), key=lambda row: (row.cpu or 0.0, _io(row), row.memory), reverse=True)
+
+
+def top_talkers(rows: Iterable[TalkerRow], n: int = 10) -> list[TalkerRow]:
+    """Returns the `n` first by what they receive and send now, busiest first; those that rest are left out.
+
+    What cannot be put to anybody comes last where there is any: it tells how much the others leave open.
+
+    Args:
+        rows: with their derived rates; one without a rate counts as idle.
+        n: how many, but for that.
+    """
+    busy = [row for row in rows if traffic(row) > 0]
+    known = heapq.nlargest(n, (row for row in busy if row.kind != "other"), key=traffic)
+    return [*known, *(row for row in busy if row.kind == "other")][: n + 1]
+
+
+def traffic(row: TalkerRow) -> float:
+    """Returns the bytes per second that one receives and sends."""
+    return (row.receive_rate or 0.0) + (row.transmit_rate or 0.0)
 
 
 def describe(row: ProcessRow) -> str:

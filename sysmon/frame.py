@@ -305,6 +305,9 @@ class Tables(msgspec.Struct, omit_defaults=True, kw_only=True):
 READ_BY = {"talkers": "connections"}
 """Table -> the collector that fills it, where that is not of the table's own name."""
 
+PRIVATE_TABLES = frozenset({"connections", "talkers"})
+"""Tables that say who talks to whom: told only to those who ask for them by name."""
+
 MAX_TALKERS = 500
 """Rows of the table of talkers at most; in one with fewer, whoever is not there has moved nothing so far."""
 

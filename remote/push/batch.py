@@ -204,7 +204,7 @@ def decode_report(plain: bytes, now: int) -> Report:
             clean.moment(event.time, "$.events[].time", now)
             _check_host(event.host, host.id, "$.events[].host")
         evidence = [
-            msgspec.structs.replace(each, processes=each.processes[:MAX_BUSIEST])
+            msgspec.structs.replace(each, processes=each.processes[:MAX_BUSIEST], talkers=each.talkers[:MAX_BUSIEST])
             for each in clean.records(report.evidence, "$.evidence")
         ]
         for each in evidence:

@@ -72,10 +72,7 @@ class Routes:
     async def stream(self, request: Request) -> Response:
         """Server-sent events."""
         query = Query(request, "interval", many=("hosts", "tables", "collectors"))
-        tables = frozenset(query.texts("tables"))
-        for table in tables - wire.TABLES:
-            hint = nearest(table, wire.TABLES) or f"known: {', '.join(sorted(wire.TABLES))}"
-            raise UsageError(f"'{table[:50]}' is not a table", hint)
+        tables = _tables(query)
         interval = query.integer("interval", 1, MAX_INTERVAL, 0)
         names = query.texts("hosts")
         hosts = frozenset([self._feed.find(name) for name in names]) if names else None
@@ -141,15 +138,16 @@ class Routes:
 
     async def frame(self, request: Request) -> Response:
         """A full state with its derived values: the present one, or that at a time."""
-        query = Query(request, "host", "time", "step")
+        query = Query(request, "host", "time", "step", many=("tables",))
         query.only_with("step", "time")
+        asked = _tables(query)
         host = await self._backend.host(query)
         if "time" not in query:
             state = self._feed.state(host)
             full = None if state is None else state.full()
             if state is None or full is None:
                 return await missing(request, "no frame of that host has come in yet")
-            return await json_reply(request, answers.frame_answer(full, state.derived(), state.processes))
+            return await json_reply(request, answers.frame_answer(full, state.derived(), state, asked))
         when = query.moment("time", self._clock.now())
         step = query.integer("step", -1, 1, 0)
         found = await self._backend.asked(self._backend.kept().moment(host, when, step))
@@ -182,3 +180,12 @@ class Routes:
             limit=query.integer("limit", 1, MAX_DEVICES, MAX_DEVICES),
         )
         return await json_reply(request, await devices(self._backend, self._totals, wanted))
+
+
+def _tables(query: Query) -> frozenset[str]:
+    """Returns the tables that are asked for by name."""
+    tables = frozenset(query.texts("tables"))
+    for table in tables - wire.TABLES:
+        hint = nearest(table, wire.TABLES) or f"known: {', '.join(sorted(wire.TABLES))}"
+        raise UsageError(f"'{table[:50]}' is not a table", hint)
+    return tables
