@@ -21,7 +21,8 @@ from store.views import View
 from sysmon.catalogue import Catalogue
 from sysmon.clock import ManualClock
 from sysmon.frame import Frame
-from sysmon.records import Past, Usage, UsagePiece
+from sysmon.records import HostInfo, Past, Usage, UsagePiece
+from tests.store.helpers import put, reading, recording, rows, seal_all
 from tests.store.worlds import CATALOGUE, HOST, START
 
 if TYPE_CHECKING:
@@ -290,6 +291,48 @@ def test_a_series_never_read_here_is_told_by_others_alone() -> None:
     kept.take(gone.watched(590, 600))
     kept.know(told(gone.pieces(HOUR), at(600)))
     assert kept.total(gone.key) == 7 * 600
+
+
+@pytest.mark.anyio
+async def test_readings_that_are_removed_do_not_move_where_we_began(tmp_path: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock(START)
+    line = Line([100 + minute % 13 for minute in range(6 * 1440)], boots=[2000])
+    async with recording(path, clock) as recorder, reading(path) as history:
+        await recorder.record_host(HostInfo(id=HOST, timezone="UTC"))
+
+        async def total(step: str = "year") -> int:
+            return sum(each.bytes for each in await history.usage(HOST, START - DAY, START + 30 * DAY, step, [KEY]))
+
+        await put(recorder, clock, line.watched(127, 1900))
+        await put(recorder, clock, line.watched(2100, 5 * 1440))
+        await seal_all(recorder, clock)
+        assert await total() == sum(line.growth[128:1900]) + sum(line.growth[2000 : 5 * 1440])
+        (held,) = rows(path, "SELECT count(*) FROM chunk WHERE collector > 0")
+        # Only the last two days have their readings; that we knew the host before is known from its totals.
+        assert held[0] < 2 * 144 + 20  # type: ignore[operator]
+        first = told(line.pieces(HOUR, last=5 * 1440), clock.now())
+        await recorder.record_past(first)
+        await recorder.flush()
+        assert await total() == sum(line.growth[: 5 * 1440]) - sum(line.growth[1900:2000])
+        before = rows(path, "SELECT * FROM past ORDER BY start")
+        await put(recorder, clock, line.watched(5 * 1440, 5 * 1440 + 100))
+        await recorder.record_past(told(line.pieces(DAY), clock.now()))
+        await recorder.flush()
+        assert rows(path, "SELECT * FROM past ORDER BY start") == before
+        assert recorder.notices == [] and recorder.problem == ""
+
+
+def test_a_gap_stays_filled_when_nothing_tells_its_boots_apart_any_more() -> None:
+    line, kept = Line([100 + minute % 13 for minute in range(600)], boots=[250]), Kept()
+    kept.take(line.watched(100, 200))
+    kept.take(line.watched(310, 600))
+    kept.know(told(line.pieces(FIVE), at(600)))
+    assert kept.total() == sum(line.growth)
+    before = kept.rows()
+    kept.connection.execute("DELETE FROM tail WHERE at < ?", (at(400),))
+    kept.engine.reload()
+    kept.know(told(line.pieces(DAY), at(600) + HOUR))
+    assert kept.rows() == before
 
 
 def test_what_cannot_be_true_is_left_out() -> None:
