@@ -20,6 +20,8 @@ COMMANDS = {
     "hosts": "cli.hosts",
     "history": "cli.history",
     "export": "cli.export",
+    "devices": "cli.devices",
+    "usage": "cli.usage",
     "alerts": "cli.alerts",
     "config": "cli.config",
     "token": "cli.token",

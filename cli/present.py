@@ -76,7 +76,8 @@ async def look(context: Context, *, rates: bool = True) -> Present:
             who = f"{found.recorder or 'sysmon'} at {found.address}"
             return Present(own, devices, who, "", {info.id: info for info in known.hosts}, known.statuses)
         except (OSError, TimeoutError, ValueError, EOFError, RecursionError) as error:
-            problem = f"{found.recorder or 'the sysmon'} at {found.address} does not tell: {str(error) or type(error).__name__}"
+            why = str(error) or type(error).__name__
+            problem = f"{found.recorder or 'the sysmon'} at {found.address} does not tell: {why}"
     try:
         return Present(own, {own: await _sampled(context, own, 1.0 if rates else 0.0)}, "", problem, {}, [])
     except SysmonError as error:

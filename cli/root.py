@@ -18,10 +18,10 @@ sysmon http://127.0.0.1:8200    the screen of another, through its agent (ssh -L
 sysmon --once --json            one frame, for scripts
 sysmon --agent                  serve this host's frames
 sysmon --record                 record this host and all of [hosts.NAME] without a screen
-commands: hosts, history, export, alerts, config, token, service, doctor, completion (each has --help)"""
+commands: hosts, history, devices, usage, export, alerts, config, token, service, doctor, completion (each has --help)"""
 
 
-LATER = ("devices", "report")
+LATER = ("report",)
 """Commands that the design names and that are still to come: no host is meant by them."""
 
 

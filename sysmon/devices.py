@@ -92,7 +92,7 @@ class Device(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             those of the host's time zone. `range`: what was asked for. `recorded`: all that is known.
         share: part (0..1) of all that counts on its host, in the range, or in the month where no range is asked for.
         counted: of an interface, whether it adds up to the host's traffic; the bytes of others go through one that
-            does. Absent where the interfaces are known by name alone.
+            does, or never leave the host. Of one that is gone it is taken from its name.
         errors, drops: since boot, both ways together. `link`: of an interface.
         alias, mac, addresses, vendor, category, source, layer, online, network, signal: of a device, as in
             `sysmon.frame.DeviceRow`; an alias and a category of a user go before.
@@ -276,7 +276,13 @@ def bytes_of(amount: Amount | None, start: int | None = None) -> Bytes | None:
     return Bytes(amount.receive, amount.transmit, start, amount.at_least, amount.estimated)
 
 
-def adding(names: Iterable[str]) -> list[str]:
-    """Guesses which interfaces add up to a host's traffic where no more than their names is known."""
-    held = list(names)
-    return [name for name in held if not _OVER.fullmatch(name)] or [name for name in held if not name.startswith("lo")]
+def adding(interfaces: Iterable[tuple[str, bool | None]]) -> list[str]:
+    """Returns the interfaces that add up to a host's traffic, of (name, whether it is known to).
+
+    Of those that are gone no more than the name is known: names that systems give to what lies on others do not count.
+    """
+    held = list(interfaces)
+    likely = [name for name, counts in held if counts or (counts is None and not _OVER.fullmatch(name))]
+    if not likely and all(counts is None for _, counts in held):
+        return [name for name, _ in held if not name.startswith("lo")]
+    return likely

@@ -128,16 +128,26 @@ def bounds(ask: Ask, now: int, info: HostInfo, resets: Sequence[int] = ()) -> tu
     return start, end
 
 
-def join(info: HostInfo, kind: Kind, now: Sequence[Device], found: Sums | None) -> list[Device]:
+def join(
+    info: HostInfo, kind: Kind, now: Sequence[Device], found: Sums | None, gone: Iterable[str] = ()
+) -> list[Device]:
     """Puts together what is known now of one host's interfaces or devices and what the history tells, by name.
 
     It takes a while where there are thousands: beside a loop it belongs into a thread.
+
+    Args:
+        info: the host.
+        kind: interface or device.
+        now: what is known now.
+        found: what the history tells, None where there is none.
+        gone: interfaces that are wanted though they are not there now; those with traffic in a range that is asked for
+            are anyway.
     """
     if found is None:
         return list(now)
     here = {each.name: each for each in now}
     known = {each.key: each for each in found.known}
-    names = {*here, *known}
+    names = {*here, *known, *gone}
     if kind == "device" or not here or found.range is not None:
         names |= {*found.recorded} if found.range is None else {*found.range}
     whole = found.month if found.range is None else found.range
@@ -156,6 +166,7 @@ def join(info: HostInfo, kind: Kind, now: Sequence[Device], found: Sums | None) 
                 month=bytes_of(found.month.get(name), found.month_start),
                 recorded=bytes_of(found.recorded.get(name)),
                 range=None if found.range is None else bytes_of(found.range.get(name, bandwidth.Amount()), found.start),
+                counted=name in counts if kind == "interface" else None,
                 share=bandwidth.share(part, total) if part is not None and name in counts else None,
             )
         )
@@ -166,26 +177,21 @@ def _counts(kind: Kind, here: Mapping[str, Device], names: Iterable[str]) -> set
     """Returns the names that add up."""
     if kind == "device":
         return set(names)
-    if any(each.counted is not None for each in here.values()):
-        return {each.name for each in here.values() if each.counted}
-    return set(adding(names))
+    return set(adding((name, here[name].counted if name in here else None) for name in names))
 
 
-def whole(devices: Iterable[Device], which: Callable[[Device], Bytes | None]) -> Amount:
-    """Returns the sum over all that count: of interfaces those that lie on no other, of devices all."""
+def whole(devices: Iterable[Device], which: Callable[[Device], Bytes | None]) -> Amount | None:
+    """Returns the sum over all that count: of interfaces those that lie on no other, of devices all; None where nothing
+    is known of any.
+    """
     listed = list(devices)
-    interfaces = [each for each in listed if each.kind == "interface"]
-    if all(each.counted is None for each in interfaces):
-        names = set(adding(each.name for each in interfaces))
-        chosen = [each for each in listed if each.kind == "device" or each.name in names]
-    else:
-        chosen = [each for each in listed if each.kind == "device" or each.counted]
+    counted = set(adding((each.name, each.counted) for each in listed if each.kind == "interface"))
+    chosen = [each for each in listed if each.kind == "device" or each.name in counted]
+    known = [part for each in chosen if (part := which(each)) is not None]
     sum_of = bandwidth.Amount()
-    for each in chosen:
-        part = which(each)
-        if part is not None:
-            sum_of = sum_of.plus(bandwidth.Amount(part.receive or 0, part.transmit or 0, part.at_least, part.estimated))
-    return sum_of
+    for part in known:
+        sum_of = sum_of.plus(bandwidth.Amount(part.receive or 0, part.transmit or 0, part.at_least, part.estimated))
+    return sum_of if known else None
 
 
 def _amount(device: Device) -> Bytes | None:

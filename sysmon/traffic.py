@@ -303,3 +303,18 @@ def back(by: str, now: int, zone: tzinfo) -> int:
             month, _ = span_of(month - 1, "month", zone)
         return month
     return bandwidth.range_of("all", now, zone)[0]
+
+
+def steps_answer(
+    info: HostInfo, kind: Kind, by: str, series: Sequence[SeriesAnswer], gaps: Sequence[Span]
+) -> StepsAnswer:
+    """Returns usage by step of a host in the form of answers."""
+    return StepsAnswer(
+        host=info.id,
+        host_name=info.label,
+        timezone=info.timezone or "UTC",
+        kind=kind,
+        by=by,
+        series=list(series),
+        gaps=gap_answers(gaps),
+    )

@@ -7,7 +7,7 @@
 
 _shtab_sysmon_hosts_subparsers=(list add edit remove start stop show status pin)
 _shtab_sysmon_service_subparsers=(install remove status)
-_shtab_sysmon_subparsers=(hosts history export alerts config token service doctor completion)
+_shtab_sysmon_subparsers=(hosts history export devices usage alerts config token service doctor completion)
 
 _shtab_sysmon_hosts_list_option_strings=(-h --help --tag --json)
 _shtab_sysmon_hosts_add_option_strings=(-h --help --router --tag --interval --devices --token-file --fingerprint --ca --cert --key --collectors --expected-off --paused)
@@ -21,6 +21,8 @@ _shtab_sysmon_hosts_pin_option_strings=(-h --help --fingerprint)
 _shtab_sysmon_hosts_option_strings=(-h --help)
 _shtab_sysmon_history_option_strings=(-h --help --host --since --until --points --stats --format --json)
 _shtab_sysmon_export_option_strings=(-h --help --host --since --until --format --derived)
+_shtab_sysmon_devices_option_strings=(-h --help --router --host --since --until --sort --top --page --per-page --by --format --json --yes)
+_shtab_sysmon_usage_option_strings=(-h --help --host --device --router --by --since --until --top --stats --rate --format --json)
 _shtab_sysmon_alerts_option_strings=(-h --help --host --since --until --json)
 _shtab_sysmon_config_option_strings=(-h --help --print --json)
 _shtab_sysmon_token_option_strings=(-h --help --scope --expires --file --state --json)
@@ -30,7 +32,7 @@ _shtab_sysmon_service_status_option_strings=(-h --help --role --json --user)
 _shtab_sysmon_service_option_strings=(-h --help)
 _shtab_sysmon_doctor_option_strings=(-h --help --metrics --json)
 _shtab_sysmon_completion_option_strings=(-h --help)
-_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --push --push-fingerprint --tied --interface --ascii --theme --no-history --readonly --debug)
+_shtab_sysmon_option_strings=(-h --help --version -V --once --agent --record --json --listen --port --explain --push --push-fingerprint --tied --tables --interface --ascii --theme --no-history --readonly --debug)
 
 
 
@@ -38,6 +40,11 @@ _shtab_sysmon_hosts_edit___unset_choices=(tags interval devices token_file finge
 _shtab_sysmon_hosts_pos_0_choices=(list add edit remove start stop show status pin)
 _shtab_sysmon_history___format_choices=(table json csv plot)
 _shtab_sysmon_export___format_choices=(jsonl csv)
+_shtab_sysmon_devices___by_choices=(5min hour day month year)
+_shtab_sysmon_devices___format_choices=(table json csv)
+_shtab_sysmon_usage___by_choices=(5min hour day month year)
+_shtab_sysmon_usage___rate_choices=(bits bytes)
+_shtab_sysmon_usage___format_choices=(table json csv plot)
 _shtab_sysmon_alerts_pos_0_choices=(list history rules)
 _shtab_sysmon_config_pos_0_choices=(path init check show)
 _shtab_sysmon_token_pos_0_choices=(new list revoke)
@@ -46,7 +53,7 @@ _shtab_sysmon_service_remove___role_choices=(record agent)
 _shtab_sysmon_service_status___role_choices=(record agent)
 _shtab_sysmon_service_pos_0_choices=(install remove status)
 _shtab_sysmon_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_sysmon_pos_1_choices=(hosts history export alerts config token service doctor completion)
+_shtab_sysmon_pos_1_choices=(hosts history export devices usage alerts config token service doctor completion)
 _shtab_sysmon___theme_choices=(auto dark light contrast ansi)
 
 _shtab_sysmon_pos_0_nargs='*'
@@ -91,6 +98,16 @@ _shtab_sysmon_export_pos_0_nargs='*'
 _shtab_sysmon_export__h_nargs=0
 _shtab_sysmon_export___help_nargs=0
 _shtab_sysmon_export___derived_nargs=0
+_shtab_sysmon_devices_pos_0_nargs='*'
+_shtab_sysmon_devices__h_nargs=0
+_shtab_sysmon_devices___help_nargs=0
+_shtab_sysmon_devices___json_nargs=0
+_shtab_sysmon_devices___yes_nargs=0
+_shtab_sysmon_usage__h_nargs=0
+_shtab_sysmon_usage___help_nargs=0
+_shtab_sysmon_usage___top_nargs=0
+_shtab_sysmon_usage___stats_nargs=0
+_shtab_sysmon_usage___json_nargs=0
 _shtab_sysmon_alerts__h_nargs=0
 _shtab_sysmon_alerts___help_nargs=0
 _shtab_sysmon_alerts___json_nargs=0

@@ -12,14 +12,20 @@ complete sysmon \
         'c/--unset=/(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)/' \
         'c/--format=/(table json csv plot)/' \
         'c/--format=/(jsonl csv)/' \
+        'c/--by=/(5min hour day month year)/' \
+        'c/--format=/(table json csv)/' \
+        'c/--rate=/(bits bytes)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii ca cert collectors debug derived devices expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once paused points port print push push-fingerprint readonly record role router scope since state stats tag target theme tied timeout token-file unset until user version)/' \
+        'c/--/(agent ascii by ca cert collectors debug derived device devices expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once page paused per-page points port print push push-fingerprint rate readonly record role router scope since sort state stats tables tag target theme tied timeout token-file top unset until user version yes)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
         'n/--unset/(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)/' \
         'n/--format/(table json csv plot)/' \
         'n/--format/(jsonl csv)/' \
+        'n/--by/(5min hour day month year)/' \
+        'n/--format/(table json csv)/' \
+        'n/--rate/(bits bytes)/' \
         'n/--role/(record agent)/' \
-        'p/2/(hosts history export alerts config token service doctor completion)/' \
+        'p/2/(hosts history export devices usage alerts config token service doctor completion)/' \
         'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "hosts") ) echo list add edit remove start stop show status pin; if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "token") ) echo new list revoke; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
         'p/*/()/'

@@ -13,12 +13,14 @@ _shtab_sysmon_commands() {
     alerts:'list the alerts that fire now, or those of the past'
     completion:'print the completion file of a shell'
     config:'show where the configuration is, write a first one, check it, or print what is in force'
+    devices:'print who uses the line: interfaces, and the devices behind routers'
     doctor:'say what can be measured here, what not, why, and what would help'
     export:'write recorded frames as JSON lines or CSV to stdout'
     history:'print the past of a metric: min, mean, max, p95'
     hosts:'list, add, change, pause and check the configured hosts'
     service:'run the recorder or the agent as a systemd service'
     token:'make, list and revoke the tokens by which others are let in here'
+    usage:'print how much went through: today, this month, by hour or day'
   )
   _describe 'sysmon commands' _commands
 }
@@ -60,6 +62,7 @@ _shtab_sysmon_options=(
   "--push[with --agent\: send its frames to this hub]:URL:"
   "--push-fingerprint[of that hub\'s key\: sha256\: and 64 hex digits]:KEY:"
   "--tied[with --agent\: end when standard input does]"
+  "--tables[with --once --json\: connections, talkers, or both, as well]:NAMES:"
   "--interface[show only this network interface]:NAME:"
   "--ascii[draw without Unicode]"
   "--theme[colours of the screen]:theme:(auto dark light contrast ansi)"
@@ -102,6 +105,26 @@ _shtab_sysmon_config_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_config_defaults_added=0
+
+_shtab_sysmon_devices_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--router[the devices behind this router alone]:NAME:"
+  "--host[another host of the history]:NAME:"
+  "--since[a range\: today, yesterday, 7d, 30d, month, year, all, reset, or a moment]:TIME:"
+  "--until[the end of the range (default\: now)]:TIME:"
+  "--sort[name, now, receive, transmit, total, today, month, recorded, share, connections, first, last (total)]:WHAT:"
+  "--top[only the first N of each kind]:N:"
+  "--page[the N-th page (1)]:N:"
+  "--per-page[rows of a page (50 with --page, else all)]:M:"
+  "--by[with NAME\: its history by this step (day)]:by:(5min hour day month year)"
+  "--format[how to print (table)]:format:(table json csv)"
+  "--json[the same as --format json]"
+  "--yes[with reset\: do not ask]"
+  "(*)::one device or interface by alias, name, address or MAC\; or\: name DEVICE ALIAS, category DEVICE CATEGORY, reset, status:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_devices_defaults_added=0
 
 _shtab_sysmon_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -300,6 +323,25 @@ _shtab_sysmon_token_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_token_defaults_added=0
 
+_shtab_sysmon_usage_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[another host of the history]:NAME:"
+  "--device[a device behind a router instead of an interface]:NAME:"
+  "--router[with --device\: behind this router]:NAME:"
+  "--by[one row per step]:by:(5min hour day month year)"
+  "--since[a moment, or today, yesterday, 7d, 30d, month, year, all, reset (default\: as many as vnStat shows)]:TIME:"
+  "--until[the end (default\: now)]:TIME:"
+  "--top[the ten busiest days]"
+  "--stats[95th percentile, mean, least and most of the month]"
+  "--rate[how to print mean rates (bits)]:rate:(bits bytes)"
+  "--format[how to print (table)]:format:(table json csv plot)"
+  "--json[the same as --format json]"
+  ":one interface, or a glob (default\: all, and their sum):"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_usage_defaults_added=0
+
 
 _shtab_sysmon() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->sysmon'
@@ -322,12 +364,14 @@ _shtab_sysmon() {
         alerts) _arguments -C -s $_shtab_sysmon_alerts_options ;;
         completion) _arguments -C -s $_shtab_sysmon_completion_options ;;
         config) _arguments -C -s $_shtab_sysmon_config_options ;;
+        devices) _arguments -C -s $_shtab_sysmon_devices_options ;;
         doctor) _arguments -C -s $_shtab_sysmon_doctor_options ;;
         export) _arguments -C -s $_shtab_sysmon_export_options ;;
         history) _arguments -C -s $_shtab_sysmon_history_options ;;
         hosts) _shtab_sysmon_hosts ;;
         service) _shtab_sysmon_service ;;
         token) _arguments -C -s $_shtab_sysmon_token_options ;;
+        usage) _arguments -C -s $_shtab_sysmon_usage_options ;;
       esac
   esac
 }
