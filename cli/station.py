@@ -13,15 +13,15 @@ import msgspec
 
 from cli.clones import Clones
 from cli.contact import Contact
+from cli.evidence import Witnessed
 from cli.watcher import Watcher
 from sysmon.allowance import Allowance
 from sysmon.clock import far_off
 from sysmon.derive import State
 from sysmon.errors import StoreError
-from sysmon.evidence import top, top_talkers
 from sysmon.frame import Frame
 from sysmon.happenings import Happenings
-from sysmon.records import Event, Evidence, Hello, HostInfo, Status
+from sysmon.records import Event, Hello, HostInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 TOLD, TOLD_BURST = 1 / 50, 500.0
 """Events a second that the frames of one host may give rise to in the long run, and at once; alerts apart."""
-EVIDENCE_ROWS = 10
-"""Processes kept of each order (cpu, memory, I/O) as evidence."""
 
 REMEMBERED = 4096
 """Events whose ids are remembered, so that one that comes again, on another way or back, is told once."""
@@ -97,8 +95,7 @@ class Station:
         self._told: dict[tuple[str, str], None] = {}
         self._waiting: asyncio.Task[None] | None = None
         self._unheard: set[str] = set()
-        self._evidence = evidence
-        self._evidence_at: dict[str, int] = {}
+        self._witnessed = Witnessed(self._record, evidence)
 
     async def begin(self, recorder: Recorder | None, engine: Engine | None, history: History | None) -> None:
         """Records and evaluates rules from now on, beginning with the alert states that an earlier process recorded."""
@@ -266,6 +263,7 @@ class Station:
         if frame.seq:
             await self._record(lambda kept: kept.record(frame, received=self.clock.now(), late=late))
         if late:
+            await self._witnessed.meet(frame, min(frame.time - self.skew(frame.host), self.clock.now()))
             if self.feed is not None:
                 self.feed.publish(frame, late=True)
             return
@@ -282,8 +280,9 @@ class Station:
         for event in self._plausible(frame.host, events):
             # Its clock may be off; what happened on it is told by ours.
             await self._take_event(msgspec.structs.replace(event, time=self._ours(frame)))
-        if frame.tables.processes is not None:
-            await self._keep_evidence(frame, state)
+        if self.recorder is not None:
+            await self._witnessed.look(frame, state, self._ours(frame))
+            await self._witnessed.meet(frame, self._ours(frame))
         if self.engine is not None:
             info = self.infos.get(frame.host) or HostInfo(id=frame.host)
             if frame.host in self._unheard:
@@ -350,23 +349,8 @@ class Station:
             event = msgspec.structs.replace(event, time=now)
         await self._record(lambda kept: kept.record_event(event))
         if event.kind == "alert.firing" and event.host in self.states:
-            await self._record_evidence(event.host, event.time)
+            await self._witnessed.keep(event.host, self.states[event.host], event.time)
         self._publish(event)
-
-    async def _keep_evidence(self, frame: Frame, state: State) -> None:
-        last = self._evidence_at.get(frame.host)
-        due = last is None or frame.monotonic < last or frame.monotonic - last >= self._evidence * 1e9 - 5e8
-        if self.recorder is not None and due and any(row.cpu is not None for row in state.processes):
-            self._evidence_at[frame.host] = frame.monotonic
-            await self._record_evidence(frame.host, self._ours(frame))
-
-    async def _record_evidence(self, host: str, time: int) -> None:
-        state = self.states[host]
-        rows = top(state.processes, EVIDENCE_ROWS)
-        talkers = [] if state.stale("connections") else top_talkers(state.talkers, EVIDENCE_ROWS)
-        if rows or talkers:
-            evidence = Evidence(host=host, time=time, processes=rows, talkers=talkers)
-            await self._record(lambda kept: kept.record_evidence(evidence))
 
     async def _record(self, work: Callable[[Recorder], Awaitable[None]]) -> None:
         """Hands something to the recorder; one that fails costs the past, never the present."""

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store.codec import compress
+from store.engine import decode_evidence, encode_evidence
 from store.reader import SqliteHistory
 from store.retention import Retention
 from store.trim import _level
@@ -16,7 +18,7 @@ from store.writer import SqliteRecorder
 from sysmon.catalogue import Catalogue, counter, gauge, rate
 from sysmon.clock import ManualClock
 from sysmon.errors import StoreError
-from sysmon.frame import Frame, ProcessRow, Tables
+from sysmon.frame import Frame, ProcessRow, Tables, TalkerRow
 from sysmon.ports import History, Recorder
 from sysmon.records import AlertState, Event, Evidence, HostInfo, SeriesQuery
 from tests.store.helpers import put, reading, recording, rows, seal_all
@@ -59,6 +61,14 @@ async def test_events_alerts_evidence_and_hosts_are_kept(tmp_path: Path) -> None
         assert await history.evidence(HOST, START + 59_999) == evidence[0]
         assert await history.evidence(HOST, START + 60_000 + 600_000) == evidence[1]
         assert await history.evidence(HOST, START + 60_001 + 600_000) is None
+
+
+def test_evidence_keeps_who_used_the_network_and_old_rows_have_none() -> None:
+    talker = TalkerRow(key="7", kind="process", pid=7, name="curl", received=5, receive_rate=2.5)
+    found = Evidence(host=HOST, time=START, processes=[ProcessRow(pid=7)], talkers=[talker])
+    assert decode_evidence(encode_evidence(found)) == found
+    old = compress(msgspec.msgpack.encode({"host": HOST, "time": START, "processes": [{"pid": 7}]}))
+    assert decode_evidence(old) == msgspec.structs.replace(found, talkers=[])
 
 
 @pytest.mark.anyio
