@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sysmon.evidence import describe, top
-from sysmon.frame import ProcessRow
+from sysmon.evidence import describe, top, top_talkers
+from sysmon.frame import ProcessRow, TalkerRow
 
 
 def test_top_is_the_union_of_cpu_memory_and_io() -> None:
@@ -22,6 +22,18 @@ def test_idle_processes_without_memory_are_no_evidence() -> None:
 def test_a_pid_used_again_is_another_process() -> None:
     rows = [ProcessRow(pid=1, started=1.0, cpu=0.5), ProcessRow(pid=1, started=2.0, cpu=0.4)]
     assert top(rows, 2) == rows
+
+
+def test_top_talkers_are_the_busiest_and_what_is_left_open() -> None:
+    busy = [TalkerRow(key=str(n), kind="process", receive_rate=float(n), transmit_rate=1.0) for n in range(1, 30)]
+    idle = [
+        TalkerRow(key="idle", kind="process", received=10**12, receive_rate=0.0),
+        TalkerRow(key="new", kind="short"),
+    ]
+    other = TalkerRow(key="other", kind="other", receive_rate=5.0, transmit_rate=0.0)
+    assert top_talkers([other, *idle, *busy], 2) == [busy[-1], busy[-2], other]
+    assert top_talkers([other], 2) == [other]
+    assert top_talkers(idle) == []
 
 
 rates = st.none() | st.floats(0, 100)
