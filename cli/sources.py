@@ -111,6 +111,7 @@ def open_source(
         return Opened(source, lambda: past)
     if target.kind == "ssh":
         from cli.sshhost import SshHost
+        from cli.sshrouter import TEXTS
         from remote.ssh.source import SshSource
 
         box = SshSource(
@@ -125,6 +126,7 @@ def open_source(
             patience=patience,
             tables=tables,
             hire=hire,
+            commands=TEXTS if host.router else None,
         )
         return Opened(box, box.past)
     polled: type[PolledSource]

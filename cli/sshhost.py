@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.ownhost import Tables
+from cli.sshrouter import RouterTexts
 from cli.sshtree import Tree
 from collectors._procfs import parse_stat
 from collectors.base import Roots
 from collectors.capacity import container_kind
+from collectors.devices import DevicesCollector
 from collectors.filesystems import FilesystemsCollector
 from collectors.identity import Identity, boot_id, host_id, host_info
 from collectors.registry import build, names
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
     from cli.context import Context
     from collectors.base import Collector
+    from remote.ssh.box import Ask
     from remote.ssh.frames import Sample
-    from remote.ssh.source import Ask
     from remote.target import Target
     from sysmon.config import HostSettings
     from sysmon.frame import Fault, Frame
@@ -131,11 +133,19 @@ class SshHost:
         self._began = 0
         self._number = -1
         self._every = 0
+        self._needs = {**NEEDS, "devices": ()} if host.router else NEEDS
+        self._devices: DevicesCollector | None = None
+        self._router = RouterTexts(self._tree, context.clock)
 
     # Who it is
 
     def identity(self, hello: Sample) -> str:
-        """Returns the host's id from the box's machine-id, or '' where it has no usable one."""
+        """Returns the host's id from the box's machine-id, or '' where it has no usable one; of a router by its target.
+
+        Routers of one make may be sold with one machine-id for all of them.
+        """
+        if self._host.router:
+            return ""
         for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
             found = host_id(hello.texts.get(path, b"").decode("utf-8", "replace"))
             if found is not None:
@@ -166,7 +176,7 @@ class SshHost:
         return info
 
     def _drop(self) -> None:
-        self._runner = self._tables = self._filesystems = None
+        self._runner = self._tables = self._filesystems = self._devices = None
         self._number = -1
 
     def watch(self, tables: Iterable[str]) -> None:
@@ -207,6 +217,8 @@ class SshHost:
             await self._size(ask, sample, points)
         if "processes" in due:
             await self._describe(ask)
+        if self._devices is not None and "devices" in due:
+            await self._router.take(ask, self._devices.needs(watched="devices" in self._wanted))
         self._pace(runner, every)
         self._number = number
         frame = await runner.step(stamp, number, every)
@@ -219,12 +231,12 @@ class SshHost:
         if self._runner is not None:
             return self._runner.due(number)
         wanted = self._host.collectors
-        return [name for name in NEEDS if not wanted or name in wanted]
+        return [name for name in self._needs if not wanted or name in wanted]
 
     def _groups(self, due: Iterable[str], number: int) -> list[str]:
         """Returns the groups of files that these collectors read, and what is asked for from time to time."""
         tree = self._tree
-        groups = dict.fromkeys(group for name in due for group in NEEDS.get(name, ()))
+        groups = dict.fromkeys(group for name in due for group in self._needs.get(name, ()))
         if "frequency" in groups and self._runner is not None and not tree.count("frequency"):
             text = tree.text("/proc/cpuinfo")
             if "MHz" in text and len(text) <= CPUINFO_LIMIT:
@@ -310,20 +322,22 @@ class SshHost:
 
     def _make(self, every: int) -> Runner:
         assert self._info is not None
-        wanted = self._host.collectors or tuple(NEEDS)
+        wanted = self._host.collectors or tuple(self._needs)
         settings = self._context.config.collectors.get("processes")
         # What else is configured of collectors is meant for this machine; what may be told of command lines is not.
         options = {"processes": settings.options} if settings is not None else {}
-        disabled = [name for name in names() if name not in NEEDS or name not in wanted]
+        options["devices"] = {"router": self._host.router, "interval": self._host.devices}
+        disabled = [name for name in names() if name not in self._needs or name not in wanted]
         self._collectors, faults = build(self._roots, options, disabled)
         self._filesystems = next((each for each in self._collectors if isinstance(each, FilesystemsCollector)), None)
+        self._devices = next((each for each in self._collectors if isinstance(each, DevicesCollector)), None)
         self._every = every
         runner = self._runner = Runner(
             self._collectors,
             self._context.catalogue,
             Identity(self._info, self._boot),
             self._clock,
-            intervals={each.name: max(each.interval, float(every)) for each in self._collectors},
+            intervals={each.name: self._interval(each, every) for each in self._collectors},
             faults=faults,
             evidence=self._context.config.history.evidence,
             inline=True,
@@ -337,7 +351,11 @@ class SshHost:
         if every != self._every:
             self._every = every
             for each in self._collectors:
-                runner.set_interval(each.name, max(each.interval, float(every)))
+                runner.set_interval(each.name, self._interval(each, every))
+
+    def _interval(self, collector: Collector, every: int) -> float:
+        own = self._host.devices if collector is self._devices else collector.interval
+        return max(own, float(every))
 
     def _worded(self, frame: Frame) -> Frame:
         """Names files in faults as they are called on the box."""

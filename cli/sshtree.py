@@ -14,16 +14,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collectors._routercommands import FOLDER
 from remote.ssh.script import GROUPS, SPECIAL, pattern
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remote.ssh.frames import Sample
+    from remote.ssh.frames import Output, Sample
 
 MAX_BYTES = 64 << 20
 """Bytes that the files of one box may hold at most."""
+
+UNKNOWN_STATUS = 255
+"""Status told of a command whose own did not come."""
 
 MAX_PIDS = 40_000
 """Processes of one box at most."""
@@ -88,6 +92,16 @@ class Tree:
     def count(self, group: str) -> int:
         """Returns how many files a group brought."""
         return len(self._of.get(group, ()))
+
+    def tell(self, name: str, output: Output, said: str) -> None:
+        """Writes what came of a command: `NAME`, what it printed, and `NAME.status`, its status and what it said.
+
+        Raises:
+            MalformedInput: it is too much.
+        """
+        self._write(f"/{FOLDER}/{name}", output.text)
+        status = UNKNOWN_STATUS if output.status is None else output.status
+        self._write(f"/{FOLDER}/{name}.status", f"{status}\n{said}".encode("utf-8", "replace"))
 
     def take(self, sample: Sample, groups: Iterable[str]) -> None:
         """Writes what came, and removes what the groups asked for brought before and bring no more.

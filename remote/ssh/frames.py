@@ -1,8 +1,9 @@
 """Takes apart what the script of `remote.ssh.script` prints: named texts, whatever they hold.
 
 An answer stands between `BOUNDARY b TOKEN` and `BOUNDARY . TOKEN`. In between, each line of a file stands behind the
-file's name; some files stand whole behind `BOUNDARY f NAME`. Names that the script cannot print are left out. What
-comes before the first boundary, a greeting of the login shell say, is passed over.
+file's name; some files stand whole behind `BOUNDARY f NAME`. What a command printed stands behind `BOUNDARY k NAME`,
+what it said behind `BOUNDARY m`, and `BOUNDARY q STATUS` is its exit status. Names that the script cannot print
+are left out. What comes before the first boundary, a greeting of the login shell say, is passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remote.ssh.script import GROUPS, LINKS, MARKS, SPECIAL, pattern
+from remote.ssh.script import GROUPS, LINKS, MARKS, MOST_OUTPUT, MOST_WORDS, OVERDUE, SPECIAL, pattern
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ MAX_PATHS = 60_000
 SHOWN_NOISE = 2048
 """Bytes of what comes before it that are kept, to be shown."""
 
+MAX_COMMANDS = 64
+"""Commands of one answer at most."""
+
 _FILES = tuple(dict.fromkeys([*(glob for globs in (*GROUPS.values(), *SPECIAL.values()) for glob in globs)]))
 _NAME = re.compile(pattern((*_FILES, "/proc/uptime")))
 _HEAD = re.compile(f"(?:{_NAME.pattern})(?=:)")
@@ -37,7 +41,30 @@ _LINK = re.compile(pattern(LINKS))
 _FIXED = {name.encode() for name in (*_FILES, "/proc/uptime") if not re.search(r"[*\[]", name)}
 _LINKED = re.compile(r"^l\S*\s.*? (/\S*) -> (.+)$")
 _STAT = re.compile(r"^([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) (-?[0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) (/.*)$")
+_COMMAND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_STATUS = re.compile(rb"[0-9]{1,3}")
 _DF = re.compile(r"\s([0-9]{1,18})\s+([0-9]{1,18})\s+(-?[0-9]{1,18})\s+(?:[0-9]+%|-)\s+(/.*)$")
+
+
+@dataclass(slots=True)
+class Output:
+    """What came of one command.
+
+    Attributes:
+        text: what it printed, `MOST_OUTPUT` bytes at most. `cut`: whether it was more.
+        said: what it said on standard error, its beginning.
+        status: its exit status, `OVERDUE` where it was ended because it took too long; None where that is not known.
+    """
+
+    text: bytes = b""
+    cut: bool = False
+    said: bytes = b""
+    status: int | None = None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it took too long."""
+        return self.status == OVERDUE
 
 
 @dataclass(slots=True)
@@ -53,6 +80,7 @@ class Sample:
             are 0 where only df was there to ask.
         agents: sockets of a sysmon, and `127.0.0.1:8200` where something listens there.
         facts: other words: `system`, `arch`, `page`, `zone`, `clock`, `program`.
+        outputs: command -> what came of it.
         size: bytes on the line.
     """
 
@@ -64,6 +92,7 @@ class Sample:
     sizes: dict[str, tuple[int, int, int, int, int, int]] = field(default_factory=dict)
     agents: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
     size: int = 0
 
 
@@ -87,6 +116,7 @@ class Answers:
         self._mode = "g"
         self._file = ""
         self._raw: list[bytes] = []
+        self._output = Output()
         self._lines: dict[bytes, list[bytes]] = {}
         self._noise = 0
         self.ready = False
@@ -123,6 +153,16 @@ class Answers:
         sample = self._sample
         if self._mode == "f" and sample is not None:
             self._end_raw(sample)
+        elif self._mode == "k":
+            self._end_output()
+        elif self._mode == "m":
+            self._output.said += b"\n".join(self._raw)[:MOST_WORDS]
+            self._raw = []
+            if word == b"q":
+                # The first counts: who ends a command tells so before the command ends.
+                if self._output.status is None and _STATUS.fullmatch(rest):
+                    self._output.status = int(rest)
+                return None
         self._mode = "g"
         if word == b"r":
             self.ready = True
@@ -136,6 +176,13 @@ class Answers:
         elif word == b"f":
             self._file, self._raw = _text(rest), []
             self._mode = "f"
+        elif word == b"k":
+            self._output, self._raw, self._mode = Output(), [], "k"
+            name = _text(rest)
+            if _COMMAND.fullmatch(name) and len(sample.outputs) < MAX_COMMANDS:
+                sample.outputs[name] = self._output
+        elif word == b"m":
+            self._raw, self._mode = [], "m"
         elif word == b"e":
             name = _text(rest)
             if _MARK.fullmatch(name) and len(sample.marks) < MAX_PATHS:
@@ -161,7 +208,7 @@ class Answers:
             self._lines.setdefault(name, []).append(content)
             if len(self._lines) > MAX_PATHS:
                 raise MalformedInput(f"the box prints more than {MAX_PATHS} files")
-        elif mode == "f":
+        elif mode in ("f", "k", "m"):
             self._raw.append(line)
         elif mode == "l":
             found = _LINKED.match(_text(line))
@@ -186,6 +233,13 @@ class Answers:
         # The script ends the file with a line of its own, so that a boundary always begins one.
         if _NAME.fullmatch(self._file):
             sample.texts[self._file] = b"\n".join(self._raw)
+        self._raw = []
+
+    def _end_output(self) -> None:
+        # As with a file, the line that ends it is the script's.
+        text = b"\n".join(self._raw)
+        self._output.cut = len(text) > MOST_OUTPUT
+        self._output.text = text[:MOST_OUTPUT]
         self._raw = []
 
     def _size(self, sample: Sample, line: str, *, exact: bool) -> None:

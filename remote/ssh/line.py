@@ -21,7 +21,7 @@ from remote.ssh.session import Session, environment
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from remote.ssh.frames import Sample
     from remote.ssh.runtime import Runtime
@@ -87,10 +87,12 @@ class SshLine:
     Args:
         target: where to.
         runtime: where sockets go.
+        commands: that the script may be asked for beside files; see `remote.ssh.script.script`.
     """
 
-    def __init__(self, target: Target, runtime: Runtime) -> None:
+    def __init__(self, target: Target, runtime: Runtime, commands: Mapping[str, str] | None = None) -> None:
         self.target = target
+        self._commands = commands
         self.received = 0
         self._runtime = runtime
         self._process: asyncio.subprocess.Process | None = None
@@ -113,7 +115,7 @@ class SshLine:
         try:
             async with asyncio.timeout(seconds):
                 await self._start()
-                self._write(script(boundary).encode())
+                self._write(script(boundary, self._commands).encode())
                 while not self._answers.ready:
                     self._waiting += await self._more()
         except TimeoutError:

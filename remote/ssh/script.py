@@ -4,11 +4,18 @@ It is given to `sh -s` on standard input, writes nothing, and does what one line
 groups of files, listed here. It ends with its input, or when nobody asked for a while. Each answer is framed by a
 random boundary of the connection, and each line of a file is printed behind the file's name, so that nothing that a
 file holds can be taken for anything else.
+
+A router is asked for what some commands print, too: their text is handed in, and none of it comes from a user or from
+the box. Each has a deadline of its own, an empty standard input, and no more room than `MOST_OUTPUT`.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "cpu": ("/proc/stat",),
@@ -27,7 +34,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "/proc/net/if_inet6",
         *(
             f"/sys/class/net/*/{name}"
-            for name in ("operstate", "flags", "speed", "mtu", "type", "iflink", "tun_flags", "uevent", "carrier_changes")
+            for name in (
+                "operstate",
+                "flags",
+                "speed",
+                "mtu",
+                "type",
+                "iflink",
+                "tun_flags",
+                "uevent",
+                "carrier_changes",
+            )
         ),
     ),
     "load": ("/proc/loadavg",),
@@ -148,6 +165,7 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "pids": (),
     "sizes": (),
     "agent": (),
+    "system": (),
 }
 """Groups that the script treats in its own way -> files that they may print."""
 
@@ -179,6 +197,18 @@ IDLE = 90
 MOST_PIDS = 100
 """Processes described by one answer at most."""
 
+COMMAND_SECONDS = 15
+"""Seconds that a command may take; then it is ended with all that it has started."""
+
+MOST_OUTPUT = 4 << 20
+"""Bytes kept of what a command prints: 10,000 rows of nlbwmon are one million."""
+
+MOST_WORDS = 600
+"""Bytes kept of what it says on standard error."""
+
+OVERDUE = 124
+"""Status told of a command that was ended because it took too long; the same that timeout(1) gives."""
+
 _PLAIN = "".join(f'{name}) set -- "$@" {" ".join(files)} ;;\n' for name, files in GROUPS.items())
 
 PRELUDE = r"""main() {
@@ -199,6 +229,50 @@ fi
 """Begin of the script. `g` prints files line by line behind their names, `raw` one after the other as they are (the way
 out where there is no grep), `n` reads one line of what is asked for. All of the script is one function, so that a shell
 has read it whole before its standard input becomes another."""
+
+COMMANDS = r"""o() { cat; }
+if [ "$(echo xx | head -c 1)" = x ]; then o() { head -c "$1"; }
+elif [ "$(echo xx | dd bs=1 count=1)" = x ]; then o() { dd bs=1024 count=$(($1 / 1024 + 1)); }
+fi
+c() {
+case $1 in
+@COMMANDS@*) exit 127 ;;
+esac
+}
+end() {
+kill -STOP $1
+for i in /proc/[0-9]*; do
+a=; while read -r a b; do [ "$a" = PPid: ] && break; done <$i/status
+[ "$a $b" = "PPid: $1" ] && (end ${i#/proc/})
+done
+kill -9 $1
+}
+w() {
+(c $1) 3<&- 4>&- 5>&- 6>&- 7>&- &
+p=$!
+(trap 'kill $s; exit' TERM; sleep @SECONDS@ 6>&- & s=$!; wait $s && echo "
+$B q @OVERDUE@" >&6 && end $p) 2>/dev/null >/dev/null 3<&- 4>&- 5>&- 7>&- &
+q=$!
+wait $p; s=$?
+kill $q 2>/dev/null; wait $q 2>/dev/null
+echo "
+$B q $s" >&6
+}
+x() {
+echo "$B k $1"
+exec 5>&1
+e=$(exec 6>&1
+{ w $1 2>&1 >&7 | { o @WORDS@; cat >/dev/null; } >&6 7>&-; } 7>&1 | o @MOST@ >&5 6>&-)
+exec 5>&-
+echo
+echo "$B m"
+printf '%s\n' "$e"
+echo "$B g"
+}
+"""
+"""What commands need. `x` runs one and frames it: what it printed, what it said, its status. `c` holds the commands,
+`w` runs one with its deadline, `end` ends a process and all that it has started (a shell without a terminal has no
+groups of processes), `o` lets so many bytes through."""
 
 MAIN = r"""# This shell cannot read with a time-out: what it says now and then shows it that nobody listens any more.
 [ "$T" ] && {
@@ -250,12 +324,13 @@ done
 for a in 0100007F 7F000001 00000000; do
 grep -q "^ *[0-9]*: $a:2008 00000000:0000 0A" /proc/net/tcp && echo "$B a 127.0.0.1:8200"
 done
-echo "$B s program $(command -v sysmon || ls "$HOME/.local/bin/sysmon")"
-echo "$B s system $(uname -s)"
+echo "$B s program $(command -v sysmon || ls "$HOME/.local/bin/sysmon")" ;;
+system) echo "$B s system $(uname -s)"
 echo "$B s arch $(uname -m)"
 echo "$B s page $(getconf PAGESIZE || grep -m1 KernelPageSize /proc/self/smaps)"
 echo "$B s zone $(date +%z)" ;;
 clock) echo "$B s clock $(date +%s.%N)" ;;
+run.*) x "${k#run.}" ;;
 esac
 done
 g "$@"
@@ -276,14 +351,15 @@ main; exit
 """The rest: prints what each line of standard input asks for, until that ends."""
 
 
-def script(boundary: str) -> str:
+def script(boundary: str, commands: Mapping[str, str] | None = None) -> str:
     """Returns the script for one connection.
 
     Args:
         boundary: hex digits that nobody else knows; they travel on standard input, so that they stand in no list of
             processes.
+        commands: name -> line for a shell; asked for as `run.NAME`. They only read, and are as fixed as the script.
     """
-    text = PRELUDE + MAIN
+    text = PRELUDE + (COMMANDS if commands else "") + MAIN
     for name, value in (
         ("@PLAIN@", _PLAIN),
         ("@CHIP@", " ".join(f"$d/{name}" for name in _CHIP)),
@@ -292,6 +368,12 @@ def script(boundary: str) -> str:
         ("@LINKS@", " ".join(LINKS)),
         ("@ROWS@", str(ROWS)),
         ("@IDLE@", str(IDLE)),
+        ("@SECONDS@", str(COMMAND_SECONDS)),
+        ("@OVERDUE@", str(OVERDUE)),
+        ("@WORDS@", str(MOST_WORDS)),
+        # One byte more, by which it is seen that there were more.
+        ("@MOST@", str(MOST_OUTPUT + 1)),
+        ("@COMMANDS@", "".join(f"{name}) {command} ;;\n" for name, command in (commands or {}).items())),
         ("@BOUNDARY@", boundary),
     ):
         text = text.replace(name, value)

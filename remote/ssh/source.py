@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from remote import clean
 from remote.client.roster import Roster
@@ -21,20 +21,22 @@ from remote.ssh.frames import clock_of
 from remote.ssh.hired import Hired
 from remote.ssh.line import SshLine
 from remote.ssh.runtime import Runtime
+from remote.ssh.script import COMMAND_SECONDS
 from sysmon.clock import SystemClock
 from sysmon.errors import MalformedInput, SysmonError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from remote.client.history import HttpHistory
     from remote.client.transport import Connections
+    from remote.ssh.box import Box
     from remote.ssh.frames import Sample
     from remote.target import Target
     from sysmon.clock import Clock
     from sysmon.frame import Frame
-    from sysmon.records import HostInfo, Status, Update
+    from sysmon.records import Status, Update
 
 QUEUE = 64
 """Updates made ahead of the consumer at most; then the box is asked no more."""
@@ -59,44 +61,6 @@ QUICK_SAMPLES = 30
 """Samples in a row that are taken quickly, after which more are taken again."""
 
 
-class Ask(Protocol):
-    """Asks the box for groups of files, telling it the lines that they want; see `remote.ssh.line.SshLine.ask`."""
-
-    async def __call__(self, groups: Iterable[str], lines: Iterable[bytes] = ()) -> Sample:
-        """Returns the answer; raises `SysmonError` where the connection ended."""
-        ...
-
-
-class Box(Protocol):
-    """What makes frames of a box's texts: the collectors, handed in by `cli`."""
-
-    def identity(self, hello: Sample) -> str:
-        """Returns the host's id by what the box says of itself, or '' where it says nothing that would do."""
-        ...
-
-    def begin(self, hello: Sample) -> HostInfo:
-        """Takes what the box says of itself on connecting: the answer to `HELLO`."""
-        ...
-
-    async def frame(self, ask: Ask, stamp: int, every: int) -> Frame | None:
-        """Takes one sample.
-
-        Args:
-            ask: asks the box.
-            stamp: the tick, Unix milliseconds.
-            every: seconds between two ticks.
-        """
-        ...
-
-    def watch(self, tables: Iterable[str]) -> None:
-        """Has these tables collected from now on."""
-        ...
-
-    def close(self) -> None:
-        """Frees what it holds."""
-        ...
-
-
 class _Queued(NamedTuple):
     update: Update
     late: bool = False
@@ -117,6 +81,7 @@ class SshSource:
         patience: how long is too long.
         tables: to ask for from the first.
         hire: whether an agent is started where sysmon is installed and none runs.
+        commands: of a router: what may be asked of it beside files, by name. No agent is looked for there.
     """
 
     def __init__(
@@ -133,6 +98,7 @@ class SshSource:
         patience: Patience | None = None,
         tables: Iterable[str] = (),
         hire: bool = False,
+        commands: Mapping[str, str] | None = None,
     ) -> None:
         self.target = target
         self.name = name
@@ -161,7 +127,8 @@ class SshSource:
             connections=connections,
             patience=self.patience,
         )
-        self._hired = Hired(self._clock) if hire else None
+        self._commands = commands
+        self._hired = Hired(self._clock) if hire and commands is None else None
         self._line: SshLine | None = None
         self._late: Frame | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -278,7 +245,7 @@ class SshSource:
         Raises:
             SysmonError: why it ended.
         """
-        line = self._line = SshLine(self.target, self._runtime)
+        line = self._line = SshLine(self.target, self._runtime, self._commands)
         await line.open(max(OPEN_SECONDS, self.patience.head))
         try:
             while True:
@@ -320,7 +287,8 @@ class SshSource:
         """Asks for groups, and for the clock and whether there is an agent."""
         before = self._clock.now()
         began = self._clock.boottime()
-        sample = await line.ask((*groups, "agent", "clock"), self.patience.deadline, lines)
+        more = ("system", "clock") if self._commands is not None else ("agent", "system", "clock")
+        sample = await line.ask((*groups, *more), self._deadline(groups), lines)
         took = (self._clock.boottime() - began) // 1_000_000
         told = clock_of(sample.facts.get("clock", ""))
         if told is not None:
@@ -331,6 +299,10 @@ class SshSource:
         self._looked = self._clock.boottime()
         self._roster.heard = self._looked
         return sample
+
+    def _deadline(self, groups: Iterable[str]) -> float:
+        """Seconds in which these groups must be there: a command may take its time."""
+        return self.patience.deadline + sum(COMMAND_SECONDS for group in groups if group.startswith("run."))
 
     # Samples
 
@@ -361,7 +333,7 @@ class SshSource:
                 if self._agent.choose(sample.agents) or (self._hired is not None and self._hired.due(sample)):
                     raise Gone
             else:
-                sample = await line.ask(groups, self.patience.deadline, lines)
+                sample = await line.ask(groups, self._deadline(groups), lines)
             now = self._clock.boottime()
             self._roster.heard = now
             took += (now - began) / SECOND

@@ -159,7 +159,7 @@ def test_real_shells_print_what_files_hold(shell: str, files: list[bytes]) -> No
 @pytest.mark.parametrize("shell", SHELLS)
 def test_real_shells_answer_every_group(shell: str) -> None:
     needs(shell.split()[0])
-    groups = [*GROUPS, "sensors", "gpu", "links", "logins", "pids", "agent", "clock"]
+    groups = [*GROUPS, "sensors", "gpu", "links", "logins", "pids", "agent", "system", "clock"]
     with subprocess.Popen([*shell.split(), "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as box:
         assert box.stdin is not None and box.stdout is not None
         box.stdin.write(script(B).encode())
