@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sysmon.records import HostInfo, Usage
 
 SOURCE: Final = "agent"
-SETTLE: Final = 13.0
-"""Seconds after a greeting: then what was just on its way is here, and holes are known."""
+SETTLE: Final = 5.0
+"""Seconds after a greeting: then the first frames are here, and holes are known."""
 PATIENCE: Final = 600.0
 """Seconds that the filling of holes is waited for."""
 PAUSE: Final = 0.2
@@ -43,6 +43,7 @@ LATER: Final = 300.0
 """Seconds until a host is asked for again of which no frame had come."""
 AGAIN: Final = 6 * 3600.0
 """Seconds after which a contact is one of its own again, rather than a line that shook."""
+MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 KNOWN: Final = 4 * DAY
 """Milliseconds before the first frame held here in which nothing is known, where nobody counted before."""
@@ -195,16 +196,18 @@ class AgentPasts:
     async def _begun(self, here: str, there: str, contact: int, ahead: int) -> list[UsagePiece]:
         """Returns the growth of counters from the begin of five minutes to the first frame held here, within them.
 
-        The server's frame from before these five minutes tells what the counters were: exactly, where it is of the
-        same boot.
+        The server's frame from before these five minutes, or else its first one within, tells what the counters were:
+        exactly, where it is of the same boot.
         """
         begin, _ = span_of(contact + ahead, "fiveminute", zone_of(""))
         await self._station.clock.sleep(PAUSE)
         earlier = await self._past.moment(there, begin - 1)
+        if earlier is None or begin - earlier.frame.time > MINUTE:
+            earlier = await self._past.moment(there, begin - 1, 1)
         first = await self._history.moment(here, contact)
-        if earlier is None or first is None or begin - earlier.frame.time > 60_000:
+        if earlier is None or first is None:
             return []
-        return grown(earlier.frame, first.frame, begin, contact + ahead)
+        return grown(earlier.frame, first.frame, max(begin, earlier.frame.time), contact + ahead)
 
 
 def grown(earlier: Frame, later: Frame, start: int, end: int) -> list[UsagePiece]:

@@ -47,6 +47,13 @@ _KEPT: Final = ("HOME", "PATH", "TZ")
 """What of the environment it is given; its own configuration may lie in the home."""
 
 
+def answered(text: bytes) -> bytes:
+    """Leaves out what vnStat says of its own configuration before it answers, on standard output as well."""
+    while text.startswith(b"Config: "):
+        text = text.partition(b"\n")[2]
+    return text
+
+
 def refused(text: str, status: int) -> CollectorError | None:
     """Returns what an answer that is none says; None where it is one.
 
@@ -132,6 +139,7 @@ class VnstatCollector(Collector):
             now = time.time_ns() // 1_000_000
         else:
             text, status, now = self._told()
+        text = answered(text)
         error = refused(text[:4096].decode("utf-8", "replace"), status)
         if error is not None:
             raise error

@@ -18,7 +18,7 @@ from collectors._tiling import pieces
 from collectors._vnstat import TIERS, Bucket, VnstatHistory, parse_vnstat
 from collectors.base import Roots
 from collectors.vnstat import ANSWER, STATUS, VnstatCollector, refused, run_vnstat
-from sysmon.errors import CollectorError, Denied, MalformedInput, SysmonError, Unsupported
+from sysmon.errors import CollectorError, Denied, MalformedInput, NoData, SysmonError, Unsupported
 from sysmon.records import UsagePiece
 from sysmon.zones import zone_of
 
@@ -431,6 +431,16 @@ def test_it_is_asked_without_a_shell_in_its_own_words(tmp_path: Path, monkeypatc
     monkeypatch.setenv("SECRET", "x")
     play(tmp_path / "bin", monkeypatch, 'echo "{$# $1 $LC_ALL ${SECRET-none}}"; exit 3')
     assert run_vnstat() == (b"{1 --json C none}\n", 3)
+
+
+def test_what_it_says_of_its_configuration_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = 'Config: Invalid value "100000" for MaxBandwidth.'
+    play(tmp_path / "bin", monkeypatch, f"echo '{words}'; echo '{words}'; exec /bin/cat {FIXTURES}/all.json")
+    collector = VnstatCollector(Roots())
+    assert collector.read().values["vnstat.interfaces"] == 4 and collector.past is not None
+    play(tmp_path / "bin", monkeypatch, f"echo '{words}'; /bin/cat {FIXTURES}/never_ran.txt; exit 1")
+    with pytest.raises(NoData, match="daemon never ran"):
+        collector.read()
 
 
 def test_what_is_not_there_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
