@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "cli.export",
     "devices": "cli.devices",
     "usage": "cli.usage",
+    "report": "cli.report",
     "alerts": "cli.alerts",
     "config": "cli.config",
     "token": "cli.token",

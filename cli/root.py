@@ -18,11 +18,8 @@ sysmon http://127.0.0.1:8200    the screen of another, through its agent (ssh -L
 sysmon --once --json            one frame, for scripts
 sysmon --agent                  serve this host's frames
 sysmon --record                 record this host and all of [hosts.NAME] without a screen
-commands: hosts, history, devices, usage, export, alerts, config, token, service, doctor, completion (each has --help)"""
-
-
-LATER = ("report",)
-"""Commands that the design names and that are still to come: no host is meant by them."""
+commands: hosts, history, devices, usage, report, export, alerts, config, token, service, doctor, completion
+(each has --help)"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,8 +91,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--port '{options.port}' is not a port", "allowed is 0 to 65535; 0 takes a free one")
     if options.json and (options.agent or options.record):
         raise UsageError("--json goes with --once", "`curl http://127.0.0.1:8200/v1/frame` prints an agent's frame")
-    if options.targets and options.targets[0] in LATER:
-        raise UsageError(f"`sysmon {options.targets[0]}` is not in this version", "`sysmon --help` lists what is")
     if options.targets and (options.agent or options.record):
         mode = "--agent" if options.agent else "--record"
         raise UsageError(

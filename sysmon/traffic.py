@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from sysmon import bandwidth
 from sysmon.bandwidth import Amount
 from sysmon.errors import UsageError
+from sysmon.records import Span
 from sysmon.units import rfc3339
 from sysmon.zones import span_of, zone_of
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from sysmon.bandwidth import Kind
     from sysmon.ports import History
-    from sysmon.records import HostInfo, Span
+    from sysmon.records import HostInfo
 
 STEPS: Final = {"5min": "fiveminute", "hour": "hour", "day": "day", "month": "month", "year": "year"}
 """Steps as users write them."""
@@ -117,15 +119,26 @@ async def steps(
 
 def _telling(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
     """Returns the gaps that something is not known exactly for: others were filled by who else counted."""
-    unsure = [step for step in made if step.amount is None or step.amount.mark]
-    kept = []
-    position = 0
+    return [gap for gap in sorted(gaps, key=lambda each: each.start) if unknown([gap], made)]
+
+
+def unknown(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
+    """Returns what of gaps lies in no step that is known exactly, ascending."""
+    exact = sorted((step.start, step.end) for step in made if step.amount is not None and not step.amount.mark)
+    found = []
     for gap in sorted(gaps, key=lambda each: each.start):
-        while position < len(unsure) and unsure[position].end <= gap.start:
-            position += 1
-        if position < len(unsure) and unsure[position].start < gap.end:
-            kept.append(gap)
-    return kept
+        at = gap.start
+        for start, end in exact[max(0, bisect_right(exact, (at,)) - 1) :]:
+            if start >= gap.end:
+                break
+            if end <= at:
+                continue
+            if start > at:
+                found.append(Span(at, start))
+            at = max(at, end)
+        if at < gap.end:
+            found.append(Span(at, gap.end))
+    return found
 
 
 def expected(step: Step, now: int) -> Amount | None:

@@ -7,7 +7,7 @@
 
 _shtab_sysmon_hosts_subparsers=(list add edit remove start stop show status pin)
 _shtab_sysmon_service_subparsers=(install remove status)
-_shtab_sysmon_subparsers=(hosts history export devices usage alerts config token service doctor completion)
+_shtab_sysmon_subparsers=(hosts history export devices usage report alerts config token service doctor completion)
 
 _shtab_sysmon_hosts_list_option_strings=(-h --help --tag --json)
 _shtab_sysmon_hosts_add_option_strings=(-h --help --router --tag --interval --devices --token-file --fingerprint --ca --cert --key --collectors --expected-off --paused)
@@ -23,6 +23,7 @@ _shtab_sysmon_history_option_strings=(-h --help --host --since --until --points 
 _shtab_sysmon_export_option_strings=(-h --help --host --since --until --format --derived)
 _shtab_sysmon_devices_option_strings=(-h --help --router --host --since --until --sort --top --page --per-page --by --format --json --yes)
 _shtab_sysmon_usage_option_strings=(-h --help --host --device --router --by --since --until --top --stats --rate --format --json)
+_shtab_sysmon_report_option_strings=(-h --help --period --host --format --output)
 _shtab_sysmon_alerts_option_strings=(-h --help --host --since --until --json)
 _shtab_sysmon_config_option_strings=(-h --help --print --json)
 _shtab_sysmon_token_option_strings=(-h --help --scope --expires --file --state --json)
@@ -45,6 +46,7 @@ _shtab_sysmon_devices___format_choices=(table json csv)
 _shtab_sysmon_usage___by_choices=(5min hour day month year)
 _shtab_sysmon_usage___rate_choices=(bits bytes)
 _shtab_sysmon_usage___format_choices=(table json csv plot)
+_shtab_sysmon_report___format_choices=(markdown html)
 _shtab_sysmon_alerts_pos_0_choices=(list history rules)
 _shtab_sysmon_config_pos_0_choices=(path init check show)
 _shtab_sysmon_token_pos_0_choices=(new list revoke)
@@ -53,7 +55,7 @@ _shtab_sysmon_service_remove___role_choices=(record agent)
 _shtab_sysmon_service_status___role_choices=(record agent)
 _shtab_sysmon_service_pos_0_choices=(install remove status)
 _shtab_sysmon_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_sysmon_pos_1_choices=(hosts history export devices usage alerts config token service doctor completion)
+_shtab_sysmon_pos_1_choices=(hosts history export devices usage report alerts config token service doctor completion)
 _shtab_sysmon___theme_choices=(auto dark light contrast ansi)
 
 _shtab_sysmon_pos_0_nargs='*'
@@ -108,6 +110,8 @@ _shtab_sysmon_usage___help_nargs=0
 _shtab_sysmon_usage___top_nargs=0
 _shtab_sysmon_usage___stats_nargs=0
 _shtab_sysmon_usage___json_nargs=0
+_shtab_sysmon_report__h_nargs=0
+_shtab_sysmon_report___help_nargs=0
 _shtab_sysmon_alerts__h_nargs=0
 _shtab_sysmon_alerts___help_nargs=0
 _shtab_sysmon_alerts___json_nargs=0

@@ -15,8 +15,9 @@ complete sysmon \
         'c/--by=/(5min hour day month year)/' \
         'c/--format=/(table json csv)/' \
         'c/--rate=/(bits bytes)/' \
+        'c/--format=/(markdown html)/' \
         'c/--role=/(record agent)/' \
-        'c/--/(agent ascii by ca cert collectors debug derived device devices expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once page paused per-page points port print push push-fingerprint rate readonly record role router scope since sort state stats tables tag target theme tied timeout token-file top unset until user version yes)/' \
+        'c/--/(agent ascii by ca cert collectors debug derived device devices expected-off expires explain file fingerprint format help host interface interval json key listen metrics name no-expected-off no-history once output page paused per-page period points port print push push-fingerprint rate readonly record role router scope since sort state stats tables tag target theme tied timeout token-file top unset until user version yes)/' \
         'c/-/(- V h)/' \
         'n/--theme/(auto dark light contrast ansi)/' \
         'n/--unset/(tags interval devices token_file fingerprint ca cert key collectors expected_off paused)/' \
@@ -25,7 +26,8 @@ complete sysmon \
         'n/--by/(5min hour day month year)/' \
         'n/--format/(table json csv)/' \
         'n/--rate/(bits bytes)/' \
+        'n/--format/(markdown html)/' \
         'n/--role/(record agent)/' \
-        'p/2/(hosts history export devices usage alerts config token service doctor completion)/' \
+        'p/2/(hosts history export devices usage report alerts config token service doctor completion)/' \
         'p@3@`set cmd=($COMMAND_LINE "" "" "" "" "" "" "" "" ""); if ( $#cmd >= 2 && ("$cmd[2]" == "hosts") ) echo list add edit remove start stop show status pin; if ( $#cmd >= 2 && ("$cmd[2]" == "alerts") ) echo list history rules; if ( $#cmd >= 2 && ("$cmd[2]" == "config") ) echo path init check show; if ( $#cmd >= 2 && ("$cmd[2]" == "token") ) echo new list revoke; if ( $#cmd >= 2 && ("$cmd[2]" == "service") ) echo install remove status; if ( $#cmd >= 2 && ("$cmd[2]" == "completion") ) echo bash zsh tcsh`@' \
         'p/*/()/'

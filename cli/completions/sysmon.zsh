@@ -18,6 +18,7 @@ _shtab_sysmon_commands() {
     export:'write recorded frames as JSON lines or CSV to stdout'
     history:'print the past of a metric: min, mean, max, p95'
     hosts:'list, add, change, pause and check the configured hosts'
+    report:'write one page on the traffic of a day, a week or a month'
     service:'run the recorder or the agent as a systemd service'
     token:'make, list and revoke the tokens by which others are let in here'
     usage:'print how much went through: today, this month, by hour or day'
@@ -273,6 +274,17 @@ _shtab_sysmon_hosts_stop_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sysmon_hosts_stop_defaults_added=0
 
+_shtab_sysmon_report_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--period[day (today), yesterday, week (the last seven days), month, last-month, 2026-10 or 2026-10-03 (month)]:PERIOD:"
+  "--host[one host of the history, or one router (default\: all)]:NAME:"
+  "--format[how to write (markdown)]:format:(markdown html)"
+  "--output[write to this file instead of stdout]:FILE:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sysmon_report_defaults_added=0
+
 _shtab_sysmon_service_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
 )
@@ -369,6 +381,7 @@ _shtab_sysmon() {
         export) _arguments -C -s $_shtab_sysmon_export_options ;;
         history) _arguments -C -s $_shtab_sysmon_history_options ;;
         hosts) _shtab_sysmon_hosts ;;
+        report) _arguments -C -s $_shtab_sysmon_report_options ;;
         service) _shtab_sysmon_service ;;
         token) _arguments -C -s $_shtab_sysmon_token_options ;;
         usage) _arguments -C -s $_shtab_sysmon_usage_options ;;
