@@ -43,42 +43,48 @@ def parse_conntrack(text: str, lan: Lan) -> list[Flow]:
     Source: ct_seq_show in the kernel's net/netfilter/nf_conntrack_standalone.c.
     """
     flows = []
+    known: dict[str, str] = {}
     for line in text.splitlines()[:MAX_ENTRIES]:
-        words = line.split()
-        ends: list[str] = []
-        counts: list[int] = []
-        names: list[str] = words[:4:3] if len(words) > 4 else []
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                continue
-            if name == "src" or name == "dst":
-                ends.append(value)
-            elif name == "bytes":
-                if not (value.isascii() and value.isdigit() and len(value) < 19):
-                    break
-                counts.append(int(value))
-            elif name in ("sport", "dport", "id", "type", "code", "zone"):
-                names.append(word)
-        if len(ends) != 4 or len(counts) not in (0, 2):
+        # ipv4 2 tcp 6 431999 ESTABLISHED src= dst= sport= dport= packets= bytes= [UNREPLIED] src= … bytes= … zone= use=
+        begin = line.find(" src=")
+        half = line.find(" src=", begin + 5)
+        if begin < 0 or half < 0:
             continue
-        source, target, answerer, answered = (address_of(each) for each in ends)
-        if not (source and target and answerer and answered):
+        there, back = line[begin:half], line[half:]
+        ends = []
+        for word in (*there.split(None, 2)[:2], *back.split(None, 2)[:2]):
+            address = known.get(word)
+            if address is None:
+                address = known[word] = address_of(word[4:44]) if word.startswith(("src=", "dst=")) else ""
+            ends.append(address)
+        # A line that was cut off has no end, and half a number of bytes.
+        if len(ends) != 4 or not all(ends) or " use=" not in back:
             continue
-        if lan.holds(source):
-            address, out, back = source, 0, 1
-            if lan.near(target) or lan.near(answerer):
-                continue
-        elif lan.holds(answerer):
-            # Opened from outside, to a port that is forwarded.
-            address, out, back = answerer, 1, 0
-            if lan.near(source):
-                continue
-        else:
+        source, target, answerer, _ = ends
+        # Opened from the LAN; else from outside, to a port that is forwarded.
+        outward = lan.holds(source)
+        if not (outward or lan.holds(answerer)) or lan.near(target if outward else source):
             continue
-        received, sent = (counts[back], counts[out]) if counts else (None, None)
-        flows.append(Flow(" ".join((*ends, *names)), address, received, sent))
+        if outward and lan.near(answerer):
+            continue
+        counted = there.find(" bytes=")
+        sent, received = _bytes(there, counted), _bytes(back, back.find(" bytes="))
+        zone = back.find(" zone=")
+        name = f"{line[:begin][:64]} {there if counted < 0 else there[:counted]}"
+        words = name.split()
+        # Neither time nor state, nor the number of packets, belong to what it is.
+        tuple_of = [word for word in words if "=" in word and not word.startswith("packets=")]
+        mark = back[zone : zone + 12].split()[:1] if zone >= 0 else []
+        flow = " ".join((*words[:4:3], *tuple_of, *mark))
+        flows.append(Flow(flow, source, received, sent) if outward else Flow(flow, answerer, sent, received))
     return flows
+
+
+def _bytes(text: str, at: int) -> int | None:
+    if at < 0:
+        return None
+    digits = text[at + 7 : at + 28].partition(" ")[0]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
 
 
 class Growth:

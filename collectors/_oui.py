@@ -110,7 +110,7 @@ def _registry() -> Registry | None:
         return None
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=8192)
 def vendor_of(mac: str) -> str:
     """Returns who made a device, by its MAC in lower case with colons.
 
