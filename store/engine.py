@@ -206,7 +206,15 @@ class Engine:
         if self._view is None:
             self._view = View(self.connection, 0, Path("history"), self._catalogue)
         host = self.registry.host(past.host)
-        PastKeeper(self._view, self.access, host.number, host.host).keep(past, host.catalogue, self.clock.now())
+        self.connection.execute("SAVEPOINT past")
+        try:
+            PastKeeper(self._view, self.access, host.number, host.host).keep(past, host.catalogue, self.clock.now())
+        except BaseException:
+            # Half of it would be taken for all of it.
+            self.connection.execute("ROLLBACK TO past")
+            raise
+        finally:
+            self.connection.execute("RELEASE past")
 
 
 def encode_evidence(evidence: Evidence) -> bytes:

@@ -17,6 +17,7 @@ from store.gaps import gaps as gaps_of
 from store.lacks import EVER, Lack, first_reads, reboots
 from store.told import EARLIEST, Group, Piece, Taken, choose, groups, overlap, usable
 from store.usage import ESTIMATED
+from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,8 @@ MOST_GAPS: Final = 62
 _MAX_SOURCE = 64
 _FIVE = 300_000
 _DAY = 86_400_000
+_LONGEST = 90_000_000
+"""Milliseconds of a day on which clocks are set back."""
 
 
 class Known(NamedTuple):
@@ -85,7 +88,7 @@ class PastKeeper:
         given = usable(past.pieces, catalogue, now)
         if not given:
             return
-        source, time = past.source[:_MAX_SOURCE], min(past.time, now)
+        source, time = clean_text(past.source, _MAX_SOURCE), min(past.time, now)
         stored = self._stored(given)
         firsts = self._firsts(given, stored, now)
         spans = self._view.spans(self._host)
@@ -197,7 +200,7 @@ class PastKeeper:
 
     def _own(self, key: str, start: int, end: int) -> list[Known]:
         """Returns this history's own usage that lies in a stretch of time, partly or wholly."""
-        found = self._usage(max(0, start - _DAY), end, "fiveminute").get(key, [])
+        found = self._usage(max(0, start - _LONGEST), end, "fiveminute").get(key, [])
         return [each for each in found if each.start < end and each.end > start]
 
     def _usage(self, start: int, end: int, step: str) -> dict[str, list[Known]]:

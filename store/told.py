@@ -83,11 +83,13 @@ class Group(NamedTuple):
 
 
 def overlap(piece: Piece, lack: Lack) -> tuple[int, int]:
+    """Returns where a piece lies within a lack (start, end); both the same where it does not."""
     start = max(piece.start, lack.start)
     return start, max(start, min(piece.end, lack.end))
 
 
 def touching(pieces: Iterable[Piece], lack: Lack) -> list[Piece]:
+    """Returns the pieces that lie within a lack, wholly or in part."""
     return [each for each in pieces if each.start < lack.end and each.end > lack.start]
 
 
@@ -141,10 +143,11 @@ def groups(taken: Sequence[Taken]) -> list[Group]:
     found: list[Group] = []
     open_ones: list[Group] = []
     for each in sorted(taken, key=lambda made: made.lack):
-        whole = [piece for piece in each.pieces if each.lack.start == 0 and piece.end <= each.lack.end]
+        until = each.lack.end if each.lack.start == 0 else 0
+        whole = [piece for piece in each.pieces if piece.end <= until]
         if whole:
             found.append(Group(each.source, whole, [each.lack], whole=True))
-        rest = [piece for piece in each.pieces if piece not in whole] if whole else each.pieces
+        rest = [piece for piece in each.pieces if piece.end > until]
         if not rest:
             continue
         last = open_ones[-1] if open_ones else None

@@ -4,6 +4,8 @@ again or told by two.
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from store import told as module
 from store.engine import Engine
+from store.past import PastKeeper
 from store.schema import connect, migrate, prepare
 from store.told import usable
 from store.views import View
@@ -333,6 +336,81 @@ def test_a_gap_stays_filled_when_nothing_tells_its_boots_apart_any_more() -> Non
     kept.engine.reload()
     kept.know(told(line.pieces(DAY), at(600) + HOUR))
     assert kept.rows() == before
+
+
+RECORD = """
+import asyncio, sys, time
+from pathlib import Path
+from store.writer import SqliteRecorder
+from sysmon.clock import ManualClock
+from tests.store.helpers import KEEP, put
+from tests.store.test_past import FIVE, Line, at, told
+from tests.store.worlds import CATALOGUE, START
+
+async def main():
+    clock, line = ManualClock(START), Line([100 + minute for minute in range(300)], boots=[180])
+    recorder = SqliteRecorder.open(Path(sys.argv[1]), CATALOGUE, retention=KEEP, clock=clock)
+    await put(recorder, clock, line.watched(127, 160))
+    await put(recorder, clock, line.watched(200, 300))
+    await recorder.record_past(told(line.pieces(FIVE), at(300)))
+    await recorder.flush()
+    print("kept", flush=True)
+    while True:
+        await recorder.record_past(told(line.pieces(FIVE), at(300)))
+        await recorder.flush()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.anyio
+async def test_a_killed_recorder_leaves_all_of_it_once(tmp_path: Path, checkout: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock(at(300))
+    line = Line([100 + minute for minute in range(300)], boots=[180])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RECORD, str(path), stdout=asyncio.subprocess.PIPE, cwd=checkout
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"kept\n"
+    async with reading(path, clock) as history:
+
+        async def total() -> int:
+            return sum(each.bytes for each in await history.usage(HOST, START - DAY, START + DAY, "day", [KEY]))
+
+        assert await total() == sum(line.growth)
+        process.kill()
+        await process.wait()
+        assert await total() == sum(line.growth)
+        async with recording(path, clock) as recorder:
+            assert recorder.notices == []
+            await recorder.record_past(told(line.pieces(FIVE), at(300)))
+            await recorder.flush()
+            assert await total() == sum(line.growth)
+
+
+@pytest.mark.anyio
+async def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, clock, line = tmp_path / "history.db", ManualClock(START), Line([10] * 100)
+    other = Line([10] * 100, key="net.transmit:eth0")
+    put_rows = PastKeeper._put
+
+    def fails(keeper: PastKeeper, key: str, *more: object) -> None:
+        if key == other.key:
+            raise ValueError("wrong")
+        put_rows(keeper, key, *more)  # type: ignore[arg-type]
+
+    async with recording(path, clock) as recorder:
+        await put(recorder, clock, line.watched(90, 100))
+        past = told([*line.pieces(FIVE), *other.pieces(FIVE)], at(100))
+        with monkeypatch.context() as patched:
+            patched.setattr(PastKeeper, "_put", fails)
+            await recorder.record_past(past)
+            await recorder.flush()
+        assert recorder.notices == ["could not be recorded: ValueError: wrong"]
+        assert rows(path, "SELECT * FROM past") == rows(path, "SELECT * FROM past_lack") == []
+        await recorder.record_past(past)
+        await recorder.flush()
+        assert len(rows(path, "SELECT DISTINCT key FROM past")) == 2
 
 
 def test_what_cannot_be_true_is_left_out() -> None:
