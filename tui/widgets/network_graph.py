@@ -8,7 +8,7 @@ from tui.renderables.graph import mirror_graph, with_corners
 from tui.renderables.lines import centered, value_spans
 from tui.renderables.text import Spans, fit_spans, spans_width, strip
 from tui.timeticks import time_ticks
-from tui.widgets.network_rows import Interface, rate_text, round_text, speed_text, traffic_ceiling
+from tui.widgets.network_rows import Interface, rate_text, recorded, round_text, speed_text, traffic_ceiling
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class TrafficGraph(Panel):
             words = f"collecting{look.glyphs.ellipsis}" if view is None else "no interface"
             return centered([words], width, height, look=look, style=look.palette.faint)
         count = 2 * width
-        upper = view.window.recorded(f"net.receive_rate:{row.name}", count)
-        lower = view.window.recorded(f"net.transmit_rate:{row.name}", count)
-        held = (view.info.id, row.name, self._bits)
+        upper = recorded(view.window, "net.receive_rate", row.names, count)
+        lower = recorded(view.window, "net.transmit_rate", row.names, count)
+        held = (view.info.id, row.key, self._bits)
         before = self._ceilings.get(held, (None, None))
         highs = (
             traffic_ceiling(upper, before[0], bits=self._bits),

@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sysmon.bandwidth import Amount, total
 from sysmon.frame import InterfaceRow
+from sysmon.interfaces import counted
 from sysmon.units import format_bits, format_bytes
 from tui.renderables.scale import nice_ceiling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tui.model import View
-    from tui.widgets.network_usage import Total
     from tui.window import Window
 
 SPARK_POINTS: Final = 60
@@ -25,7 +26,12 @@ FLOOR: Final = 10 * 1024.0
 
 _VIRTUAL: Final = frozenset({"veth", "virtual", "tunnel", "bridge", "bond", "vlan"})
 
+_WORDS: Final = {"lowerlayerdown": "no link", "notpresent": "absent", "dormant": "dormant", "testing": "testing"}
+"""What states of the kernel that are neither up nor down are called."""
+
 Points = tuple[float | None, ...]
+Usage = tuple[Amount | None, Amount | None]
+"""What an interface carried (today, this month)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,11 @@ class Interface:
         receive, transmit: bytes per second. `packets`, `errors`, `drops`: per second, both ways.
         received, transmitted: points of the sparklines.
         today, month: totals, None until known.
+        state: what the kernel says of the link where it is more than up or down, else ''.
+        counts: whether it adds up to the host's traffic; interfaces that lie on others do not.
+        amount: of the range shown; `share`: of what counts (0..1); `past`: the steps of the range.
+        signal: of a wireless link, dBm. `network`: its name.
+        members: of the row of the total, the interfaces that add up to it.
         quiet: loopback, down, or virtual without traffic: of little interest.
         rank: its place in the screen's own order.
     """
@@ -57,10 +68,37 @@ class Interface:
     drops: float | None = None
     received: Points = ()
     transmitted: Points = ()
-    today: Total | None = None
-    month: Total | None = None
+    today: Amount | None = None
+    month: Amount | None = None
+    state: str = ""
+    counts: bool = False
+    amount: Amount | None = None
+    share: float | None = None
+    past: Points = ()
+    signal: float | None = None
+    network: str = ""
+    flaps: float | None = None
+    lower: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     quiet: bool = False
     rank: tuple[int, int, int, str] = (0, 0, 0, "")
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others; the total is no interface."""
+        return "\0total" if self.members else self.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The interfaces whose bytes it shows."""
+        return self.members or (self.name,)
+
+    @property
+    def state_word(self) -> str | None:
+        """What its link is, in a word; None where it is not known."""
+        if self.up is None:
+            return None
+        return _WORDS.get(self.state) or ("up" if self.up else "down")
 
     @property
     def utilization(self) -> float | None:
@@ -76,9 +114,7 @@ class InterfaceRows:
         self._sparks: dict[str, tuple[Points, Points]] = {}
         self._sparks_of: tuple[object, ...] = ()
 
-    def build(
-        self, view: View, usage: Mapping[str, tuple[Total | None, Total | None]], *, step: int = 10
-    ) -> list[Interface]:
+    def build(self, view: View, usage: Mapping[str, Usage], *, step: int = 10) -> list[Interface]:
         """Returns the interfaces of a view in the screen's own order.
 
         Args:
@@ -93,6 +129,7 @@ class InterfaceRows:
             self._sparks_of, self._sparks = sparks_of, {}
         rates = view.state.derived()
         rows: list[Interface] = []
+        adding = set(counted(view.state.tables.interfaces or ()))
         for row, known in interface_rows(view):
             name = row.name
             spark = self._sparks.get(name)
@@ -125,11 +162,64 @@ class InterfaceRows:
                     transmitted=spark[1],
                     today=today,
                     month=month,
+                    state=row.state,
+                    counts=name in adding,
+                    signal=view.value(f"net.wireless.signal:{name}"),
+                    network=row.network,
+                    flaps=view.value(f"net.carrier_changes:{name}"),
+                    lower=tuple(row.lower),
                     quiet=quiet and not row.default_route,
                     rank=_rank(row, quiet=quiet, traffic=traffic),
                 )
             )
         return sorted(rows, key=lambda each: each.rank)
+
+
+def total_row(rows: Sequence[Interface]) -> Interface | None:
+    """The sum of the interfaces that count; None where none does."""
+    adding = [row for row in rows if row.counts]
+    if not adding:
+        return None
+
+    def rate(value: Callable[[Interface], float | None]) -> float | None:
+        known = [each for row in adding if (each := value(row)) is not None]
+        return sum(known) if known else None
+
+    def bytes_of(value: Callable[[Interface], Amount | None]) -> Amount | None:
+        known = {row.name: each for row in adding if (each := value(row)) is not None}
+        return total(known) if known else None
+
+    return Interface(
+        name="total",
+        kind="interface" if len(adding) == 1 else f"{len(adding)} count",
+        receive=rate(lambda row: row.receive),
+        transmit=rate(lambda row: row.transmit),
+        packets=rate(lambda row: row.packets),
+        errors=rate(lambda row: row.errors),
+        drops=rate(lambda row: row.drops),
+        today=bytes_of(lambda row: row.today),
+        month=bytes_of(lambda row: row.month),
+        received=_added([row.received for row in adding]),
+        transmitted=_added([row.transmitted for row in adding]),
+        counts=True,
+        members=tuple(row.name for row in adding),
+    )
+
+
+def _added(lines: Sequence[Points]) -> Points:
+    """Points summed from the newest on; None where none of them is known."""
+    length = max(map(len, lines), default=0)
+    padded = [(*([None] * (length - len(line))), *line) for line in lines]
+    return tuple(
+        sum(present) if (present := [value for value in column if value is not None]) else None
+        for column in zip(*padded, strict=True)
+    )
+
+
+def recorded(window: Window, metric: str, names: Sequence[str], count: int) -> list[float | None]:
+    """The last points of a metric, summed over interfaces."""
+    lines = [tuple(window.recorded(f"{metric}:{name}", count)) for name in names]
+    return list(lines[0] if len(lines) == 1 else _added(lines))
 
 
 def interface_rows(view: View) -> list[tuple[InterfaceRow, bool]]:
@@ -173,6 +263,12 @@ SORTS: Final[Mapping[str, bool]] = {
     "drops": True,
     "today": True,
     "month": True,
+    "counts": True,
+    "received": True,
+    "sent": True,
+    "total": True,
+    "share": True,
+    "signal": True,
     "mtu": True,
     "master": False,
     "address": False,
@@ -191,9 +287,12 @@ def sort_rows(rows: Sequence[Interface], column: str, reverse: bool) -> list[Int
 
 
 def _sort_value(row: Interface, column: str) -> tuple[float, str] | None:
-    if column in ("today", "month"):
-        total = row.today if column == "today" else row.month
-        return None if total is None else (float(total.receive + total.transmit), "")
+    if column in ("today", "month", "received", "sent", "total"):
+        amount = row.today if column == "today" else row.month if column == "month" else row.amount
+        if amount is None:
+            return None
+        size = amount.receive if column == "received" else amount.transmit if column == "sent" else amount.total
+        return float(size), ""
     if column in ("name", "kind", "master"):
         text = str(getattr(row, column) or "")
         return (0.0, text) if text else None

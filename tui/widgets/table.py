@@ -198,7 +198,7 @@ class Table(Panel, Generic[Row]):
         self.redraw()
 
     def set_empty(self, message: str) -> None:
-        """Say this where there are no rows."""
+        """Say this where there are no rows; it may have several lines."""
         self._empty = message
         self.update_body()
 
@@ -372,9 +372,11 @@ class Table(Panel, Generic[Row]):
             lines.append(line)
         self._cache = cache
         if not view.rows and room:
-            lines += [blank(width, palette.text)] * ((room - 1) // 2)
-            message = [(self._empty, palette.dim)]
-            lines.append(strip(message, width, palette.text, align="center", ellipsis=look.glyphs.ellipsis))
+            words = self._empty.split("\n")
+            lines += [blank(width, palette.text)] * ((room - len(words)) // 2)
+            for each in words[:room]:
+                message = [(each, palette.dim)]
+                lines.append(strip(message, width, palette.text, align="center", ellipsis=look.glyphs.ellipsis))
         return lines
 
     def frame_footer(self) -> str | Spans:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace as replaced
-from datetime import UTC, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 
+from sysmon.bandwidth import Amount
 from sysmon.config import ScreenSettings
 from sysmon.errors import StoreError
 from sysmon.frame import Fault, InterfaceRow, Number, Tables
@@ -34,7 +33,6 @@ from tui.widgets.network_rows import (
     speed_text,
     traffic_ceiling,
 )
-from tui.widgets.network_usage import Total, UsageBook, starts, totals, zone_of
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
-    from sysmon.ports import History
     from tui.screens.base import HostScreen
 
 pytestmark = pytest.mark.anyio
@@ -82,11 +79,16 @@ class Totals(ScriptedHistory):
         await self._wait("usage")
         if self.fails:
             raise StoreError("the disk is on fire")
-        size = 3 << 30 if step == "hour" else 30 << 30
+        today = (START + 59) * 1000 // 86_400_000 * 86_400_000
+        if step == "fiveminute" or (step == "hour" and start > today):
+            return []
+        size = 3 << 30 if start >= today else 30 << 30
+        ways = ("net.receive", "net.transmit")
+        every = keys or [f"{way}:{row.name}" for row in self.script.interface_rows() for way in ways]
         return [
             Usage(host=host, key=key, start=start, end=end, bytes=size, at_least=key == "net.receive:eth0",
                   estimated=key == "net.transmit:wg0")
-            for key in keys if not key.endswith(":lo")
+            for key in every if not key.endswith(":lo")
         ]  # fmt: skip
 
 
@@ -113,8 +115,10 @@ async def lines_at(
 
 
 def names(pilot: Pilot[int]) -> list[str]:
-    """The interfaces in the order shown."""
-    return [row.name for row in pilot.app.screen.query_one("#interfaces", Table).rows]
+    """The interfaces in the order shown, without the sum below them."""
+    rows = pilot.app.screen.query_one("#interfaces", Table).rows
+    assert all(not row.members for row in rows[:-1])
+    return [row.name for row in rows if not row.members]
 
 
 def shows(screen: HostScreen, second: int) -> bool:
@@ -163,8 +167,8 @@ def test_sparklines_change_only_when_a_point_is_complete() -> None:
 
 def test_sorting_puts_what_is_missing_last_either_way() -> None:
     rows = [
-        Interface("a", receive=3.0), Interface("b"), Interface("c", receive=9.0, today=Total(5, 5)),
-        Interface("d", receive=3.0, today=Total(1, 1)),
+        Interface("a", receive=3.0), Interface("b"), Interface("c", receive=9.0, today=Amount(5, 5)),
+        Interface("d", receive=3.0, today=Amount(1, 1)),
     ]  # fmt: skip
     assert [row.name for row in sort_rows(rows, "receive", True)] == ["c", "a", "d", "b"]
     assert [row.name for row in sort_rows(rows, "receive", False)] == ["a", "d", "c", "b"]
@@ -191,64 +195,9 @@ def test_numbers_are_short_and_say_what_they_are() -> None:
     assert round_text("10.0 KiB/s") == "10 KiB/s"
     assert (format_bits(1.25e6, per_second=True), format_bits(1.25e6, short=True)) == ("10.0 Mbit/s", "10.0M")
     assert format_bits(None) == format_bits(float("nan")) == MISSING
-    assert total_texts(Total(1 << 30, 0, "≥"), DEFAULT_LOOK) == ("≥1.0G", "0B")
-    assert total_texts(Total(1 << 30, 0, "≥", "~"), look(glyphs=ASCII), short=False) == (">1.0 GiB", "~0 B")
-
-
-# -- totals
-
-
-def test_days_and_months_are_those_of_the_hosts_zone() -> None:
-    moment = 1_795_300_000_000
-    month, day = starts(moment, UTC)
-    assert (moment - day) // 3_600_000 < 24
-    assert day - month == 20 * 86_400_000
-    assert starts(moment, zone_of("+10:00"))[1] != day
-    assert isinstance(zone_of("Europe/Berlin"), ZoneInfo)
-    assert zone_of("UTC+02:30") is not None
-    assert zone_of("-03:00").utcoffset(None) == timedelta(hours=-3)  # type: ignore[union-attr]
-    assert zone_of("no/where") is None
-    assert zone_of("../../etc/passwd") is None
-    assert zone_of("") is None
-
-
-def test_totals_add_up_and_keep_their_marks() -> None:
-    def bucket(key: str, size: int, **marks: bool) -> Usage:
-        return Usage(host="h", key=key, start=0, end=1, bytes=size, **marks)
-
-    today = [bucket("net.receive:e", 5), bucket("net.receive:e", 6), bucket("net.transmit:e", 2, estimated=True)]
-    found = totals(today, [bucket("net.receive:e", 100, at_least=True), bucket("net.receive:old", 7)])
-    assert found["e"] == (Total(11, 2, "", "~"), Total(111, 2, "≥", "~"))
-    assert found["old"] == (None, Total(7, 0))
-
-
-def test_totals_are_due_once_a_minute_and_dropped_with_their_host() -> None:
-    book = UsageBook()
-    shown = view(Connected(), 5)
-    assert book.due(shown, 0)
-    book.totals = {"eth0": (Total(1, 1), None)}
-    assert not book.due(shown, 59_000_000_000)
-    assert book.due(shown, 61_000_000_000)
-    assert book.totals
-    past = shown.frozen()
-    assert book.due(past, 62_000_000_000)
-    assert book.totals == {}
-    assert not book.due(past, 999_000_000_000)
-    assert book.due(view(Connected(host="ffffffffffffffff"), 5), 62_000_000_000)
-
-
-async def test_totals_of_the_past_end_there_and_failures_are_said() -> None:
-    history: History = Totals(Connected(), range(60))
-    book, shown = UsageBook(), view(Connected(), 60).frozen()
-    assert book.due(shown, 0)
-    await book.read(history, shown)
-    assert isinstance(history, Totals)
-    assert all(end <= shown.time + 1 for _, _, end, _ in history.asked)
-    assert book.totals["eth0"][1] == Total(33 << 30, 33 << 30, "≥")
-    history.fails = True
-    await book.read(history, shown)
-    assert "on fire" in book.problem
-    assert "eth0" in book.totals
+    assert total_texts(Amount(1 << 30, 0, at_least=True), DEFAULT_LOOK) == ("≥1.0G", "≥0B")
+    assert total_texts(Amount(1 << 30, 0, True), look(glyphs=ASCII), short=False) == (">1.0 GiB", ">0 B")
+    assert total_texts(Amount(1 << 30, 0, estimated=True), look(glyphs=ASCII), short=False) == ("~1.0 GiB", "~0 B")
 
 
 # -- the screen
@@ -257,9 +206,10 @@ async def test_totals_of_the_past_end_there_and_failures_are_said() -> None:
 async def test_at_80x24_graph_protocols_and_all_interfaces_have_their_place() -> None:
     lines = await lines_at(80, 24)
     text = "\n".join(lines)
-    assert "┐eth0┌" in lines[2]
-    assert "1 Gbit/s link" in lines[2]
-    assert "MiB/s" in lines[3]
+    assert lines[2].startswith(" interfaces 6 ")
+    assert "┐eth0┌" in lines[3]
+    assert "1 Gbit/s link" in lines[3]
+    assert "MiB/s" in lines[4]
     assert "listen 14" in text
     assert "INTERFACE" in text
     assert "TRANSMIT" in text
@@ -274,7 +224,7 @@ async def test_at_200x50_details_stand_beside_and_totals_in_the_table() -> None:
     for word in ("TODAY", "MONTH", "MTU", "MASTER", "ADDRESS", "192.0.2.10/24", "docker0", "this month", "retransmits"):
         assert word in text, word
     eth0 = next(line for line in lines if "▶ eth0" in line)
-    assert "▼  ≥3.0G  ▲   3.0G" in eth0
+    assert "▼  ≥3.0G  ▲  ≥3.0G" in eth0
     assert "▼ ≥33.0G" in eth0
     assert "~3.0G" in next(line for line in lines if "  wg0 " in line and "wireguard" in line)
 

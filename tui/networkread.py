@@ -1,0 +1,217 @@
+"""What the Network screen asks the history for, each as one awaitable. No Textual here."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sysmon.bandwidth import Amount, Bucket, amounts, buckets, cap_period, p95, range_of, total
+from tui.networkrange import period_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
+
+    from sysmon.bandwidth import Kind
+    from sysmon.config import CapSettings
+    from sysmon.ports import History
+    from sysmon.records import HostInfo, KnownDevice
+    from tui.networkrange import Period, RangeName
+
+TOP_DAYS: Final = 10
+
+
+class RangeTold(NamedTuple):
+    """What went through in a range: the sum by name, and the steps it is drawn in."""
+
+    period: Period
+    amounts: dict[str, Amount]
+    buckets: list[Bucket]
+
+
+async def read_range(
+    history: History,
+    host: str,
+    kind: Kind,
+    name: RangeName,
+    time: int,
+    zone: tzinfo,
+    *,
+    names: Sequence[str] = (),
+    steps: bool = True,
+    resets: Sequence[int] = (),
+) -> RangeTold:
+    """Reads a range that ends at a moment.
+
+    Args:
+        history: is asked.
+        host, kind, names: whose bytes; all of the kind where no names are given.
+        name, time, zone, resets: as for `period_of`.
+        steps: whether the steps are wanted too.
+    """
+    period = period_of(name, time, zone, resets)
+    end = period.end + 1
+    sums = await amounts(history, host, kind, period.start, end, zone, names)
+    told = await buckets(history, host, kind, period.start, end, period.step, names) if steps else []
+    return RangeTold(period, sums, told)
+
+
+class Totals(NamedTuple):
+    """Sums by name of the ranges that people ask for; `since`: the first of which anything is known."""
+
+    today: dict[str, Amount]
+    yesterday: dict[str, Amount]
+    week: dict[str, Amount]
+    month: dict[str, Amount]
+    last_month: dict[str, Amount]
+    all: dict[str, Amount]
+    since: dict[str, int]
+
+
+async def read_totals(
+    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str] = ()
+) -> Totals:
+    """Reads the totals of a moment."""
+
+    async def told(name: str, end: int | None = None) -> dict[str, Amount]:
+        start, last = range_of(name, time, zone)
+        return await amounts(history, host, kind, start, last + 1 if end is None else end, zone, names)
+
+    month, _ = range_of("month", time, zone)
+    before, _ = range_of("month", month - 1, zone)
+    start, _ = range_of("all", time, zone)
+    months = await buckets(history, host, kind, start, time + 1, "month", names)
+    everything: dict[str, Amount] = {}
+    since: dict[str, int] = {}
+    for bucket in months:
+        for name, amount in bucket.amounts.items():
+            everything[name] = everything[name].plus(amount) if name in everything else amount
+            since[name] = min(bucket.start, since.get(name, bucket.start))
+    return Totals(
+        today=await told("today"),
+        yesterday=await told("yesterday", range_of("yesterday", time, zone)[1]),
+        week=await told("7d"),
+        month=await told("month"),
+        last_month=await amounts(history, host, kind, before, month, zone, names),
+        all=everything,
+        since=since,
+    )
+
+
+async def read_day_totals(
+    history: History, host: str, time: int, zone: tzinfo
+) -> tuple[dict[str, Amount], dict[str, Amount]]:
+    """Reads what every interface carried (today, this month)."""
+    day, _ = range_of("today", time, zone)
+    month, _ = range_of("month", time, zone)
+    today = await amounts(history, host, "interface", day, time + 1, zone)
+    before = await amounts(history, host, "interface", month, day, zone) if month < day else {}
+    return today, {
+        name: total({"": before.get(name, Amount()), name: today.get(name, Amount())}) for name in {*before, *today}
+    }
+
+
+async def read_p95(
+    history: History, host: str, time: int, zone: tzinfo, names: Sequence[str]
+) -> tuple[float | None, float | None]:
+    """Reads the 95th percentile of this month, bytes per second both ways."""
+    start, _ = range_of("month", time, zone)
+    return await p95(history, host, start, time + 1, names)
+
+
+async def read_top_days(
+    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str]
+) -> list[tuple[int, Amount]]:
+    """Reads the days with the most, the most first: (start, amount)."""
+    start, _ = range_of("all", time, zone)
+    days = [
+        (bucket.start, total(bucket.amounts, names))
+        for bucket in await buckets(history, host, kind, start, time + 1, "day", names)
+        # What is known only of a month is no day.
+        if bucket.end - bucket.start <= 26 * 3_600_000
+    ]
+    return sorted((day for day in days if day[1].total), key=lambda day: -day[1].total)[:TOP_DAYS]
+
+
+class CapUse(NamedTuple):
+    """How much of a cap is used in its present period."""
+
+    name: str
+    used: int
+    limit: float
+    start: int
+    end: int
+    mark: str
+    ways: str
+
+
+async def read_caps(
+    history: History,
+    host: str,
+    kind: Kind,
+    time: int,
+    zone: tzinfo,
+    caps: Mapping[str, tuple[CapSettings, Sequence[str]]],
+) -> list[CapUse]:
+    """Reads how much of each cap is used; `caps`: name -> (settings, names it counts)."""
+    found = []
+    for name, (cap, names) in caps.items():
+        start, end = cap_period(time, cap.day, zone)
+        told = total(await amounts(history, host, kind, start, time + 1, zone, names), names) if names else Amount()
+        used = {
+            "both": told.total,
+            "receive": told.receive,
+            "transmit": told.transmit,
+            "larger": max(told.receive, told.transmit),
+        }[cap.count]
+        found.append(CapUse(name, used, cap.limit, start, end, told.mark, cap.count))
+    return found
+
+
+def caps_of(
+    caps: Mapping[str, CapSettings], info: HostInfo, counted: Sequence[str], names: Sequence[str]
+) -> dict[str, tuple[CapSettings, Sequence[str]]]:
+    """Returns the caps on the interfaces of a host, with those each counts.
+
+    Args:
+        caps: those of the configuration.
+        info: the host.
+        counted: its interfaces that add up to its traffic. `names`: all of them.
+    """
+    found: dict[str, tuple[CapSettings, Sequence[str]]] = {}
+    for name, cap in caps.items():
+        if not cap.device and applies(cap, info):
+            kept = [each for each in names if fnmatchcase(each, cap.interface)] if cap.interface else [*counted]
+            found[name] = (cap, kept)
+    return found
+
+
+def device_caps(
+    caps: Mapping[str, CapSettings], info: HostInfo, key: str, labels: Sequence[str]
+) -> dict[str, tuple[CapSettings, Sequence[str]]]:
+    """Returns the caps on one device of a router: by its key, MAC, alias or name."""
+    known = {label.lower() for label in (key, *labels) if label}
+    return {
+        name: (cap, (key,))
+        for name, cap in caps.items()
+        if cap.device and cap.device.lower() in known and applies(cap, info)
+    }
+
+
+def applies(cap: CapSettings, info: HostInfo) -> bool:
+    """Whether a cap is meant for a host."""
+    if cap.host == "local":
+        return info.target == "local"
+    return any(fnmatchcase(name, cap.host) for name in (info.name, info.hostname, info.id) if name)
+
+
+class DevicesTold(NamedTuple):
+    """The devices ever seen behind a router, and when users began counting anew."""
+
+    devices: list[KnownDevice]
+    resets: list[int]
+
+
+async def read_devices(history: History, host: str) -> DevicesTold:
+    """Reads who was ever seen behind a router."""
+    return DevicesTold(await history.devices(host), await history.resets(host))
