@@ -11,7 +11,7 @@ from cli.devicetables import LAYERS, builtins, legend, number, seen
 from cli.output import write_json
 from cli.steptable import CSV, gap_lines, rate, rows, step_table
 from cli.tables import Column, plain
-from sysmon import ledger, traffic
+from sysmon import ledger, traffic, trafficanswers
 from sysmon.bandwidth import range_of
 from sysmon.units import MISSING, format_bytes, format_time, format_value
 from sysmon.zones import zone_of
@@ -49,8 +49,12 @@ def page(context: Context, options: argparse.Namespace, found: Ledger, ask: Ask)
 
     made, gaps = context.read_history(read) if found.status is not None else ([], [])
     if options.format == "json":
-        series = traffic.series_answer(device.name, device.label, [device.name], made, found.now)
-        more = {"by": options.by or "day", "history": msgspec.to_builtins(series), "gaps": traffic.gap_answers(gaps)}
+        series = trafficanswers.series_answer(device.name, device.label, [device.name], made, found.now)
+        more = {
+            "by": options.by or "day",
+            "history": msgspec.to_builtins(series),
+            "gaps": trafficanswers.gap_answers(gaps),
+        }
         write_json({"host_name": info.label, **builtins(device), **more})
         return 0
     if options.format == "csv":

@@ -13,12 +13,13 @@ from cli.ledgers import gather
 from cli.output import write_json
 from cli.ranges import asked
 from cli.steptable import CSV, gap_lines, plot, rows, step_table
-from sysmon import ledger, traffic
+from sysmon import ledger, traffic, trafficanswers
 from sysmon.bandwidth import RANGES
 from sysmon.caps import applies, standing
 from sysmon.devices import adding
 from sysmon.errors import UsageError, nearest
 from sysmon.ledger import Ask, bounds
+from sysmon.trafficanswers import Group, groups_of, sum_of
 from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
@@ -39,14 +40,6 @@ sysmon usage --stats                        95th percentile of the month, mean, 
 sysmon usage --router home --device tv --by hour"""
 
 FORMATS = ("table", "json", "csv", "plot")
-
-
-class Group(NamedTuple):
-    """What is told as one: an interface, a device, or the sum of the interfaces that count."""
-
-    name: str
-    label: str
-    names: list[str]
 
 
 class Scope(NamedTuple):
@@ -145,9 +138,7 @@ def _scope(found: Ledger, options: argparse.Namespace) -> Scope:
     names = [each.name for each in listed if each.recorded is not None]
     counted = adding((each.name, each.counted) for each in listed if each.name in names)
     if options.interface is None:
-        groups = [Group(name, name, [name]) for name in names]
-        if len(counted) > 1:
-            groups.append(Group("total", "total", counted))
+        groups = groups_of(names, counted)
         if not groups:
             raise UsageError(f"nothing was counted on {info.label} yet", "let `sysmon --record` run for some minutes")
         return Scope(info, "interface", groups, counted, found.now, whole=True)
@@ -168,8 +159,7 @@ def _one(scope: Scope) -> list[Group]:
     """Returns what is told step by step: the sum, or the one interface that is the sum."""
     if len(scope.groups) == 1 or scope.kind == "device" or not scope.whole:
         return scope.groups
-    wanted = "total" if len(scope.counted) > 1 else scope.counted[0] if scope.counted else ""
-    return [group for group in scope.groups if group.name == wanted] or scope.groups
+    return sum_of(scope.groups, scope.counted)
 
 
 def _steps(context: Context, scope: Scope, ask: Ask, options: argparse.Namespace) -> int:
@@ -188,10 +178,10 @@ def _steps(context: Context, scope: Scope, ask: Ask, options: argparse.Namespace
     zone = zone_of(scope.info.timezone)
     if options.format == "json":
         series = [
-            traffic.series_answer(group.name, group.label, group.names, made, scope.now)
+            trafficanswers.series_answer(group.name, group.label, group.names, made, scope.now)
             for group, (made, _) in zip(chosen, told, strict=True)
         ]
-        write_json(traffic.steps_answer(scope.info, scope.kind, options.by or "day", series, gaps))
+        write_json(trafficanswers.steps_answer(scope.info, scope.kind, options.by or "day", series, gaps))
     elif options.format == "csv":
         tables.write_csv(
             CSV,
@@ -237,15 +227,15 @@ def _top(context: Context, scope: Scope, options: argparse.Namespace) -> int:
     told = context.read_history(read)
     if options.format == "json":
         series = [
-            traffic.SeriesAnswer(
+            trafficanswers.SeriesAnswer(
                 name=group.name,
                 label=group.label,
                 names=group.names,
-                steps=[traffic.step_answer(step) for step in made],
+                steps=[trafficanswers.step_answer(step) for step in made],
             )
             for group, made in zip(chosen, told, strict=True)
         ]
-        write_json(traffic.steps_answer(scope.info, scope.kind, "top", series, []))
+        write_json(trafficanswers.steps_answer(scope.info, scope.kind, "top", series, []))
     elif options.format == "csv":
         tables.write_csv(
             CSV,

@@ -9,8 +9,7 @@ from cli import tables
 from cli.devicetables import legend, number
 from cli.steptable import rate
 from cli.tables import Column, plain
-from sysmon import traffic
-from sysmon.traffic import step_answer
+from sysmon import traffic, trafficanswers
 from sysmon.units import format_bytes, format_value, plain_duration, rfc3339
 from sysmon.zones import zone_of
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from cli.usage import Scope
     from sysmon.caps import Standing
     from sysmon.traffic import Figures, Outline, Step
-
-PERIODS = ("today", "yesterday", "month", "last_month")
-"""Those of an outline, in the order of JSON."""
 
 
 def print_lines(lines: list[str]) -> None:
@@ -95,30 +91,8 @@ def _named(outline: Outline, zone: tzinfo) -> list[tuple[str, Step]]:
 
 def outline_answer(scope: Scope, told: Sequence[Outline], caps: Sequence[Standing]) -> dict[str, Any]:
     """Returns the same for JSON."""
-    series = []
-    for group, outline in zip(scope.groups, told, strict=True):
-        periods = {name: step_answer(getattr(outline, name)) for name in PERIODS}
-        will = traffic.expected(outline.month, scope.now)
-        expected = None if will is None else {"receive": will.receive, "transmit": will.transmit, "total": will.total}
-        counted = scope.kind == "device" or group.name == "total" or group.name in scope.counted
-        series.append(
-            {
-                "name": group.name,
-                "label": group.label,
-                "names": group.names,
-                "counted": counted,
-                **periods,
-                "expected_month": expected,
-            }
-        )
-    return {
-        "host": scope.info.id,
-        "host_name": scope.info.label,
-        "timezone": scope.info.timezone or "UTC",
-        "kind": scope.kind,
-        "series": series,
-        "caps": [cap_answer(each) for each in caps],
-    }
+    made = trafficanswers.outline_answer(scope.info, scope.kind, scope.groups, scope.counted, told, scope.now)
+    return {**made, "caps": [cap_answer(each) for each in caps]}
 
 
 def figure_lines(figures: Figures | None, room: int | None, *, bits: bool = True) -> list[str]:

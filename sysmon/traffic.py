@@ -229,79 +229,6 @@ async def figures(
     )
 
 
-# The form of answers
-
-
-class StepAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One step as JSON: times RFC 3339, bytes, `rate` in bytes per second both ways; null where nothing is known."""
-
-    start: str
-    end: str
-    receive: int | None
-    transmit: int | None
-    total: int | None
-    at_least: bool
-    estimated: bool
-    rate: float | None
-
-
-class SeriesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One interface, device or sum. `names`: what is summed. `expected`: what the running step will come to."""
-
-    name: str
-    label: str
-    names: list[str]
-    steps: list[StepAnswer]
-    expected: StepAnswer | None = None
-
-
-class StepsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Usage by step of one host. `by`: the step. `gaps`: stretches of which something is not known exactly."""
-
-    host: str
-    host_name: str
-    timezone: str
-    kind: str
-    by: str
-    series: list[SeriesAnswer]
-    gaps: list[dict[str, str]]
-
-
-def step_answer(step: Step) -> StepAnswer:
-    """Returns a step in the form of answers."""
-    amount = step.amount
-    return StepAnswer(
-        start=rfc3339(step.start),
-        end=rfc3339(step.end),
-        receive=None if amount is None else amount.receive,
-        transmit=None if amount is None else amount.transmit,
-        total=None if amount is None else amount.total,
-        at_least=amount is not None and amount.at_least,
-        estimated=amount is not None and amount.estimated,
-        rate=step.rate,
-    )
-
-
-def series_answer(name: str, label: str, names: Sequence[str], made: Sequence[Step], now: int) -> SeriesAnswer:
-    """Returns the steps of one interface, device or sum in the form of answers."""
-    last = made[-1] if made else None
-    will = None if last is None else expected(last, now)
-    return SeriesAnswer(
-        name=name,
-        label=label,
-        names=list(names),
-        steps=[step_answer(step) for step in made],
-        expected=None
-        if last is None or will is None
-        else step_answer(Step(last.start, last.end, will, last.end - last.start)),
-    )
-
-
-def gap_answers(gaps: Sequence[Span]) -> list[dict[str, str]]:
-    """Returns gaps in the form of answers."""
-    return [{"start": rfc3339(gap.start), "end": rfc3339(gap.end)} for gap in gaps]
-
-
 def back(by: str, now: int, zone: tzinfo) -> int:
     """Returns where to begin by default: two hours, a day, thirty days, twelve months, or all."""
     if by == "fiveminute":
@@ -316,18 +243,3 @@ def back(by: str, now: int, zone: tzinfo) -> int:
             month, _ = span_of(month - 1, "month", zone)
         return month
     return bandwidth.range_of("all", now, zone)[0]
-
-
-def steps_answer(
-    info: HostInfo, kind: Kind, by: str, series: Sequence[SeriesAnswer], gaps: Sequence[Span]
-) -> StepsAnswer:
-    """Returns usage by step of a host in the form of answers."""
-    return StepsAnswer(
-        host=info.id,
-        host_name=info.label,
-        timezone=info.timezone or "UTC",
-        kind=kind,
-        by=by,
-        series=list(series),
-        gaps=gap_answers(gaps),
-    )

@@ -162,7 +162,7 @@ class HttpHistory:
         return found
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
-        """Returns exact byte totals per counter in steps of 'hour', 'day' or 'month'."""
+        """Returns exact byte totals per counter in steps of `sysmon.zones.STEPS`."""
         params = [("host", host), ("since", rfc3339(start)), ("until", rfc3339(end)), ("step", step)]
         return await self._list("/v1/usage", [*params, *(("key", key) for key in keys)], Usage)
 

@@ -9,23 +9,29 @@ import msgspec
 from starlette.routing import Route
 
 from remote import wire
+from remote.server import usage
 from remote.server.names import NotThere
 from remote.server.query import Query
 from remote.server.replies import json_reply, reply
 from sysmon import answers
-from sysmon.errors import nearest
+from sysmon.devices import KINDS
+from sysmon.errors import UsageError, nearest
 from sysmon.records import HistoryStatus, SeriesQuery
+from sysmon.zones import STEPS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from remote.server.backend import Backend
+    from sysmon.bandwidth import Kind
 
 MAX_POINTS = 5000
 """Points of one series at most."""
 MAX_EVENTS = 10_000
 """Events of one answer at most."""
+MAX_NAMES = 20
+"""Interfaces or devices of one answer on usage at most."""
 DAY = 86_400_000
 """Milliseconds."""
 
@@ -36,6 +42,7 @@ class Past:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._clock = backend.clock
+        self._usages = usage.Answers()
         self._ranges = asyncio.Semaphore(backend.feed.limits.ranges)
 
     def routes(self) -> list[Route]:
@@ -163,15 +170,29 @@ class Past:
         return await json_reply(request, await self._backend.evidence(host, when))
 
     async def usage(self, request: Request) -> Response:
-        """Exact byte totals per counter."""
-        query = Query(request, "host", "since", "until", "step", many=("key",))
+        """Exact byte totals per counter; with `by` as `sysmon usage` tells them."""
+        query = Query(request, "host", "since", "until", "step", "by", "kind", "range", many=("key", "name"))
+        for name in ("kind", "range", "name"):
+            query.only_with(name, "by")
         host = await self._backend.host(query)
+        if "by" in query:
+            return await json_reply(request, await self._usages.get(self._backend, self._wanted(request, query, host)))
         since, until = query.span(self._clock.now(), 31 * DAY)
-        step = query.choice("step", ("hour", "day", "month"), "day")
+        step = query.choice("step", STEPS, "day")
         keys = request.query_params.getlist("key")
         return await json_reply(
             request, await self._backend.asked(self._backend.kept().usage(host, since, until, step, keys))
         )
+
+    def _wanted(self, request: Request, query: Query, host: str) -> usage.Wanted:
+        for name in ("step", "key"):
+            if name in query:
+                raise UsageError(f"'{name}' and 'by' exclude each other", "leave one of them out")
+        kind: Kind = "device" if query.choice("kind", KINDS, "interface") == "device" else "interface"
+        names = tuple(dict.fromkeys(each[:400] for each in request.query_params.getlist("name") if each))
+        if len(names) > MAX_NAMES:
+            raise UsageError(f"{len(names)} names are more than {MAX_NAMES}")
+        return usage.Wanted(host, kind, query.choice("by", usage.BY), query.ask(self._clock.now()), names)
 
     async def devices(self, request: Request) -> Response:
         """Devices ever seen behind a router, with what users call them."""

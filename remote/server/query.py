@@ -6,7 +6,9 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from sysmon import answers
+from sysmon.bandwidth import RANGES
 from sysmon.errors import UsageError, nearest
+from sysmon.ledger import Ask
 from sysmon.units import parse_time
 
 if TYPE_CHECKING:
@@ -103,6 +105,18 @@ class Query:
             given = [self._values.get("since", "")[:50], self._values.get("until", "now")[:50]]
             raise UsageError(f"since is not before until ('{given[0]}' and '{given[1]}')")
         return since, until
+
+    def ask(self, now: int) -> Ask:
+        """Returns the range that `range`, or `since` and `until`, ask for; none where none is given."""
+        self.only_with("until", "since")
+        if "range" in self:
+            if "since" in self:
+                raise UsageError("'range' and 'since' exclude each other", "leave one of them out")
+            return Ask(self.choice("range", RANGES))
+        if "since" not in self:
+            return Ask()
+        since, until = self.span(now, 0)
+        return Ask("", since, until if "until" in self else None)
 
 
 def _parsed(name: str, given: str, now: int) -> int:

@@ -17,7 +17,6 @@ from remote.server.query import Query
 from remote.server.replies import accepts_gzip, json_reply, missing
 from remote.server.stream import StreamResponse
 from sysmon import answers, ledger
-from sysmon.bandwidth import RANGES
 from sysmon.derive import derive
 from sysmon.devices import KINDS
 from sysmon.errors import UsageError, nearest
@@ -160,19 +159,10 @@ class Routes:
         """Bandwidth per interface and per device behind routers: rates now, today, this month, in a range, in total."""
         query = Query(request, "host", "kind", "range", "since", "until", "sort", "limit", "offset", "name", "totals")
         kind = query.choice("kind", (*KINDS, "all"), "interface")
-        query.only_with("until", "since")
-        ask = ledger.Ask()
-        if "range" in query:
-            if "since" in query:
-                raise UsageError("'range' and 'since' exclude each other", "leave one of them out")
-            ask = ledger.Ask(query.choice("range", RANGES))
-        elif "since" in query:
-            since, until = query.span(self._clock.now(), 0)
-            ask = ledger.Ask("", since, until if "until" in query else None)
         wanted = Wanted(
             host=await self._backend.host_or_all(query),
             kinds=KINDS if kind == "all" else tuple(each for each in KINDS if each == kind),
-            ask=ask,
+            ask=query.ask(self._clock.now()),
             totals=query.choice("totals", ("yes", "no"), "yes") == "yes",
             name=query.text("name", ""),
             sort=query.choice("sort", ledger.SORTS) if "sort" in query else "",

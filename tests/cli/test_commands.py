@@ -201,7 +201,7 @@ def test_no_command_loads_the_screen(arguments: list[str]) -> None:
     ("arguments", "words"),
     [
         (["--once", "--interface", "nosuch0"], "--interface 'nosuch0' names no interface; known are "),
-        (["report", "list"], "`sysmon report` is not in this version"),
+        (["report", "list"], "'list' is not an option of sysmon report"),
         (["--agent", "--json"], "--json goes with --once"),
     ],
 )

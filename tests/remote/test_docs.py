@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_every_endpoint_and_event_is_documented(checkout: Path) -> None:
     text = (checkout / "docs" / "wire.md").read_text()
-    named = re.findall(r"^\| `(/?[a-z0-9/]+)` \|", text, re.MULTILINE)
+    named = re.findall(r"^\| `(/?[a-z0-9/-]+)` \|", text, re.MULTILINE)
     paths = {route.path for route in Routes(make_feed(), None, SystemClock()).routes()}
     assert {name for name in named if name.startswith("/")} == paths
     events = {*wire._DECODERS, "frame", "state"}
