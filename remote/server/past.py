@@ -9,10 +9,10 @@ import msgspec
 from starlette.routing import Route
 
 from remote import wire
-from remote.server import usage
 from remote.server.names import NotThere
 from remote.server.query import Query
 from remote.server.replies import json_reply, reply
+from remote.server.usage import BY, Answers, Wanted
 from sysmon import answers
 from sysmon.devices import KINDS
 from sysmon.errors import UsageError, nearest
@@ -42,7 +42,7 @@ class Past:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._clock = backend.clock
-        self._usages = usage.Answers()
+        self._usages = Answers()
         self._ranges = asyncio.Semaphore(backend.feed.limits.ranges)
 
     def routes(self) -> list[Route]:
@@ -184,7 +184,7 @@ class Past:
             request, await self._backend.asked(self._backend.kept().usage(host, since, until, step, keys))
         )
 
-    def _wanted(self, request: Request, query: Query, host: str) -> usage.Wanted:
+    def _wanted(self, request: Request, query: Query, host: str) -> Wanted:
         for name in ("step", "key"):
             if name in query:
                 raise UsageError(f"'{name}' and 'by' exclude each other", "leave one of them out")
@@ -192,7 +192,7 @@ class Past:
         names = tuple(dict.fromkeys(each[:400] for each in request.query_params.getlist("name") if each))
         if len(names) > MAX_NAMES:
             raise UsageError(f"{len(names)} names are more than {MAX_NAMES}")
-        return usage.Wanted(host, kind, query.choice("by", usage.BY), query.ask(self._clock.now()), names)
+        return Wanted(host, kind, query.choice("by", BY), query.ask(self._clock.now()), names)
 
     async def devices(self, request: Request) -> Response:
         """Devices ever seen behind a router, with what users call them."""
