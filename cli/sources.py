@@ -111,7 +111,7 @@ def open_source(
         return Opened(source, lambda: past)
     if target.kind == "ssh":
         from cli.sshhost import SshHost
-        from cli.sshrouter import TEXTS
+        from cli.sshrouter import PLAIN, TEXTS
         from remote.ssh.source import SshSource
 
         box = SshSource(
@@ -126,7 +126,8 @@ def open_source(
             patience=patience,
             tables=tables,
             hire=hire,
-            commands=TEXTS if host.router else None,
+            commands=TEXTS if host.router else PLAIN,
+            router=host.router,
         )
         return Opened(box, box.past)
     polled: type[PolledSource]

@@ -60,6 +60,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "sockets": ("sockets",),
     "swap": ("swap",),
     "uptime": (),
+    "vnstat": (),
 }
 """Collector -> groups of files that it reads; the others cannot be read by files alone."""
 
@@ -219,10 +220,12 @@ class SshHost:
             await self._describe(ask)
         if self._devices is not None and "devices" in due:
             await self._router.take(ask, self._devices.needs(watched="devices" in self._wanted))
+        if "vnstat" in due:
+            await self._router.take(ask, ["vnstat"])
         self._pace(runner, every)
         self._number = number
         frame = await runner.step(stamp, number, every)
-        if self._counted is not None and "vnstat" in due:
+        if self._counted is not None:
             for past in runner.pasts():
                 self._counted(past)
         return None if frame is None else self._worded(frame)
@@ -326,6 +329,7 @@ class SshHost:
         settings = self._context.config.collectors.get("processes")
         # What else is configured of collectors is meant for this machine; what may be told of command lines is not.
         options = {"processes": settings.options} if settings is not None else {}
+        options["vnstat"] = {"timezone": self._info.timezone}
         options["devices"] = {"router": self._host.router, "interval": self._host.devices}
         disabled = [name for name in names() if name not in self._needs or name not in wanted]
         self._collectors, faults = build(self._roots, options, disabled)

@@ -1,4 +1,6 @@
-"""What a router is asked for beside its files: commands that only read, one at a time, each laid out as a text.
+"""What a box is asked for beside its files: commands that only read, one at a time, each laid out as a text.
+
+vnStat is asked of any box, the rest of routers.
 
 A command that hangs costs its deadline once, and is then left alone for a while, as is one that prints without end;
 what the router says otherwise comes as ever.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from collectors import vnstat
 from collectors._routercommands import COMMANDS
 from remote.liveness import SECOND
 from remote.ssh.faults import SshFault
@@ -26,8 +29,11 @@ REST: Final = 60.0
 MOST_REST: Final = 600.0
 """Seconds for which a command is left alone that hung or printed without end: doubled each time, up to the second."""
 
-TEXTS: Final = {name: command.text for name, command in COMMANDS.items()}
-"""What is handed to the script."""
+PLAIN: Final = {"vnstat": vnstat.COMMAND}
+"""What is handed to the script of any box."""
+
+TEXTS: Final = {**PLAIN, **{name: command.text for name, command in COMMANDS.items()}}
+"""What is handed to the script of a router."""
 
 
 class RouterTexts:

@@ -16,6 +16,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
+from collectors._routercommands import FOLDER
 from collectors._tiling import pieces
 from collectors._vnstat import MAX_TEXT, first_line, parse_vnstat, shown
 from collectors.base import Collector, Reading, read_bytes
@@ -39,8 +40,10 @@ STALE: Final = 600.0
 """Seconds after which what was written down last is old: twice what its daemon takes by default."""
 BOX_TEXT: Final = 4 << 20
 """Bytes taken from a box: they are taken apart where its frames are made."""
-ANSWER, STATUS = "run/sysmon-vnstat/answer", "run/sysmon-vnstat/status"
-"""Where in a tree the answer of a vnstat that was run elsewhere is, and its exit status with the Unix time there."""
+COMMAND: Final = 'echo "now=$(date +%s)"; vnstat --json'
+"""How it is asked elsewhere, by a shell: the Unix time there stands before its answer."""
+ANSWER, STATUS = f"{FOLDER}/vnstat", f"{FOLDER}/vnstat.status"
+"""Where in a tree the answer of one that was run elsewhere is, and its exit status."""
 STOPPED: Final = (124, 137, 143)
 """Exit statuses of one that was ended because it took too long: by `timeout`, by SIGKILL, by SIGTERM."""
 _KEPT: Final = ("HOME", "PATH", "TZ")
@@ -65,7 +68,7 @@ def refused(text: str, status: int) -> CollectorError | None:
         return None
     low, said = text.lower(), first_line(text)
     if status in STOPPED:
-        return DeadlineExceeded(f"vnstat did not answer within {TIMEOUT:g} s", "it is asked again in some minutes")
+        return DeadlineExceeded("vnstat did not answer in time", "it is asked again in some minutes")
     if status == 127:
         return absent()
     if status == 126 or "permission denied" in low:
@@ -169,16 +172,19 @@ class VnstatCollector(Collector):
     def _told(self) -> tuple[bytes, int, int]:
         """What was told of a vnstat that was run elsewhere, with the Unix milliseconds there."""
         try:
-            words = read_bytes(self.roots.base / STATUS, 64).split()
+            status = first_line(read_bytes(self.roots.base / STATUS, 1024))
             text = read_bytes(self.roots.base / ANSWER, BOX_TEXT + 1)
         except NoData:
             raise absent() from None
         if len(text) > BOX_TEXT:
             raise MalformedInput(f"vnstat --json: more than {BOX_TEXT >> 20} MiB")
-        if len(words) != 2 or not all(word.isdigit() and len(word) <= 12 for word in words):
-            said = b" ".join(words).decode("utf-8", "replace")
-            raise MalformedInput(f"vnstat --json: {shown(said)} is not an exit status and a time")
-        return text, int(words[0]), int(words[1]) * 1000
+        first, _, answer = text.partition(b"\n")
+        now = first.removeprefix(b"now=")
+        if first == now or not now.isdigit() or len(now) > 12:
+            raise MalformedInput(f"vnstat --json: {shown(first_line(first))} is not the time there")
+        if not (status.isascii() and status.isdecimal() and len(status) <= 3):
+            raise MalformedInput(f"vnstat --json: {shown(status)} is not an exit status")
+        return answer, int(status), int(now) * 1000
 
 
 def run_vnstat(timeout: float = TIMEOUT, most: int = MAX_TEXT) -> tuple[bytes, int]:

@@ -81,7 +81,7 @@ class SshSource:
         patience: how long is too long.
         tables: to ask for from the first.
         hire: whether an agent is started where sysmon is installed and none runs.
-        commands: of a router: what may be asked of it beside files, by name. No agent is looked for there.
+        commands: what may be asked beside files, by name. router: whether it is one: no agent is looked for there.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class SshSource:
         tables: Iterable[str] = (),
         hire: bool = False,
         commands: Mapping[str, str] | None = None,
+        router: bool = False,
     ) -> None:
         self.target = target
         self.name = name
@@ -128,7 +129,8 @@ class SshSource:
             patience=self.patience,
         )
         self._commands = commands
-        self._hired = Hired(self._clock) if hire and commands is None else None
+        self._router = router
+        self._hired = Hired(self._clock) if hire and not router else None
         self._line: SshLine | None = None
         self._late: Frame | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -287,7 +289,7 @@ class SshSource:
         """Asks for groups, and for the clock and whether there is an agent."""
         before = self._clock.now()
         began = self._clock.boottime()
-        more = ("system", "clock") if self._commands is not None else ("agent", "system", "clock")
+        more = ("system", "clock") if self._router else ("agent", "system", "clock")
         sample = await line.ask((*groups, *more), self._deadline(groups), lines)
         took = (self._clock.boottime() - began) // 1_000_000
         told = clock_of(sample.facts.get("clock", ""))

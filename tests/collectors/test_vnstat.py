@@ -392,8 +392,8 @@ def test_any_damage_gives_an_answer_or_the_words_for_it(data: st.DataObject) -> 
         ("v1_never_ran.txt", 0, "no_data", "its daemon never ran"),
         ("unreadable.txt", 1, "denied", "/var/lib/vnstat/vnstat.db may not be read by this user"),
         ("", 127, "unsupported", "vnStat is not installed"),
-        ("", 137, "timeout", "did not answer within 5 s"),
-        ("", 124, "timeout", "did not answer within 5 s"),
+        ("", 137, "timeout", "did not answer in time"),
+        ("", 124, "timeout", "did not answer in time"),
         ("", 0, "failed", "ended with status 0 and said nothing"),
         ("", 1, "failed", "ended with status 1 and said nothing"),
     ],
@@ -536,9 +536,9 @@ def test_no_data_yet_is_no_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert collector.past is None
 
 
-def tree(folder: Path, text: str, status: str) -> Roots:
+def tree(folder: Path, text: str, status: str = "0", now: str = "now=1795246160\n") -> Roots:
     """A box that was asked."""
-    for name, said in ((ANSWER, text), (STATUS, status)):
+    for name, said in ((ANSWER, now + text), (STATUS, f"{status}\nwhat it said\n")):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(said)
@@ -546,7 +546,7 @@ def tree(folder: Path, text: str, status: str) -> Roots:
 
 
 def test_of_a_box_its_own_answer_zone_and_time_are_taken(tmp_path: Path) -> None:
-    roots = tree(tmp_path, ALL, f"0 {at('2026-11-21 06:30') // 1000}\n")
+    roots = tree(tmp_path, ALL, now=f"now={at('2026-11-21 06:30') // 1000}\n")
     collector = VnstatCollector(roots, {"timezone": "+01:00"})
     reading = collector.read()
     assert reading.values == {"vnstat.age": 100, "vnstat.interfaces": 4} and not reading.faults
@@ -556,18 +556,25 @@ def test_of_a_box_its_own_answer_zone_and_time_are_taken(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [
-        ((FIXTURES / "never_ran.txt").read_text(), "1 1795246160", "daemon never ran"),
-        ("", "127 1795246160", "not installed"),
-        (ALL, "", "'' is not an exit status and a time"),
-        (ALL, "0", "'0' is not an exit status and a time"),
-        (ALL, "x 1", "'x 1' is not an exit status and a time"),
-        (ALL[:-50], "0 1795246160", "is not JSON"),
-        ("{" * (4 << 20) + "{", "0 1795246160", "more than 4 MiB"),
+        ((FIXTURES / "never_ran.txt").read_text(), "1", "daemon never ran"),
+        ("", "127", "not installed"),
+        ("", "124", "did not answer in time"),
+        (ALL, "", "'what it said' is not an exit status"),
+        (ALL, "²", "is not an exit status"),
+        (ALL, "1000", "'1000' is not an exit status"),
+        (ALL[:-50], "0", "is not JSON"),
+        ("{" * (4 << 20) + "{", "0", "more than 4 MiB"),
     ],
 )
 def test_of_a_box_each_state_is_told_too(tmp_path: Path, text: str, status: str, words: str) -> None:
     with pytest.raises(SysmonError, match=words):
         VnstatCollector(tree(tmp_path, text, status)).read()
+
+
+@pytest.mark.parametrize("now", ["", "now=\n", "now=x\n", "1795246160\n", "now=" + "9" * 20 + "\n"])
+def test_a_box_that_does_not_tell_its_time_is_not_guessed_about(tmp_path: Path, now: str) -> None:
+    with pytest.raises(MalformedInput, match="is not the time there"):
+        VnstatCollector(tree(tmp_path, ALL, now=now)).read()
 
 
 def test_a_box_without_it_is_quiet(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
 from sysmon.zones import STEPS
 from tests.system.programs import Program, wait_for
+from tests.system.sshbox import SshBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,3 +252,27 @@ def test_a_daemon_that_never_ran_and_one_that_counted_nothing_yet_are_told_in_wo
     place.write_down()
     said = doctor()
     assert said["faults"] == [] and said["series"] == 2 and said["read"]
+
+
+@pytest.mark.needs("sshd", "ssh", "ssh-keygen")
+def test_of_a_box_without_a_sysmon_it_is_taken_in_over_ssh(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.start()
+    place.send(1, 50)
+    counted = place.write_down()
+    box = SshBox(tmp_path / "box", monkeypatch.setenv)
+    box.start(f"SetEnv PATH={os.environ['PATH']}")
+    hub = Program(
+        tmp_path / "hub",
+        *("--record", "--listen", "127.0.0.1", "--port", "0"),
+        config=f'[collectors.vnstat]\nenabled = false\n[hosts.box]\ntarget = "{box.target}"\n',
+    )
+    hub.start()
+    try:
+        wait_for(lambda: hub.database.exists() and sums(used(hub.database)).items() >= nonzero(counted).items(), 20)
+        ages = [found for frame in hub.kept().values() if (found := frame.readings.get("vnstat.age")) is not None]
+        assert ages and 0 <= ages[0] < 60
+    finally:
+        hub.stop()
+        box.stop()
