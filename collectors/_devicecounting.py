@@ -33,6 +33,10 @@ GIVE_UP = 600.0
 SOON = 5.0
 """Seconds to the next look where another text is needed."""
 
+MANY = 50
+"""Connections that cannot all have moved nothing."""
+
+_NO_BYTES = "hardware flow offloading hides them from the kernel: turn it off there, or update nlbwmon"
 _ACCOUNTING = (
     "the router does not count: net.netfilter.nf_conntrack_acct = 0",
     "there: sysctl -w net.netfilter.nf_conntrack_acct=1, and the same line in /etc/sysctl.conf",
@@ -121,6 +125,10 @@ class Counting:
         rows = parse_nlbw(text.text)
         if look.probe.accounting is False:
             raise CollectorError(*_ACCOUNTING)
+        if not any(row.sums.received or row.sums.sent for row in rows):
+            count = sum(row.sums.connections for row in rows)
+            if count >= MANY:
+                raise CollectorError(f"nlbwmon counts connections ({count}) but no bytes", _NO_BYTES)
         lan = look.probe.lan
         sums, begun = self._counters.take(rows, lan, look.at)
         for row in rows:

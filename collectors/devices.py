@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors._devicecounting import INTERVAL, Counting, Look
-from collectors._devicerows import MAX_DEVICES, Known, Texts, bounded
+from collectors._devicerows import Known, Texts, bounded
 from collectors._leases import parse_hints, parse_leases, parse_odhcpd
 from collectors._neighbours import parse_neighbours
 from collectors._routercommands import COMMANDS, FIRST, FOLDER, SELDOM
@@ -217,7 +217,7 @@ class DevicesCollector(Collector):
         size = {key: each.received + each.sent for key, each in sums.items()}
         keys = bounded(every, self._told, size)
         if len(keys) < len(every):
-            words = f"the router tells of {len(every)} devices: {MAX_DEVICES} of them are shown"
+            words = f"the router tells of {len(every)} devices: {len(keys)} of them are shown"
             reading.faults.append(Fault(self.name, "no_data", words))
         before = self._sums
         moved = {key for key in keys if key in sums and key in before and sums[key] != before[key]}
