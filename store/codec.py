@@ -176,8 +176,10 @@ def decode_ints(data: bytes, at: int, count: int) -> tuple[list[int], int]:
         divisor, at = read_varint(data, at)
         values = unplanes(data, at, left, width)
         at += left * width
-        if divisor > 1 or least:
+        if divisor > 1:
             values = [value * divisor + least for value in values]
+        elif least:
+            values = list(map(least.__add__, values))
     else:
         values = [least] * left
     for first in reversed(firsts):

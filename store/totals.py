@@ -31,14 +31,23 @@ class _Laid(NamedTuple):
     """How the buckets of a page lie in the steps asked for.
 
     Attributes:
-        parts: (first, end, step's start): positions of the buckets of one step.
+        first, end: positions of the buckets within the range.
+        slots: the start of each one's step, where no two share one.
+        parts: (first, end, step's start): positions of the buckets of one step, where some do.
         long: (step's start, end) of buckets that reach beyond their step.
         until: where the last bucket ends, but for those longer than the page's tier holds.
     """
 
+    first: int
+    end: int
+    slots: list[int]
     parts: list[tuple[int, int, int]]
     long: list[tuple[int, int]]
     until: int
+
+    def each(self) -> list[tuple[int, int, int]]:
+        """Returns (first, end, step's start) of all."""
+        return self.parts or [(place, place + 1, slot) for place, slot in enumerate(self.slots, self.first)]
 
 
 class Totals:
@@ -131,14 +140,17 @@ class Totals:
         laid = self._laid.get((tier, low, page.times))
         if laid is None:
             laid = self._laid[tier, low, page.times] = self._lay(page, tier, low, high)
-        if not laid.parts:
+        if laid.first == laid.end:
             return
         sizes, flags = page.values()
         sums = self._sums.setdefault(key, {})
-        for first, end, slot in laid.parts:
-            size = sizes[first] if end == first + 1 else sum(sizes[first:end])
-            sums[slot] = sums[slot] + size if slot in sums else size
-            if flags is not None:
+        if laid.slots and sums.keys().isdisjoint(laid.slots):
+            sums.update(zip(laid.slots, sizes[laid.first : laid.end], strict=True))
+        else:
+            for first, end, slot in laid.each():
+                sums[slot] = sums.get(slot, 0) + sum(sizes[first:end])
+        if flags is not None:
+            for first, end, slot in laid.each():
                 for flag in set(flags[first:end]):
                     if flag:
                         self._mark(key, slot, flag)
@@ -149,54 +161,72 @@ class Totals:
 
     def _lay(self, page: Page, tier: int, low: int, high: int) -> _Laid:
         starts, lengths = page.buckets()
-        parts: list[tuple[int, int, int]] = []
+        first, end = bisect_left(starts, low), bisect_left(starts, high)
+        offsets, ends, step = self._offsets, self._ends, self._length
+        slots: list[int] = []
         long: list[tuple[int, int]] = []
         until = low
-        for position in range(bisect_left(starts, low), bisect_left(starts, high)):
-            start, length = starts[position], lengths[position]
-            slot = self.slot(start)
-            if start + length > self._ends[slot]:
+        for start, length in zip(starts[first:end], lengths[first:end], strict=True):
+            offset = offsets.get(start // DAY)
+            if offset is None or step is None:
+                slot = self.slot(start)
+            else:
+                slot = start - (start + offset) % step
+                ends[slot] = slot + step
+            slots.append(slot)
+            if start + length > ends[slot]:
                 long.append((slot, start + length))
             if length <= tier or length - tier == HOUR:
                 until = max(until, start + length)
-            if parts and parts[-1][2] == slot:
-                parts[-1] = (parts[-1][0], position + 1, slot)
-            else:
-                parts.append((position, position + 1, slot))
-        return _Laid(parts, long, until)
+        parts: list[tuple[int, int, int]] = []
+        if len(set(slots)) < len(slots):
+            begin = 0
+            for position in range(1, len(slots) + 1):
+                if position == len(slots) or slots[position] != slots[begin]:
+                    parts.append((first + begin, first + position, slots[begin]))
+                    begin = position
+            slots = []
+        return _Laid(first, end, slots, parts, long, until)
 
     def usages(self, host: str) -> list[Usage]:
         """Returns the steps in which there is anything, by start and key."""
-        found: dict[int, list[Usage]] = {}
         ends = self._ends
+        found: dict[int, list[Usage]] = {slot: [] for slot in sorted(ends)}
         for key in sorted(self._sums):
+            sums = self._sums[key]
+            for slot, size in sums.items():
+                found[slot].append(Usage(host=host, key=key, start=slot, end=ends[slot], bytes=size))
             marks, long = self._flags.get(key, {}), self._long.get(key, {})
-            for slot, size in self._sums[key].items():
+            more = {slot for slot, size in sums.items() if size >= MOST} if max(sums.values()) >= MOST else set()
+            for slot in more.union(marks, long):
                 flags = marks.get(slot, 0)
-                made = Usage(
+                found[slot][-1] = Usage(
                     host=host,
                     key=key,
                     start=slot,
-                    end=long.get(slot) or ends[slot],
-                    bytes=size if size < MOST else MOST - 1,
+                    end=long.get(slot, ends[slot]),
+                    bytes=min(sums[slot], MOST - 1),
                     at_least=flags & AT_LEAST != 0,
                     estimated=flags & ESTIMATED != 0,
                 )
-                if slot in found:
-                    found[slot].append(made)
-                else:
-                    found[slot] = [made]
-        return [each for slot in sorted(found) for each in found[slot]]
+        return [each for held in found.values() for each in held]
 
 
 def add_kept(
-    connection: sqlite3.Connection, host: int, totals: Totals, wanted: Collection[str], check: Callable[[], None]
+    connection: sqlite3.Connection,
+    host: int,
+    totals: Totals,
+    wanted: Collection[str],
+    check: Callable[[], None],
+    *,
+    own: bool = False,
 ) -> None:
     """Adds all that is kept of sealed blocks, and what others counted before.
 
     Args:
         wanted: series; all where there are none.
         check: is called now and then.
+        own: without what others counted.
     """
     version = version_of(connection)
     if version < PAGED:
@@ -211,7 +241,7 @@ def add_kept(
         for tier, low, high in _levels(connection, totals):
             _add_pages(connection, totals, names, tier, low, high, check)
         _add_blocks(connection, host, totals, names, check)
-    if version >= PAGED - 1:
+    if version >= PAGED - 1 and not own:
         past = connection.execute(
             "SELECT key, start, length, bytes, flags FROM past WHERE host = ? AND start >= ? AND start < ?",
             (host, totals.first, totals.last),

@@ -147,64 +147,110 @@ def contributions(
         speed: bytes per second of the link, where known.
     """
     pace = ats if isinstance(ats, Pace) else Pace(ats)
-    lasting = metric is not None and metric.lifetime == "own"
-    wraps = metric is not None and not lasting and (metric.bits == 32 or (narrow and _fits(column, last)))
-    rate = _SLACK * (GIGABIT if speed is None else speed)
-    found: dict[tuple[int, int], list[int]] = {}
+    count = _Count(metric, boot, booted, pace, column, last, own, zone)
+    if not count.lasting and metric is not None:
+        count.wraps = metric.bits == 32 or (narrow and _fits(column, last))
+    count.rate = _SLACK * (GIGABIT if speed is None else speed)
     for first, end in pace.stretches:
-        if last is not None and own is None and not last.gone and (lasting or last.boot == boot):
-            grown = _even(pace, first, end, column, last)
-            if grown is not None:
-                if grown:
-                    _into(found, pace.ats[first] // BUCKET * BUCKET, BUCKET, grown, 0)
-                last = Last(boot, column[end - 1], pace.ats[end - 1])  # type: ignore[arg-type]
-                continue
-        for position in range(first, end):
-            at, value = pace.ats[position], column[position]
-            if value is None:
-                # A producer that reads on and does not know it any more; another may be told to leave it out.
-                if last is not None and own is None and not lasting:
-                    last = last._replace(gone=True)
-                continue
-            if not 0 <= value < MOST:
-                continue
-            if last is not None and (own is None or own[position]):
-                start, flags = last.at, 0
-                same = lasting or (last.boot == boot and not last.gone)
-                if same and value >= last.value:
-                    grown = int(value - last.value)
-                elif same and wraps and _wrapped(last, value, at, rate):
-                    grown = int(value + WRAP - last.value)
-                elif lasting and value * 2 >= last.value:
-                    grown, flags = 0, AT_LEAST
-                else:
-                    grown, flags = int(value), AT_LEAST
-                    if last.boot != boot and not lasting:
-                        start = max(start, min(booted, at))
-                if grown or flags:
-                    _add(found, start, at, grown, flags, pace.hole, zone)
-            last = Last(boot, value, at)
+        # What follows a first read in which something happened is mostly even again.
+        if count.even(first, end):
+            continue
+        count.read(first)
+        if count.even(first + 1, end):
+            continue
+        for position in range(first + 1, end):
+            count.read(position)
     made = [
         Contribution(key, start, min(total, MOST - 1), flags, length)
-        for (start, length), (total, flags) in sorted(found.items())
+        for (start, length), (total, flags) in sorted(count.found.items())
     ]
-    return made, last
+    return made, count.last
 
 
-def _even(pace: Pace, first: int, end: int, column: Sequence[Number | None], last: Last) -> int | None:
-    """Returns the growth over reads within one bucket where nothing happened but growth, else None."""
-    at = pace.ats[first]
-    if at // BUCKET > last.at // BUCKET and at - last.at > pace.hole:
-        return None
-    part = column[first:end]
-    if None in part:
-        return None
-    begin, finish = part[0], part[-1]
-    if not (0 <= last.value <= begin and finish < MOST):  # type: ignore[operator]
-        return None
-    if end - first > 1 and not all(map(le, part, islice(part, 1, None))):  # type: ignore[arg-type]
-        return None
-    return int(finish - last.value)  # type: ignore[operator]
+class _Count:
+    """One counter as its reads are gone through.
+
+    Attributes:
+        last: the last value so far.
+        found: (start, length) of a bucket -> bytes and flags.
+        lasting: whether the counter has a life of its own.
+        wraps: whether it may wrap at 32 bits, at most at `rate` bytes per second.
+    """
+
+    def __init__(
+        self,
+        metric: Metric | None,
+        boot: str,
+        booted: int,
+        pace: Pace,
+        column: Sequence[Number | None],
+        last: Last | None,
+        own: Sequence[bool] | None,
+        zone: tzinfo,
+    ) -> None:
+        self.last = last
+        self.found: dict[tuple[int, int], list[int]] = {}
+        self.lasting = metric is not None and metric.lifetime == "own"
+        self.wraps = False
+        self.rate = 0.0
+        self._boot = boot
+        self._booted = booted
+        self._pace = pace
+        self._column = column
+        self._own = own
+        self._zone = zone
+
+    def even(self, first: int, end: int) -> bool:
+        """Counts the reads of one bucket together, where nothing happened but growth; returns whether that was so."""
+        last = self.last
+        if last is None or self._own is not None or first >= end:
+            return first >= end
+        if last.gone or not (self.lasting or last.boot == self._boot):
+            return False
+        at = self._pace.ats[first]
+        if at // BUCKET > last.at // BUCKET and at - last.at > self._pace.hole:
+            return False
+        part = self._column[first:end]
+        if None in part:
+            return False
+        begin, finish = part[0], part[-1]
+        if not (0 <= last.value <= begin and finish < MOST):  # type: ignore[operator]
+            return False
+        if end - first > 1 and not all(map(le, part, islice(part, 1, None))):  # type: ignore[arg-type]
+            return False
+        grown = int(finish - last.value)  # type: ignore[operator]
+        if grown:
+            _into(self.found, at // BUCKET * BUCKET, BUCKET, grown, 0)
+        self.last = Last(self._boot, finish, self._pace.ats[end - 1])  # type: ignore[arg-type]
+        return True
+
+    def read(self, position: int) -> None:
+        """Counts one read."""
+        last, at, value = self.last, self._pace.ats[position], self._column[position]
+        if value is None:
+            # A producer that reads on and does not know it any more; another may be told to leave it out.
+            if last is not None and self._own is None and not self.lasting:
+                self.last = last._replace(gone=True)
+            return
+        if not 0 <= value < MOST:
+            return
+        self.last = Last(self._boot, value, at)
+        if last is None or not (self._own is None or self._own[position]):
+            return
+        start, flags = last.at, 0
+        same = self.lasting or (last.boot == self._boot and not last.gone)
+        if same and value >= last.value:
+            grown = int(value - last.value)
+        elif same and self.wraps and _wrapped(last, value, at, self.rate):
+            grown = int(value + WRAP - last.value)
+        elif self.lasting and value * 2 >= last.value:
+            grown, flags = 0, AT_LEAST
+        else:
+            grown, flags = int(value), AT_LEAST
+            if last.boot != self._boot and not self.lasting:
+                start = max(start, min(self._booted, at))
+        if grown or flags:
+            _add(self.found, start, at, grown, flags, self._pace.hole, self._zone)
 
 
 def _fits(column: Sequence[Number | None], last: Last | None) -> bool:

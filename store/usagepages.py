@@ -30,7 +30,7 @@ DAY = 24 * HOUR
 STEPS = {BUCKET: "fiveminute", HOUR: "hour", DAY: "day"}
 """Tier (milliseconds of what it holds, nearly) -> step of usage."""
 
-PAGES = {BUCKET: DAY // 2, HOUR: 7 * DAY, DAY: 512 * DAY}
+PAGES = {BUCKET: DAY // 2, HOUR: 7 * DAY, DAY: 160 * DAY}
 """Tier -> milliseconds that one page reaches over: small enough to be written anew, large enough to be packed well."""
 
 FOLD = 6 * HOUR
@@ -199,9 +199,9 @@ class Pages:
             "DELETE FROM usage_page WHERE tier = ? AND page = ? AND counter = ?", self._emptied
         )
         for changed in self._changed.values():
-            # New rows lie together at the end, so that pages that grow leave no half-filled ones of the file behind.
+            # New rows lie at the end, those of one page together: once replaced they leave no gaps among others.
             self._connection.executemany(
-                "INSERT OR REPLACE INTO usage_page(tier, page, counter, data) VALUES (?, ?, ?, ?)", changed
+                "INSERT OR REPLACE INTO usage_page(tier, page, counter, data) VALUES (?, ?, ?, ?)", sorted(changed)
             )
 
 

@@ -182,15 +182,17 @@ class View:
         """Returns when users began counting periods of a host's devices anew."""
         return resets_of(self.connection, host) if version_of(self.connection) >= SCHEMA else []
 
-    def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str]) -> list[Usage]:
-        """Returns byte totals; the tail is added as it will be sealed."""
+    def usage(
+        self, host: str, start: int, end: int, step: str, keys: Sequence[str], *, own: bool = False
+    ) -> list[Usage]:
+        """Returns byte totals; the tail is added as it will be sealed. `own`: without what others counted before."""
         number = self._access.host(host)
         zone = zone_of(timezone_of(self.connection, number) if number is not None else "")
         totals = Totals(start, end, step, zone)
         if number is None:
             return []
         wanted = set(keys)
-        add_kept(self.connection, number, totals, wanted, self.check)
+        add_kept(self.connection, number, totals, wanted, self.check, own=own)
         self.check()
         for each in unsealed(self._access, number, self.catalogue(host), wanted, self.check):
             totals.add(each.key, each.start, each.length, each.bytes, each.flags)
