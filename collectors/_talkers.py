@@ -116,6 +116,7 @@ class Ledger:
         self.begun = False
         self._accounts: dict[str, _Account] = {}
         self._beyond = [0, 0]
+        self._rest = [0, 0]
 
     def look(self, sockets: Iterable[DiagSocket], now: float, *, anew: bool = False) -> None:
         """Takes all TCP sockets that there are.
@@ -171,11 +172,13 @@ class Ledger:
                 connection.owner = self._heir(connection.socket)
             self._book(connection, connection.advance(socket))
 
-    def settle(self, now: float) -> None:
-        """Ends a look: lets go of connections whose end nobody told of, and of accounts beyond what is kept."""
+    def settle(self, now: float, patience: float = PATIENCE) -> None:
+        """Ends a look: lets go of connections whose end nobody told of for so many seconds, and of accounts beyond what
+        is kept.
+        """
         self.begun = True
         for cookie, connection in list(self.connections.items()):
-            if connection.gone is not None and now - connection.gone >= PATIENCE:
+            if connection.gone is not None and now - connection.gone >= patience:
                 del self.connections[cookie]
                 if connection.owner is None:
                     connection.owner = self._heir(connection.socket)
@@ -187,11 +190,16 @@ class Ledger:
                 del self._accounts[account.owner.key]
 
     def beyond(self, received: int, sent: int) -> None:
-        """Takes what the interfaces moved since the first look; what no TCP connection accounts for never falls."""
-        moved = (received, sent)
-        self._beyond = [
-            max(old, new - known) for old, new, known in zip(self._beyond, moved, self.outside, strict=True)
-        ]
+        """Takes what the interfaces moved since the first look, for what no TCP connection accounts for.
+
+        That never falls, and it grows by what two looks agree on: the news of a connection's end may come after the
+        bytes that it brought. While such news is waited for it does not grow.
+        """
+        last, self._rest = self._rest, [received - self.outside[0], sent - self.outside[1]]
+        if not any(connection.gone is not None and connection.outside for connection in self.connections.values()):
+            self._beyond = [
+                max(old, min(before, now)) for old, before, now in zip(self._beyond, last, self._rest, strict=True)
+            ]
 
     def rows(self, limit: int) -> tuple[list[TalkerRow], int]:
         """Returns the accounts, busiest now first, then by what they moved, and how many were left out."""

@@ -18,7 +18,7 @@ from collectors._line import Line
 from collectors._sockdiag import Closings, dump
 from collectors._socketowners import Holder, SocketOwners
 from collectors._socketrows import SocketRows
-from collectors._talkers import Ledger, Owner
+from collectors._talkers import PATIENCE, Ledger, Owner
 from collectors.base import Collector, Reading, Roots, read_text
 from collectors.sockets import parse_sockstat
 from sysmon.catalogue import gauge
@@ -118,9 +118,11 @@ class Connections(Collector):
             if lost > self._lost:
                 self._unbroken = self._lost_at = now
             self._lost = lost
+        # Where the kernel was not listened to, no news of ends are to come.
+        heard = self._unbroken is not None and self._unbroken < now
+        ledger.settle(now, PATIENCE if heard or self._lost_at == now else 0.0)
         if moved is not None:
             ledger.beyond(*moved)
-        ledger.settle(now)
         if self._since is None:
             self._since = now
         rows, unseen = self._rows.rows(sockets, self._shown_owner, self._moved, CONNECTIONS)

@@ -265,6 +265,7 @@ def test_nobody_looks_any_more_and_listening_ends(collector: Connections, monkey
         time.sleep(0.05)
     assert closings._link is None and not closings.keep(1)
     reading = collector.read()
+    assert not any(each.gone is not None for each in collector._ledger.connections.values())
     # It is heard again from here; what ended in between is lost, and since when it is whole says so.
     assert reading.values["connections.unbroken"] == 0.0 and reading.values["connections.counted"] > 0
 

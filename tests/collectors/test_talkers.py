@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from collectors import _talkers
 from collectors._inetdiag import DiagSocket
 from collectors._talkers import OTHER, PATIENCE, Ledger, Owner
-from sysmon.frame import TalkerRow
 
 
 def tcp(cookie: int, received: int = 0, sent: int = 0, *, inode: int = 1, again: int = 0) -> DiagSocket:
@@ -98,16 +97,30 @@ def test_a_socket_that_is_handed_on_counts_for_the_other_from_then() -> None:
     assert moved(accounts) == {"process:5": (10, 0), "process:6": (20, 0)}
 
 
-def test_what_no_connection_accounts_for_never_falls() -> None:
+def test_what_no_connection_accounts_for_never_falls_and_waits_for_news_of_ends() -> None:
     accounts = Ledger(by_inode, short, lambda socket: socket.cookie != 3)
+
+    def other(received: int, sent: int) -> tuple[int, int]:
+        accounts.beyond(received, sent)
+        row = accounts.rows(500)[0][-1]
+        assert (row.key, row.kind, row.name, row.pid) == ("other", "other", "", None)
+        return row.received, row.sent
+
     look(accounts, 0, [])
+    assert other(0, 0) == (0, 0)
     look(accounts, 1, [tcp(1, 1000, 10), tcp(3, 10**6, 10**6)])
-    accounts.beyond(1500, 5)
-    other = accounts.rows(500)[0][-1]
-    assert other == TalkerRow(key="other", kind="other", received=500, sent=0)
-    look(accounts, 2, [tcp(1, 1600, 10)])
-    accounts.beyond(1700, 20)
-    assert accounts.rows(500)[0][-1].received == 500 and accounts.rows(500)[0][-1].sent == 10
+    assert other(1500, 5) == (0, 0)
+    assert other(1500, 5) == (500, 0)
+    # It moved more, and is gone: until its end is told of, nobody knows whose these bytes were.
+    look(accounts, 2, [])
+    assert other(5000, 30) == other(5000, 30) == (500, 0)
+    look(accounts, 3, [], [tcp(1, 4400, 10, inode=0)])
+    assert other(5000, 30) == other(5000, 30) == (600, 20)
+    assert other(4000, 20) == other(4000, 20) == (600, 20)
+    # Nor does it hold what a connection moved that no look saw, if the news come at the next one.
+    assert other(9000, 30) == (600, 20)
+    look(accounts, 4, [], [tcp(9, 4000, 0, inode=0)])
+    assert other(9000, 30) == (600, 20)
 
 
 def test_tables_and_accounts_are_bounded_and_the_busiest_stay() -> None:
