@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,18 @@ def test_module_prints_the_page(checkout: Path) -> None:
         [sys.executable, "-m", "collectors.registry"], capture_output=True, text=True, check=True, cwd=checkout
     )
     assert done.stdout == document() and done.stderr == ""
+
+
+def test_collector_of_another_sort_of_host_is_left_out_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Special(Collector):
+        name = "special"
+
+        @classmethod
+        def applies(cls, roots: Roots, options: Mapping[str, object]) -> bool:
+            return options.get("wanted") is True
+
+    monkeypatch.setattr(registry, "found", lambda: registry.Found((Special,), ()))
+    roots = Roots(live=False)
+    assert available(roots) == [] and build(roots) == ([], [])
+    made, faults = build(roots, {"special": {"wanted": True}})
+    assert [type(each) for each in made] == [Special] and faults == []

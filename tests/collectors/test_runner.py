@@ -456,6 +456,49 @@ async def test_interval_can_be_changed() -> None:
 
 
 @pytest.mark.anyio
+async def test_source_keeps_a_pace_of_its_own() -> None:
+    wanted: list[float | None] = [5.0]
+    read = Counting("a")
+
+    def paced() -> Reading:
+        reading = read()
+        reading.interval = wanted[0]
+        return reading
+
+    async with running(fake("a", paced, interval=2.0)) as run:
+        frames = await run.pass_seconds(20)
+        assert read.calls == 5 and run.runner.intervals["a"] == 5.0
+        assert [frame.intervals["a"] for frame in frames if frame.intervals] == []
+        assert run.frames[0].intervals["a"] == 5.0
+        # Slowed on purpose, it is not read more often than that.
+        run.runner.set_interval("a", 10.0)
+        await run.pass_seconds(20)
+        assert read.calls == 8 and run.runner.intervals["a"] == 10.0
+        run.runner.set_interval("a", 2.0)
+        wanted[0] = None
+        await run.pass_seconds(10)
+        assert run.runner.intervals["a"] == 2.0
+
+
+@pytest.mark.anyio
+async def test_reading_of_before_tells_nothing_and_grows_old() -> None:
+    given = Reading({"a.value": 1})
+    readings = iter([given, given, given, Reading({"a.value": 2})])
+    async with running(fake("a", lambda: next(readings)), fake("b", value("b"))) as run:
+        await run.pass_seconds(3)
+        assert [(frame.readings.get("a.value"), "a" in frame.reads) for frame in run.frames] == [
+            (1, True),
+            (None, False),
+            (None, False),
+            (2, True),
+        ]
+        state = State(run.runner.catalogue)
+        for frame in run.frames[:3]:
+            state.apply(frame)
+        assert state.reads["a"] == run.frames[0].monotonic
+
+
+@pytest.mark.anyio
 async def test_tick_with_nothing_to_tell_uses_no_number() -> None:
     async with running(fake("a", value("a"), interval=10.0)) as run:
         await run.pass_seconds(40)
