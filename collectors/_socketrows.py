@@ -11,7 +11,7 @@ from collectors._inetdiag import LISTEN, STATES, DiagSocket
 from sysmon.frame import ConnectionRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from collectors._talkers import Owner
 
@@ -20,7 +20,6 @@ class _Shown(NamedTuple):
     socket: DiagSocket
     owner: Owner | None
     row: ConnectionRow
-    order: int
 
 
 class SocketRows:
@@ -29,11 +28,12 @@ class SocketRows:
     def __init__(self, *, remotes: bool) -> None:
         self._remotes = remotes
         self._shown: dict[int, _Shown] = {}
-        self._order = 0
+        self._orders: dict[int, int] = {}
+        self._count = 0
 
     def rows(
         self,
-        sockets: Iterable[tuple[str, DiagSocket]],
+        sockets: list[tuple[str, DiagSocket]],
         owner: Callable[[DiagSocket], Owner | None],
         moved: Callable[[int], int],
         limit: int,
@@ -46,20 +46,25 @@ class SocketRows:
             moved: bytes that the one of a cookie moved since the last look.
             limit: rows at most.
         """
+        orders, self._orders = self._orders, {}
+        for _, each in sockets:
+            order = orders.get(each.cookie)
+            if order is None:
+                self._count = order = self._count + 1
+            self._orders[each.cookie] = order
+        placed = [(-moved(each.cookie), -self._orders[each.cookie], index) for index, (_, each) in enumerate(sockets)]
+        placed = heapq.nsmallest(limit, placed) if len(placed) > limit else sorted(placed)
         shown, self._shown = self._shown, {}
-        for protocol, each in sockets:
+        rows = []
+        for _, _, index in placed:
+            protocol, each = sockets[index]
             whose = owner(each)
             old = shown.get(each.cookie)
-            if old is not None and old.socket == each and old.owner == whose:
-                self._shown[each.cookie] = old
-                continue
-            if old is None:
-                self._order += 1
-            order = self._order if old is None else old.order
-            self._shown[each.cookie] = _Shown(each, whose, self._row(protocol, each, whose), order)
-        everything = self._shown.items()
-        chosen = heapq.nsmallest(limit, everything, key=lambda item: (-moved(item[0]), -item[1].order))
-        return [item[1].row for item in chosen], len(self._shown) - len(chosen)
+            if old is None or old.socket != each or old.owner != whose:
+                old = _Shown(each, whose, self._row(protocol, each, whose))
+            self._shown[each.cookie] = old
+            rows.append(old.row)
+        return rows, len(sockets) - len(rows)
 
     def _row(self, protocol: str, each: DiagSocket, owner: Owner | None) -> ConnectionRow:
         told = self._remotes and each.state != LISTEN and bool(each.remote_port)
