@@ -18,7 +18,7 @@ from remote import wire
 from remote.server import listen
 from remote.sse import Parser, ServerEvent
 from sysmon.errors import StoreError
-from sysmon.frame import Frame, ProcessRow, Tables
+from sysmon.frame import ConnectionRow, Frame, ProcessRow, Tables, TalkerRow
 from sysmon.records import Event, HostInfo
 from tests.remote.peers import Raw, raw
 from tests.remote.support import BOOT, HOST, OTHER, RUN, T0, MemoryHistory, frame, make_feed, served
@@ -292,6 +292,27 @@ async def test_frame_now_and_then() -> None:
         assert status == 404
         status, moment, _ = await get(server.port, "/v1/moment?host=web&time=2020-01-01T00:00:00Z")
         assert (status, moment) == (200, None)
+
+
+async def test_a_frame_says_who_talks_to_whom_only_when_that_is_asked_for() -> None:
+    feed = make_feed()
+    async with served(feed, MemoryHistory([HostInfo(id=HOST, hostname="web")])) as server:
+        for seq in (1, 2):
+            tables = Tables(
+                processes=[ProcessRow(pid=5, started=1.0, cpu_time=float(seq))],
+                connections=[ConnectionRow(id=7, remote="192.0.2.7", received=1000 * seq, sent=0)],
+                talkers=[TalkerRow(key="process:5:1.0", kind="process", received=1000 * seq)],
+            )
+            at = frame(seq).monotonic
+            feed.publish(frame(seq, tables=tables, reads={"processes": at, "connections": at}))
+        _, plain, _ = await get(server.port, "/v1/frame")
+        assert list(plain["tables"]) == ["processes"]
+        _, asked, _ = await get(server.port, "/v1/frame?tables=connections,talkers")
+        assert asked["tables"]["connections"][0]["remote"] == "192.0.2.7"
+        assert asked["tables"]["connections"][0]["receive_rate"] == 1000.0
+        assert asked["tables"]["talkers"][0]["receive_rate"] == 1000.0
+        status, answer, _ = await get(server.port, "/v1/frame?tables=conections")
+        assert (status, answer["error"]) == (400, "'conections' is not a table") and "connections" in answer["hint"]
 
 
 async def test_a_history_that_fails_is_said_and_the_stream_goes_on() -> None:
