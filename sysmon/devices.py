@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sysmon.bandwidth import Amount
     from sysmon.derive import State
-    from sysmon.frame import InterfaceRow
+    from sysmon.frame import InterfaceRow, Number
 
 KINDS: Final[tuple[Kind, ...]] = ("interface", "device")
 """Kinds of what bytes are counted for."""
@@ -32,14 +32,14 @@ _OVER: Final = re.compile(
 """Names that systems give to what lies on other interfaces."""
 
 
-class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
+class Rates(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Bytes per second now; absent where that is not known."""
 
     receive: float | None = None
     transmit: float | None = None
 
 
-class Bytes(msgspec.Struct, frozen=True, omit_defaults=True):
+class Bytes(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Exact bytes. `at_least`: a reset lies in them; `estimated`: part is spread over a gap. `start`: Unix ms."""
 
     receive: int | None = None
@@ -61,7 +61,7 @@ class Bytes(msgspec.Struct, frozen=True, omit_defaults=True):
         return "≥" if self.at_least else "~" if self.estimated else ""
 
 
-class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+class Link(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The link beneath. `speed`: bytes per second each way, absent where the kernel tells none. `signal`: dBm."""
 
     kind: str = "other"
@@ -79,7 +79,7 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     physical: bool = False
 
 
-class Device(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Device(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One interface of a host, or one device behind a router.
 
     Attributes:
@@ -148,10 +148,11 @@ def present(host: str, state: State, kinds: Iterable[Kind] = KINDS) -> list[Devi
     It takes a while where a router has thousands: beside a loop it belongs into a thread, on a copy of the state.
     """
     found: list[Device] = []
+    readings = state.readings
     for kind in kinds:
         rates = state.some(frozenset(f"{metric}_rate" for metric in METRICS[kind]))
         raw: dict[str, tuple[int | None, int | None]] = {}
-        for key, value in state.readings.items():
+        for key, value in readings.items():
             metric, name = split_key(key)
             if metric in METRICS[kind] and name:
                 receive, transmit = raw.get(name, _NONE)
@@ -159,7 +160,7 @@ def present(host: str, state: State, kinds: Iterable[Kind] = KINDS) -> list[Devi
         if kind == "interface":
             found += _interfaces(host, state, raw, rates)
         else:
-            found += _devices(host, state, raw, rates)
+            found += _devices(host, state, raw, rates, readings)
     return found
 
 
@@ -209,13 +210,17 @@ def _sum(state: State, name: str, what: str) -> int | None:
 
 
 def _devices(
-    host: str, state: State, raw: Mapping[str, tuple[int | None, int | None]], rates: Mapping[str, float]
+    host: str,
+    state: State,
+    raw: Mapping[str, tuple[int | None, int | None]],
+    rates: Mapping[str, float],
+    readings: Mapping[str, Number],
 ) -> list[Device]:
     rows = {row.key: row for row in state.tables.devices or ()}
     found = []
     for name in sorted({*raw, *rows}):
         row = rows.get(name) or DeviceRow(key=name)
-        connections = state.get(f"device.connections:{name}")
+        connections = readings.get(f"device.connections:{name}")
         made = of_row(host, row, online=row.online if name in rows else None)
         found.append(
             msgspec.structs.replace(

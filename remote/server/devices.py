@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from remote.server.backend import Backend
     from sysmon.bandwidth import Kind
+    from sysmon.derive import State
 
 FRESH = 5.0
 """Seconds for which totals are remembered."""
@@ -26,6 +27,10 @@ MAX_KNOWN = 10_000
 """Sums that are remembered: one per host, kind and range."""
 MAX_ROWS = 50_000
 """Devices in the sums that are remembered, at most: thousands of a router take megabytes."""
+MANY = 500
+"""Devices from which on they are put together in a thread."""
+COLLECTOR = "devices"
+"""What reads the devices of a router."""
 SLOW = "the history did not answer in time"
 
 
@@ -55,9 +60,27 @@ class Totals:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, Ask], tuple[float, Sums]] = {}
+        self._looks: dict[str, tuple[tuple[int, bool, int], list[Device]]] = {}
         self._rows = 0
         # Of two hundred hosts it takes seconds: short questions are not to wait behind them.
         self._room = asyncio.Semaphore(1)
+
+    async def present(self, host: str, state: State) -> list[Device]:
+        """Returns the devices behind a router as they are now; worked out once for each look at them."""
+        look = (state.reads.get(COLLECTOR, 0), state.stale(COLLECTOR), id(state.tables.devices))
+        known = self._looks.get(host)
+        if known is not None and known[0] == look:
+            return known[1]
+        if len(state.tables.devices or ()) > MANY:
+            made = await asyncio.to_thread(present, host, state.copy(), ("device",))
+        else:
+            made = present(host, state, ("device",))
+        self._looks.pop(host, None)
+        if made and COLLECTOR in state.reads:
+            self._looks[host] = (look, made)
+            while sum(len(each) for _, each in self._looks.values()) > MAX_ROWS and len(self._looks) > 1:
+                del self._looks[next(iter(self._looks))]
+        return made
 
     async def get(self, backend: Backend, info: HostInfo, kind: Kind, ask: Ask, names: Sequence[str]) -> Sums | str:
         """Returns what the history tells of a host, or why it tells nothing."""
@@ -96,10 +119,9 @@ async def devices(backend: Backend, totals: Totals, wanted: Wanted) -> DeviceAns
         NotThere: none is called as wanted. UsageError: the range is none.
     """
     now = backend.clock.now()
-    here = await _present(backend, wanted)
-    infos = {host: backend.feed.hosts.get(host) or HostInfo(id=host) for host in here}
-    if any(host not in backend.feed.hosts for host in here):
-        infos.update({info.id: info for info in await backend.infos() if info.id in here})
+    known = {info.id: info for info in await _infos(backend, wanted)}
+    here = await _present(backend, totals, wanted, list(known) if wanted.host is None else [wanted.host])
+    infos = {host: known.get(host) or HostInfo(id=host) for host in here}
     for info in infos.values():
         if wanted.ask.given and wanted.ask.range != "reset":
             bounds(wanted.ask, now, info)
@@ -143,8 +165,17 @@ def _asked(kind: Kind, wanted: Wanted, held: Sequence[Device]) -> bool:
     return kind == "device" or bool(held) or wanted.ask.given
 
 
-async def _present(backend: Backend, wanted: Wanted) -> dict[str, dict[Kind, list[Device]]]:
-    hosts = [wanted.host] if wanted.host is not None else list(backend.feed.hosts)
+async def _infos(backend: Backend, wanted: Wanted) -> list[HostInfo]:
+    """Returns the hosts that are told of: those there now, and where the past is wanted those of the history too."""
+    feed = backend.feed
+    if wanted.host in feed.hosts or (wanted.host is None and "device" not in wanted.kinds):
+        return list(feed.hosts.values())
+    return await backend.infos()
+
+
+async def _present(
+    backend: Backend, totals: Totals, wanted: Wanted, hosts: Sequence[str]
+) -> dict[str, dict[Kind, list[Device]]]:
     found: dict[str, dict[Kind, list[Device]]] = {}
     for host in hosts:
         state = backend.feed.state(host)
@@ -152,9 +183,8 @@ async def _present(backend: Backend, wanted: Wanted) -> dict[str, dict[Kind, lis
         for kind in wanted.kinds:
             if state is None:
                 kinds[kind] = []
-            elif kind == "device" and len(state.tables.devices or ()) > 500:
-                twin = state.copy()
-                kinds[kind] = await asyncio.to_thread(present, host, twin, (kind,))
+            elif kind == "device":
+                kinds[kind] = await totals.present(host, state)
             else:
                 kinds[kind] = present(host, state, (kind,))
         found[host] = kinds
