@@ -43,8 +43,10 @@ def pieces(interface: VnstatInterface) -> list[UsagePiece]:
 
 def _laid(fine: list[Bucket], coarse: list[Bucket]) -> list[Bucket]:
     """Lays coarser buckets under finer ones; both disjoint and in order."""
+    if not fine:
+        return coarse
     starts = [bucket.start for bucket in fine]
-    edge = starts[0] if fine else 0
+    edge = starts[0]
     made = list(fine)
     for bucket in coarse:
         low, high = bisect_left(starts, bucket.start), bisect_left(starts, bucket.end)

@@ -27,6 +27,7 @@ MAX_INTERFACES: Final = 200
 TIERS: Final = ("fiveminute", "hour", "day", "month", "year")
 """Tiers of an interface, the finest first."""
 _FINE: Final = {"fiveminute": timedelta(minutes=5), "hour": timedelta(hours=1)}
+_HOUR: Final = 3_600_000
 _WORDS: Final = {"fiveminute": "five minutes", "hour": "an hour"}
 _LONGEST: Final = timedelta(hours=3)
 """What clocks are set back by at most, far more than they ever were."""
@@ -136,6 +137,7 @@ class _Reader:
         self._zone = zone
         self._now = now
         self._rotate = rotate
+        self._plain: dict[datetime, int | None] = {}
 
     def interface(self, value: object, place: str) -> VnstatInterface:
         """Reads one."""
@@ -208,10 +210,24 @@ class _Reader:
         return self._stamp(wall), self._stamp(wall.replace(year=wall.year + 1))
 
     def _hour(self, wall: datetime) -> tuple[int, int] | None:
+        plain = self._plain_hour(wall)
+        if plain is not None:
+            return plain, plain + _HOUR
         start, end = self._stamp(wall), self._stamp(wall + _FINE["hour"])
         return (start, end) if start < end else None
 
+    def _plain_hour(self, hour: datetime) -> int | None:
+        """Returns the begin of an hour that is one, None of one in which clocks are changed. Most rows lie in few."""
+        if hour not in self._plain:
+            start, end = self._stamp(hour), self._stamp(hour + _FINE["hour"])
+            self._plain[hour] = start if end - start == _HOUR and not self._repeated(hour) else None
+        return self._plain[hour]
+
     def _minutes(self, wall: datetime) -> tuple[int, int] | None:
+        hour = self._plain_hour(wall.replace(minute=0))
+        if hour is not None:
+            start = hour + wall.minute * 60_000
+            return start, start + _HOUR // 12
         start, step = self._stamp(wall), _FINE["fiveminute"]
         if datetime.fromtimestamp(start / 1000, self._zone).replace(tzinfo=None) != wall:
             return None
