@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collectors._conntrack import Growth, by_device, parse_conntrack
 from collectors._ledger import Ledger
-from collectors._nlbw import Counters, failure, key_of, parse_nlbw, parse_services, services_of
+from collectors._nlbw import DOWN, Counters, failure, key_of, parse_nlbw, parse_services, services_of
 from collectors._routercommands import MOST_LINES
 from collectors._routertexts import Text
 from sysmon.errors import CollectorError, Denied, MalformedInput, NoData, SysmonError, Unsupported
@@ -84,6 +84,7 @@ class Counting:
         self.problems: list[SysmonError] = []
         self.services: dict[str, list[ServiceRow]] = {}
         self._services_text: Text | None = None
+        self._services_problem: MalformedInput | None = None
         self._counted: float | None = None
         self._counters = Counters()
         self._flows = Growth()
@@ -121,6 +122,10 @@ class Counting:
                 raise CollectorError("the router told nothing of nlbw")
             text = Text("", 127)
         if (error := failure(text.status, text.said)) is not None:
+            if isinstance(error, NoData) and text.status == DOWN and look.probe.nlbwmon:
+                raise CollectorError(
+                    "nlbwmon does not answer on the router", "it has just ended, or answers root alone"
+                )
             raise error
         rows = parse_nlbw(text.text)
         if look.probe.accounting is False:
@@ -140,14 +145,14 @@ class Counting:
         return self._ledger.settle("nlbwmon", sums, look.known.listed, begun=begun)
 
     def _take_services(self, text: Text | None) -> None:
-        if text is None or text.status or text == self._services_text:
-            return
-        self._services_text = text
-        try:
-            self.services = services_of(parse_services(text.text))
-        except MalformedInput as error:
-            self.services = {}
-            self.problems.append(error)
+        if text is not None and not text.status and text != self._services_text:
+            self._services_text, self._services_problem = text, None
+            try:
+                self.services = services_of(parse_services(text.text))
+            except MalformedInput as error:
+                self.services, self._services_problem = {}, error
+        if self._services_problem is not None:
+            self.problems.append(self._services_problem)
 
     def _fall_back(self, look: Look, error: CollectorError) -> dict[str, Sums] | None:
         """Counts by what the router has beside nlbwmon."""

@@ -29,6 +29,9 @@ TOP_SERVICES = 12
 RESTORED_WITHIN = 600.0
 """Seconds between two looks within which most rows cannot come back in a new period."""
 
+DOWN = 247
+"""Status of `nlbw` where nobody answers at nlbwmon's socket."""
+
 _LARGEST = 1 << 62
 _ZERO = "00:00:00:00:00:00"
 
@@ -148,7 +151,7 @@ def failure(status: int, said: str) -> CollectorError | None:
         return None
     if status in (126, 127):
         return Unsupported("nlbwmon is not installed on the router", "there: opkg install nlbwmon, or apk add nlbwmon")
-    if status == 247:
+    if status == DOWN:
         return NoData(
             "nlbwmon does not run on the router", "there: service nlbwmon enable; service nlbwmon start; see logread"
         )

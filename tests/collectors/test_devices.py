@@ -334,6 +334,13 @@ def test_nlbwmon_that_died_is_waited_for_and_never_mixed(router: Router) -> None
     assert told(back) == {A: 6642908, B: 2898856} and back.faults == []
 
 
+def test_nlbwmon_that_runs_and_does_not_answer_is_not_said_to_be_down(router: Router) -> None:
+    router.put("nlbw", "", 247, "Error while processing command: Bad file descriptor")
+    reading = router.look()
+    assert "does not answer" in reading.faults[0].message and "root" in reading.faults[0].hint
+    assert told(reading) == {} and "nlbw" in router.collector.needs()
+
+
 def test_nlbwmon_that_stays_away_is_done_without_and_counters_go_on(router: Router) -> None:
     router.look()
     without(router, 247, nlbw="/usr/sbin/nlbw")
@@ -438,8 +445,11 @@ def test_garbage_is_a_fault_and_the_names_stay(router: Router) -> None:
 
 def test_services_that_are_garbage_are_a_fault_of_their_own(router: Router) -> None:
     router.put("services", "[[")
-    reading = router.look()
-    assert len(reading.faults) == 1 and told(reading)[A] == 6642908 and rows(reading)[A].services == []
+    for _ in range(2):
+        reading = router.look()
+        assert len(reading.faults) == 1 and told(reading)[A] == 6642908 and rows(reading)[A].services == []
+    router.capture("services", "nlbw.json")
+    assert router.look().faults == []
 
 
 def test_more_devices_than_are_shown(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
