@@ -258,31 +258,42 @@ def test_a_process_in_a_container_stands_with_it() -> None:
             collector.close()
 
 
+def once(folder: Path, *more: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs `sysmon --once --json`."""
+    program = Program(folder, "--once", "--json", *more)
+    command = [sys.executable, "-m", "sysmon", *program.arguments]
+    done = subprocess.run(command, env=program.environment, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
 def test_only_those_who_ask_are_told_who_talks_to_whom(tmp_path: Path) -> None:
     with taking() as port, socket.create_connection(("127.0.0.1", port)) as link:
         mine = link.getsockname()[1]
-
-        def once(*more: str) -> dict[str, list[dict[str, object]]]:
-            program = Program(tmp_path, "--once", "--json", *more)
-            done = subprocess.run(
-                [sys.executable, "-m", "sysmon", *program.arguments],
-                env=program.environment, capture_output=True, text=True, timeout=30, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr
-            tables: dict[str, list[dict[str, object]]] = json.loads(done.stdout)["tables"]
-            return tables
-
-        assert {"connections", "talkers"}.isdisjoint(once())
-        asked = once("--tables", "connections,talkers")
+        assert {"connections", "talkers"}.isdisjoint(json.loads(once(tmp_path).stdout)["tables"])
+        asked = json.loads(once(tmp_path, "--tables", "connections,talkers").stdout)["tables"]
         row = next(row for row in asked["connections"] if row.get("local_port") == mine)
         assert (row["pid"], row["receive_rate"]) == (os.getpid(), 0.0)
         assert any(row["kind"] == "other" for row in asked["talkers"])
-    wrong = subprocess.run(
-        [sys.executable, "-m", "sysmon", "--once", "--json", "--tables", "secrets"],
-        env=program_environment(tmp_path), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert wrong.returncode == 2 and "connections, talkers" in wrong.stderr
+    assert "connections, talkers" in once(tmp_path, "--tables", "secrets", status=2).stderr
 
 
-def program_environment(folder: Path) -> dict[str, str]:
-    return Program(folder, "--once").environment
+@pytest.mark.parametrize("table", ["connections", "talkers"])
+def test_an_agent_reads_them_while_one_is_asked_for(tmp_path: Path, table: str) -> None:
+    agent = Program(tmp_path / "agent", "--agent", "--port", "0", config="[history]\nevidence = '10m'")
+    served = agent.start()
+    try:
+        with taking() as port, socket.create_connection(("127.0.0.1", port)) as link:
+            mine = link.getsockname()[1]
+            there = f"http://127.0.0.1:{served}"
+            given = json.loads(once(tmp_path / "here", "--tables", table, there).stdout)["tables"]
+            if table == "connections":
+                row = next(row for row in given["connections"] if row.get("local_port") == mine)
+                assert (row["pid"], row["remote_port"]) == (os.getpid(), port)
+            else:
+                assert any(row.get("pid") == os.getpid() for row in given["talkers"])
+            assert ({"connections", "talkers"} & given.keys()) == {table}
+            # Between one that asks for neither and the next read for evidence there are minutes.
+            assert {"connections", "talkers"}.isdisjoint(json.loads(once(tmp_path / "here", there).stdout)["tables"])
+    finally:
+        agent.stop()
