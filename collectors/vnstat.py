@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from collectors._routercommands import FOLDER
@@ -22,6 +23,8 @@ from collectors._vnstat import MAX_TEXT, first_line, parse_vnstat, shown
 from collectors.base import Collector, Reading, read_bytes
 from collectors.identity import timezone
 from sysmon.catalogue import gauge
+from sysmon.configschema import Option, quoted
+from sysmon.configschema import text as plain_text
 from sysmon.errors import CollectorError, DeadlineExceeded, Denied, MalformedInput, NoData, Unsupported
 from sysmon.frame import Fault, clean_text
 from sysmon.records import Past
@@ -50,23 +53,37 @@ _KEPT: Final = ("HOME", "PATH", "TZ")
 """What of the environment it is given; its own configuration may lie in the home."""
 
 
-def answered(text: bytes) -> bytes:
+def zone(value: object) -> str:
+    """Checks the name of a time zone: IANA's, or an offset from UTC."""
+    name = plain_text(value).strip()
+    if name and zone_of(name) is UTC:
+        raise ValueError(f'{quoted(name)} is not a time zone; write "Europe/Berlin", "+01:00", or "UTC"')
+    return name
+
+
+OPTIONS: Mapping[str, Option] = {
+    "timezone": Option(zone, '""', 'zone that its daemon counts in, where not the host\'s: "UTC" with UseUTC 1'),
+}
+"""The options, for the check of the configuration."""
+
+
+def answered(said: bytes) -> bytes:
     """Leaves out what vnStat says of its own configuration before it answers, on standard output as well."""
-    while text.startswith(b"Config: "):
-        text = text.partition(b"\n")[2]
-    return text
+    while said.startswith(b"Config: "):
+        said = said.partition(b"\n")[2]
+    return said
 
 
-def refused(text: str, status: int) -> CollectorError | None:
+def refused(told: str, status: int) -> CollectorError | None:
     """Returns what an answer that is none says; None where it is one.
 
     Args:
-        text: all of standard output: vnStat prints its errors there, and nothing on standard error.
+        told: all of standard output: vnStat prints its errors there, and nothing on standard error.
         status: the exit status. vnStat 1.x ends with 0 also after an error.
     """
-    if status == 0 and text.lstrip().startswith("{"):
+    if status == 0 and told.lstrip().startswith("{"):
         return None
-    low, said = text.lower(), first_line(text)
+    low, said = told.lower(), first_line(told)
     if status in STOPPED:
         return DeadlineExceeded("vnstat did not answer in time", "it is asked again in some minutes")
     if status == 127:
@@ -81,7 +98,7 @@ def refused(text: str, status: int) -> CollectorError | None:
     if "unable to read database" in low:
         return never_ran()
     if "unknown parameter" in low or "unknown option" in low:
-        return Unsupported("this vnStat is too old to answer with JSON", "version 1.13 was the first to")
+        return Unsupported("this vnStat is too old to answer with JSON", "upgrade it; nothing else depends on that")
     return CollectorError(
         f"vnstat --json ended with status {status} and said {shown(said) if said else 'nothing'}",
         "run `vnstat --json` to see more of it",
@@ -121,6 +138,7 @@ class VnstatCollector(Collector):
     deadline = 10.0
     blocking = True
     prompt = False
+    OPTIONS = OPTIONS
     metrics = (
         gauge("vnstat.age", "seconds", "Since vnStat last wrote down what it counted", "vnstat --json"),
         gauge("vnstat.interfaces", "", "Interfaces that vnStat has counted", "vnstat --json"),

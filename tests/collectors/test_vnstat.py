@@ -18,6 +18,7 @@ from collectors._tiling import pieces
 from collectors._vnstat import TIERS, Bucket, VnstatHistory, parse_vnstat
 from collectors.base import Roots
 from collectors.vnstat import ANSWER, STATUS, VnstatCollector, refused, run_vnstat
+from collectors.vnstat import zone as vnstat_zone
 from sysmon.errors import CollectorError, Denied, MalformedInput, NoData, SysmonError, Unsupported
 from sysmon.records import UsagePiece
 from sysmon.zones import zone_of
@@ -526,6 +527,24 @@ def test_a_daemon_that_stopped_is_said_so_and_its_past_is_taken_all_the_same(
     assert reading.values["vnstat.age"] == 7300 and collector.past is not None
     (fault,) = reading.faults
     assert (fault.kind, fault.message) == ("no_data", "vnStat last wrote down what it counted 2 h ago")
+
+
+def test_a_daemon_that_counts_by_another_clock_is_read_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    play(tmp_path / "bin", monkeypatch, f"exec /bin/cat {FIXTURES}/all.json")
+    collector = VnstatCollector(Roots(), {"timezone": "UTC"})
+    collector.read()
+    assert collector.past is not None and collector.past.time == at("2026-11-21 07:28:20")
+    assert [vnstat_zone(name) for name in ("UTC", "Europe/Berlin", "+05:30", "")] == [
+        "UTC",
+        "Europe/Berlin",
+        "+05:30",
+        "",
+    ]
+    with pytest.raises(ValueError, match="'Mars' is not a time zone"):
+        vnstat_zone("Mars")
+    with pytest.raises(ValueError, match="is not text"):
+        vnstat_zone(1)
 
 
 def test_no_data_yet_is_no_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
