@@ -67,20 +67,20 @@ def parse_conntrack(text: str, lan: Lan) -> list[Flow]:
             continue
         if outward and lan.near(answerer):
             continue
-        counted = there.find(" bytes=")
-        sent, received = _bytes(there, counted), _bytes(back, back.find(" bytes="))
-        zone = back.find(" zone=")
-        name = f"{line[:begin][:64]} {there if counted < 0 else there[:counted]}"
-        words = name.split()
-        # Neither time nor state, nor the number of packets, belong to what it is.
-        tuple_of = [word for word in words if "=" in word and not word.startswith("packets=")]
-        mark = back[zone : zone + 12].split()[:1] if zone >= 0 else []
-        flow = " ".join((*words[:4:3], *tuple_of, *mark))
+        head = line[:begin].split(None, 4)
+        if len(head) < 4:
+            continue
+        sent, received = _bytes(there), _bytes(back)
+        # Neither time nor state, nor what it counts, belong to what it is.
+        until, zone = there.find(" packets="), back.find(" zone=")
+        scope = back[zone : back.find(" ", zone + 1)] if zone >= 0 else ""
+        flow = f"{head[0]} {head[3]}{there if until < 0 else there[:until]}{scope}"
         flows.append(Flow(flow, source, received, sent) if outward else Flow(flow, answerer, sent, received))
     return flows
 
 
-def _bytes(text: str, at: int) -> int | None:
+def _bytes(text: str) -> int | None:
+    at = text.find(" bytes=")
     if at < 0:
         return None
     digits = text[at + 7 : at + 28].partition(" ")[0]

@@ -101,6 +101,7 @@ class Lan:
             for each in taken
         ]
         self._known: dict[str, bool] = {}
+        self._beside: dict[str, bool] = {}
 
     def holds(self, address: str) -> bool:
         """Whether an address (as of `address_of`) is a device's of this LAN: not the router's own, nobody else's."""
@@ -113,7 +114,12 @@ class Lan:
 
     def near(self, address: str) -> bool:
         """Whether traffic with an address stays in the house: a device's, the router's own, a group's."""
-        return address in self.own or not single(address) or self.holds(address)
+        known = self._beside.get(address)
+        if known is None:
+            if len(self._beside) >= _CACHED:
+                self._beside.clear()
+            known = self._beside[address] = address in self.own or not single(address) or self.holds(address)
+        return known
 
     def routed(self, address: str) -> bool:
         """Whether an address may be a device's behind another router of the house (a VPN's, say)."""
