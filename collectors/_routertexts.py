@@ -23,6 +23,9 @@ PATIENCE = 4.0
 TIMED_OUT = 124
 """The status told of a command that took longer, as timeout(1) does."""
 
+UNKNOWN = 255
+"""Stands for a status that is no number."""
+
 PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -59,7 +62,8 @@ class TreeTexts:
             if text is None and not status:
                 continue
             number = status.strip()
-            known = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+            good = number.isascii() and number.isdigit() and len(number) < 4
+            known = int(number) if good else UNKNOWN if number else 0
             found[name] = Text(text or "", known, said[:400])
         return found
 

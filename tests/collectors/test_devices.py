@@ -443,6 +443,13 @@ def test_garbage_is_a_fault_and_the_names_stay(router: Router) -> None:
     assert rows(reading)[A].name == "Living-Room-TV"
 
 
+@pytest.mark.parametrize(("status", "words"), [("killed", "status 255"), ("-9", "status 255"), ("124\nlate", "late")])
+def test_any_status_but_0_is_a_failure(router: Router, status: str, words: str) -> None:
+    (router.folder / "nlbw.status").write_text(status)
+    reading = router.look()
+    assert words in reading.faults[0].message and told(reading) == {}
+
+
 def test_services_that_are_garbage_are_a_fault_of_their_own(router: Router) -> None:
     router.put("services", "[[")
     for _ in range(2):
