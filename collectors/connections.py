@@ -22,7 +22,7 @@ from collectors._talkers import PATIENCE, Ledger, Owner
 from collectors.base import Collector, Reading, Roots, read_text
 from collectors.sockets import parse_sockstat
 from sysmon.catalogue import gauge
-from sysmon.errors import CollectorError, Denied, MalformedInput, Unsupported
+from sysmon.errors import CollectorError, DeadlineExceeded, Denied, MalformedInput, Unsupported
 from sysmon.frame import MAX_TALKERS, Fault, Number, Tables
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class Connections(Collector):
         """Reads all sockets.
 
         Raises:
-            Unsupported: the kernel knows no socket diagnostics. Denied: it does not answer us. MalformedInput: it
-                answers nonsense.
+            Unsupported: the kernel knows no socket diagnostics. Denied: it does not answer us. DeadlineExceeded: not in
+                time. MalformedInput: it answers nonsense.
         """
         if not self.roots.live:
             raise Unsupported("connections are told by the kernel alone, not by its files")
@@ -170,6 +170,8 @@ class Connections(Collector):
             found = [("tcp", each) for each in dump(TCP, states)]
         except PermissionError as error:
             raise Denied(f"the kernel does not tell of sockets: {error.strerror}", "allow AF_NETLINK") from None
+        except TimeoutError:
+            raise DeadlineExceeded("the kernel does not tell of sockets in time", "it is asked again") from None
         except OSError as error:
             hint = "a kernel with INET_DIAG tells of them; a sandbox must allow AF_NETLINK"
             raise Unsupported(f"the kernel does not tell of sockets: {error.strerror or error}", hint) from None

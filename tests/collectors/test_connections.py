@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors import _sockdiag, _socketowners, _socketrows, connections
+from collectors import _cgroupids, _sockdiag, _socketowners, _socketrows, connections
 from collectors._inetdiag import DiagSocket
 from collectors._line import Line
 from collectors.base import Reading, Roots
 from collectors.connections import Connections
 from sysmon.derive import State
-from sysmon.errors import Denied, MalformedInput, Unsupported
+from sysmon.errors import DeadlineExceeded, Denied, MalformedInput, Unsupported
 from sysmon.frame import ConnectionRow, Frame, InterfaceRow, TalkerRow
 
 if TYPE_CHECKING:
@@ -328,6 +328,9 @@ def test_a_kernel_that_does_not_tell(collector: Connections, monkeypatch: pytest
     monkeypatch.setattr(connections, "dump", refuse(FileNotFoundError(2, "No such file or directory")))
     with pytest.raises(Unsupported, match="does not tell of sockets"):
         collector.read()
+    monkeypatch.setattr(connections, "dump", refuse(TimeoutError("timed out")))
+    with pytest.raises(DeadlineExceeded):
+        collector.read()
     monkeypatch.undo()
     monkeypatch.setattr(connections, "Closings", lambda seconds: (_ for _ in ()).throw(OSError(93, "not supported")))
     collector.close()
@@ -340,6 +343,42 @@ def test_nonsense_of_the_kernel_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(_sockdiag, "parse_answer", lambda data, sequence: (_ for _ in ()).throw(MalformedInput("no")))
     with pytest.raises(MalformedInput):
         _sockdiag.dump(6)
+
+
+def closed_connections(count: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(count):
+            with socket.create_connection(server.getsockname()), server.accept()[0]:
+                pass
+
+
+def test_a_buffer_of_the_kernel_that_runs_over_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sockdiag, "_ROOM", 4096)
+    monkeypatch.setattr(_sockdiag, "_SO_RCVBUFFORCE", socket.SO_RCVBUF)
+    closings = _sockdiag.Closings(30)
+    try:
+        with closings._lock:  # its thread is held up
+            closed_connections(100)
+        deadline = time.monotonic() + 10
+        while not closings.take()[1]:
+            assert time.monotonic() < deadline
+    finally:
+        closings.close()
+
+
+def test_closings_that_nobody_takes_are_kept_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sockdiag, "QUEUE", 20)
+    closings = _sockdiag.Closings(30)
+    try:
+        closed_connections(50)
+        deadline = time.monotonic() + 10
+        while not closings._lost:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert len(closings.take()[0]) <= 20
+    finally:
+        closings.close()
+    assert closings.take() == ([], closings._lost)
 
 
 # Who holds a socket
@@ -408,6 +447,31 @@ def test_a_process_that_goes_meanwhile_or_says_nonsense_is_none(tmp_path: Path) 
     owners.look({1}, set())
     assert owners.holder(1) is None and owners.is_settled(1)
     assert _socketowners.SocketOwners(Roots(tmp_path / "nowhere")).look({1}, set())
+
+
+def test_a_control_group_is_found_by_the_number_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tmp_path / "cgroup"
+    unit = top / "system.slice" / "nginx.service"
+    container = top / "system.slice" / f"docker-{'cd' * 32}.scope"
+    for folder in (unit, container, tmp_path / "proc" / "self"):
+        folder.mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text(
+        f"30 1 0:1 / /v1 rw - cgroup cgroup rw,cpu\n31 1 0:2 / {top} rw - cgroup2 cgroup2 rw\n"
+    )
+    groups = _cgroupids.CgroupIds(Roots(tmp_path))
+    assert groups.owner(unit.stat().st_ino) == ("", "nginx.service")
+    assert groups.owner(container.stat().st_ino) == ("cdcdcdcdcdcd", "")
+    assert groups.owner(None) == groups.owner(1) == ("", "")
+    # One that is made later is found at the next walk, which is not at once.
+    late = top / "late.service"
+    late.mkdir()
+    assert groups.owner(late.stat().st_ino) == ("", "")
+    monkeypatch.setattr(_cgroupids, "AGAIN", 0.0)
+    assert groups.owner(late.stat().st_ino) == ("", "late.service")
+    monkeypatch.setattr(_cgroupids, "MOST", 1)
+    assert groups.owner(1) == ("", "") and len(groups._known) <= 3
+    nowhere = _cgroupids.CgroupIds(Roots(tmp_path / "nowhere"))
+    assert nowhere.owner(5) == ("", "")
 
 
 # What goes through the line
