@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
+from cli.main import run
 from collectors.registry import catalogue
 from store.retention import Retention
 from store.writer import SqliteRecorder
-from sysmon.clock import ManualClock
+from sysmon.clock import ManualClock, SystemClock
+from sysmon.devices import Bytes, Device, Link, Rates
 from sysmon.frame import DeviceRow, ServiceRow
 from sysmon.records import Event, HostInfo, Past, UsagePiece
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest import CaptureFixture, MonkeyPatch
+
 NOW = 1_795_258_800_000
 """2026-11-21T11:00:00Z."""
 HOUR = 3_600_000
+DAY = 24 * HOUR
 OWN = "aaaaaaaaaaaaaaaa"
 ROUTER = "bbbbbbbbbbbbbbbb"
 DEVICES = 40
@@ -54,26 +60,39 @@ def row(number: int) -> DeviceRow:
     )
 
 
-def device_pieces(end: int = NOW) -> list[UsagePiece]:
+def stretches() -> list[tuple[int, int, int]]:
+    """Returns the month in pieces (start, end, hours): hours of the last days, days before them."""
+    made = []
+    at = NOW
+    first = NOW - DAYS * DAY
+    while at > first:
+        midnight = at // DAY * DAY
+        start = at - HOUR
+        if at <= NOW - 8 * DAY and (at == midnight or at - first < DAY):
+            start = max(first, at - DAY if at == midnight else midnight)
+        made.append((start, at, (at - start) // HOUR))
+        at = start
+    return made
+
+
+def device_pieces() -> list[UsagePiece]:
     """Returns what each device used: in each hour of the month `number` MB received and `number` kB sent."""
-    made = []
-    for number in range(1, DEVICES + 1):
-        for hour in range(DAYS * 24):
-            start = end - (hour + 1) * HOUR
-            made.append(UsagePiece(f"device.receive:{mac(number)}", start, start + HOUR, number * 1_000_000))
-            made.append(UsagePiece(f"device.transmit:{mac(number)}", start, start + HOUR, number * 1_000))
-    return made
+    return [
+        UsagePiece(f"device.{way}:{mac(number)}", start, end, hours * number * size)
+        for number in range(1, DEVICES + 1)
+        for start, end, hours in stretches()
+        for way, size in (("receive", 1_000_000), ("transmit", 1_000))
+    ]
 
 
-def interface_pieces(end: int = NOW) -> list[UsagePiece]:
+def interface_pieces() -> list[UsagePiece]:
     """Returns what interfaces used: eth0 1 GB an hour, br0 the same once more, lo 5 MB."""
-    made = []
-    for name, receive, transmit in (("eth0", 10**9, 10**8), ("br0", 10**9, 10**8), ("lo", 5_000_000, 5_000_000)):
-        for hour in range(DAYS * 24):
-            start = end - (hour + 1) * HOUR
-            made.append(UsagePiece(f"net.receive:{name}", start, start + HOUR, receive))
-            made.append(UsagePiece(f"net.transmit:{name}", start, start + HOUR, transmit))
-    return made
+    return [
+        UsagePiece(f"net.{way}:{name}", start, end, hours * size)
+        for name, received, sent in (("eth0", 10**9, 10**8), ("br0", 10**9, 10**8), ("lo", 5_000_000, 5_000_000))
+        for start, end, hours in stretches()
+        for way, size in (("receive", received), ("transmit", sent))
+    ]
 
 
 async def fill(path: Path, *, own: str = OWN) -> None:
@@ -108,3 +127,66 @@ async def fill(path: Path, *, own: str = OWN) -> None:
 def make(path: Path, *, own: str = OWN) -> None:
     """Writes the history, from a test that is not asynchronous."""
     asyncio.run(fill(path, own=own))
+
+
+class Fixed(SystemClock):
+    """A clock that stands still at the end of the month."""
+
+    def now(self) -> int:
+        """Returns `NOW`."""
+        return NOW
+
+
+def here(own: str = OWN) -> list[Device]:
+    """Returns what this machine's interfaces are now."""
+    return [
+        Device(
+            kind="interface",
+            host=own,
+            name=name,
+            label=name,
+            rates=Rates(1024.0 * 10, 1024.0),
+            total=Bytes(5, 6),
+            counted=counted,
+            errors=0,
+            drops=0,
+            link=Link(kind=kind, up=True, state="up"),
+        )
+        for name, kind, counted in (("eth0", "ethernet", True), ("lo", "loopback", False))
+    ]
+
+
+def settle(folder: Path, monkeypatch: MonkeyPatch, config: str = "") -> Path:
+    """Makes this process one of a user whose history is in a folder, at the end of the month; returns its path."""
+    path = folder / "history.db"
+    (folder / "config.toml").write_text(f"[agent]\nport = 1\n{config}")
+    for name, value in {
+        "SYSMON_DB": str(path),
+        "SYSMON_CONFIG": str(folder / "config.toml"),
+        "XDG_STATE_HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "TZ": "UTC",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    time.tzset()
+    monkeypatch.setattr("cli.context.SystemClock", Fixed)
+    monkeypatch.setattr("cli.local.own_host", lambda context: OWN)
+
+    async def sampled(context: object, own: str, spacing: float) -> list[Device]:
+        return here(own)
+
+    monkeypatch.setattr("cli.present._sampled", sampled)
+    return path
+
+
+def said(capsys: CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    """Runs a command in this process; returns its stdout, or its stderr where it should fail."""
+    ended = run(list(arguments))
+    printed = capsys.readouterr()
+    assert ended == status, printed.err
+    if status:
+        assert len(printed.err.strip().splitlines()) == 1
+        return printed.err
+    assert printed.err == ""
+    return printed.out
