@@ -15,7 +15,7 @@ import msgspec
 from store.codec import compress, decompress
 from store.gaps import gaps as gaps_of
 from store.lacks import EVER, Lack, first_reads, reboots
-from store.told import EARLIEST, Group, Piece, Taken, choose, groups, overlap, usable
+from store.told import EARLIEST, Group, Piece, Taken, Told, choices, groups, overlap, usable
 from store.usage import ESTIMATED
 from sysmon.frame import clean_text
 
@@ -116,9 +116,7 @@ class PastKeeper:
     ) -> None:
         """Takes one series. `since`: nothing tells what was lacked before it but what is stored."""
         live = [each for each in stored if each.lack.start == 0 or each.lack.start >= since]
-        taken = [(old, made) for lack in lacks for old, made in [choose(lack, live, source, time, pieces)] if made]
-        kept = [made for old, made in taken if old is made]
-        fresh = [made for old, made in taken if old is not made]
+        kept, fresh = choices(lacks, live, Told(source, time, pieces))
         gone = [each for each in live if all(each is not made for made in kept)]
         if not fresh and not gone:
             return

@@ -37,6 +37,14 @@ class Piece(NamedTuple):
     bytes: int
 
 
+class Told(NamedTuple):
+    """What a source told of one series: pieces in order, counted up to `time`."""
+
+    source: str
+    time: int
+    pieces: Sequence[Piece]
+
+
 class Taken(NamedTuple):
     """What was taken for one lack of a series: the source's pieces that touch it. `time`: up to when it had counted."""
 
@@ -47,8 +55,9 @@ class Taken(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether its source has nothing to add."""
-        return self.lack.end + SETTLED < self.time
+        """Whether its source has nothing to add: it had counted the lack, and its pieces, wholly."""
+        until = max(self.lack.end, self.pieces[-1].end if self.pieces else 0)
+        return until + SETTLED <= self.time
 
 
 def usable(pieces: Iterable[UsagePiece], catalogue: Catalogue, now: int) -> dict[str, list[Piece]]:
@@ -93,49 +102,89 @@ def touching(pieces: Iterable[Piece], lack: Lack) -> list[Piece]:
     return [each for each in pieces if each.start < lack.end and each.end > lack.start]
 
 
-def choose(
-    lack: Lack, stored: Sequence[Taken], source: str, time: int, pieces: Sequence[Piece]
+def choices(lacks: Sequence[Lack], stored: Sequence[Taken], told: Told) -> tuple[list[Taken], list[Taken]]:
+    """Returns what is told of lacks: what stands of what was taken before (the same objects), and what is taken now.
+
+    Args:
+        lacks: of a series, in order; the first is that before its first reading.
+        stored: what was taken of them before.
+        told: by a source, now.
+    """
+    kept = _finished(lacks[0], stored, told)
+    told = told._replace(pieces=_beyond(kept, told.pieces))
+    found = [_choose(lack, stored, told, kept if lack.start == 0 else []) for lack in lacks]
+    again = True
+    while again:
+        again = False
+        moved = [old for old, made in found if old is not None and made is not old]
+        for number, (lack, (old, made)) in enumerate(zip(lacks, found, strict=True)):
+            if old is None or made is not old or old.source != told.source or told.time < old.time:
+                continue
+            # A piece that touches two lacks tells of both together, until both are settled.
+            if any(_share(old, other) for other in moved) and (fresh := touching(told.pieces, lack)):
+                found[number] = old, Taken(lack, told.source, told.time, fresh)
+                again = True
+    return (
+        [made for old, made in found if made is not None and made is old],
+        [made for old, made in found if made is not None and made is not old],
+    )
+
+
+def _share(one: Taken, other: Taken) -> bool:
+    """Whether a piece touches both of two lacks."""
+    if one is other or not one.pieces or not other.pieces:
+        return False
+    first, second = (one, other) if one.lack < other.lack else (other, one)
+    return first.pieces[-1][:2] == second.pieces[0][:2]
+
+
+def _choose(
+    lack: Lack, stored: Sequence[Taken], told: Told, kept: Sequence[Piece]
 ) -> tuple[Taken | None, Taken | None]:
     """Returns what was taken for a lack, or for a longer one that it is what is left of, and what is to be taken now:
-    the same object where that stands.
+    the same object where that stands. `kept`: of what was taken before, what stands in any case.
     """
     old = next((each for each in stored if each.lack.start < lack.end and each.lack.end > lack.start), None)
-    fresh = touching(pieces, lack)
+    fresh = touching([*kept, *told.pieces], lack)
     if old is None or not old.pieces:
-        made = Taken(lack, source, time, fresh) if fresh else Taken(lack, "", 0, [])
+        made = Taken(lack, told.source, told.time, fresh) if fresh else Taken(lack, "", 0, [])
         # Where we began is remembered though nobody tells of the time before it.
         return old, old if made == old else made if fresh or lack.start == 0 else None
-    if old.source == source and not old.settled and time >= old.time and fresh:
-        if lack.start == 0:
-            fresh = touching(continued(old.pieces, fresh, old.time - SETTLED), lack)
-        return old, Taken(lack, source, time, fresh)
+    if old.source == told.source and not old.settled and told.time >= old.time and fresh:
+        return old, Taken(lack, told.source, told.time, fresh)
     if old.lack == lack:
         return old, old
     left = touching(old.pieces, lack)
     return old, old._replace(lack=lack, pieces=left) if left else None
 
 
-def continued(old: Sequence[Piece], fresh: Sequence[Piece], until: int) -> list[Piece]:
-    """Returns the old pieces that ended by a time, and of the new ones what they tell beyond those.
+def _finished(lack: Lack, stored: Sequence[Taken], told: Told) -> list[Piece]:
+    """Returns the pieces before the first reading that their source had counted wholly when it told them.
 
-    A source forgets its fine steps: what it tells of the same time later is coarser.
+    It forgets its fine steps: what it tells of the same time later is coarser.
     """
-    kept = [each for each in old if each.end <= until]
+    old = next((each for each in stored if each.lack.start == 0), None)
+    if old is None or old.source != told.source or old.settled or told.time < old.time:
+        return []
+    return [each for each in old.pieces if each.end <= min(old.time - SETTLED, lack.end)]
+
+
+def _beyond(kept: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Returns what pieces tell beyond those that are kept."""
     if not kept:
-        return list(fresh)
+        return pieces
+    found = []
     reached = kept[-1].end
-    for piece in fresh:
+    for piece in pieces:
         if piece.start >= reached:
-            kept.append(piece)
+            found.append(piece)
         elif piece.end > reached:
-            told = sum(
-                each.bytes * (min(each.end, piece.end) - max(each.start, piece.start)) // (each.end - each.start)
-                for each in touching(old, Lack(piece.start, reached))
-                if each.end <= reached
-            )
+            told = 0
+            for each in touching(kept, Lack(piece.start, reached)):
+                told += each.bytes * (each.end - max(each.start, piece.start)) // (each.end - each.start)
             if piece.bytes > told:
-                kept.append(Piece(reached, piece.end, piece.bytes - told))
-    return kept
+                found.append(Piece(reached, piece.end, piece.bytes - told))
+    return found
 
 
 def groups(taken: Sequence[Taken]) -> list[Group]:
