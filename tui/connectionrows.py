@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sysmon.frame import ConnectionRow, TalkerRow
 
-OTHER_WORDS: Final = "not attributable", "UDP, headers, forwarding"
+OTHER_WORDS: Final = "not attributable", "UDP, headers"
 """What is said of bytes that can be put to nobody, and what they are."""
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sysmon.config import Config
     from sysmon.frame import DeviceRow
+    from tui.devicerows import Device
     from tui.model import HostModel, Model, View
 
 LIMITS: Final = {
@@ -114,18 +115,17 @@ def _of_router(view: View, *, reading: bool, problem: str) -> list[str]:
     return [f"{label} has no device in its neighbours, leases or counters"]
 
 
-def note_of(view: View, rows: Sequence[DeviceRow]) -> str:
+def note_of(view: View, rows: Sequence[Device]) -> str:
     """What is not whole about the devices shown: a fault, or rates that still wait; '' where nothing is."""
     if view.status.state == "replay":
-        return "names and addresses are those last known"
+        return "" if view.state.tables.devices is not None else "names and addresses are those last known"
     faults = [fault for fault in view.state.faults if fault.collector == "devices"]
     if faults:
         return faults[0].message
     if view.status.state in _STATES:
         return f"router is {view.status.state}"
-    counted = view.state.instances("device.receive")
-    if counted and not view.state.instances("device.receive_rate"):
+    if rows and not any(row.row.source for row in rows):
+        return "nothing there counts bytes by device"
+    if view.state.tables.devices is not None and all(row.rate is None for row in rows):
         return "rates come with the second look"
-    if rows and not any(row.source for row in rows):
-        return LIMITS[""]
     return ""

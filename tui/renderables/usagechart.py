@@ -47,7 +47,8 @@ def usage_chart(
     """
     if not steps or width <= 0 or height <= 0:
         return centered([empty] if empty else [], width, max(0, height), look=look, style=look.palette.faint)
-    edges = _edges(min(len(steps), POINTS_PER_CELL * width), width)
+    fine = look.glyphs.graph == "braille"
+    edges = _edges(min(len(steps), POINTS_PER_CELL * width), width, fine=fine)
     steps = steps[1 - len(edges) :]
     upper: list[float | None] = []
     lower: list[float | None] = []
@@ -70,10 +71,10 @@ def usage_chart(
     return lines
 
 
-def _edges(count: int, width: int) -> list[int]:
-    """Where the bars begin and end, in points: whole cells where there are enough, and never broader than `_WIDEST`."""
-    if count > width:
-        room = POINTS_PER_CELL * width
+def _edges(count: int, width: int, *, fine: bool) -> list[int]:
+    """Where the bars begin and end, in points, evenly; in whole cells where halves cannot stand beside each other."""
+    if fine or count > width:
+        room = min(POINTS_PER_CELL * width, POINTS_PER_CELL * count * _WIDEST)
         return [index * room // count for index in range(count + 1)]
     cells = min(width, count * _WIDEST)
     return [POINTS_PER_CELL * (index * cells // count) for index in range(count + 1)]

@@ -240,6 +240,10 @@ class NetworkScreen(HostScreen):
         if name != self._active:
             self.tab.remove_class("-shown")
             self._active = name
+            if self.range == "reset":
+                # That range is the devices' own.
+                self.range = "now"
+                self.rehint()
             self.tab.add_class("-shown")
             self.tab.lay_out()
             self.sysmon.watch_tables()

@@ -32,10 +32,10 @@ def columns(*, bits: bool, now: Callable[[], int], size: str = "", ranged: bool 
         size: "tiny", "narrow", "" or "wide": how much room there is.
         ranged: whether a range is shown; else the rates of now matter most.
     """
-    narrow = size in ("tiny", "narrow")
     rates = 4 if ranged else 0
+    name = 12 if size == "tiny" else 14 if size == "narrow" else 18
     found: list[Column[Device]] = [
-        Column("name", "DEVICE", width=None, min_width=14 if narrow else 18, fraction=1.0, spans=_name),
+        Column("name", "DEVICE", width=None, min_width=name, spans=_name),
         _text("address", "ADDRESS", 15, 5, lambda row: row.address),
         _text("mac", "MAC", 17, 13, lambda row: row.row.mac),
         Column("vendor", "VENDOR", width=None, min_width=12, fraction=0.5, priority=8, spans=_vendor),
@@ -44,7 +44,7 @@ def columns(*, bits: bool, now: Callable[[], int], size: str = "", ranged: bool 
         rate_column("transmit", "UP", "transmit", lambda row: row.transmit, bits=bits, priority=rates),
         amount_column("received", "RECEIVED", 1 if ranged else 5, lambda row: row.amount, 0),
         amount_column("sent", "SENT", 1 if ranged else 5, lambda row: row.amount, 1),
-        amount_column("total", "TOTAL", 0 if ranged else 2, lambda row: row.amount, None),
+        amount_column("total", "TOTAL" if ranged else "TODAY", 0 if ranged else 2, lambda row: row.amount, None),
         Column("share", "SHARE", width=None, min_width=9, fraction=0.4, align="right", priority=3, spans=_share),
         _number("connections", "CONNS", 5, 6, lambda row: row.connections),
         Column("signal", "SIGNAL", width=7, align="right", priority=10, spans=_signal),

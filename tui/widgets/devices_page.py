@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 
 _BESIDE: Final = 84
 """Cells from which blocks stand side by side; three from half as much again."""
-_CHARTS: Final = 22
+_CHARTS: Final = 14
 """Lines of room from which there are graphs."""
 
 
 @dataclass(frozen=True, slots=True)
 class DevicePast:
-    """What the history told of a device, or why not. `reset`: since somebody began counting anew, (when, amount)."""
+    """What the history told of a device, or why not.
+
+    `ranged`: whether a range is shown rather than now; `reset`: since somebody began counting anew, (when, amount).
+    """
 
     zone: tzinfo
     told: RangeTold | None = None
@@ -47,6 +50,7 @@ class DevicePast:
     reset: tuple[int, Amount | None] | None = None
     caps: tuple[CapUse, ...] = ()
     problem: str = ""
+    ranged: bool = False
 
 
 class DevicePage(ScrollPanel):
@@ -115,13 +119,18 @@ class DevicePage(ScrollPanel):
     def _graphs(self, view: View, device: Device, past: DevicePast, width: int, height: int, look: Look) -> list[Strip]:
         if height < _CHARTS:
             return []
-        rows = max(5, min(14, height // 3))
+        rows = max(6, min(40, height - 22))
         if width >= _BESIDE:
             left = (width - GAP) // 2
             right = width - GAP - left
             rates, bars = self._rates(view, device, left, rows, look), self._range(past, device, right, rows, look)
             return [*side_by_side([(left, rates), (right, bars)], look), blank(width, look.palette.text)]
-        return [*self._range(past, device, width, rows, look), blank(width, look.palette.text)]
+        one = (
+            self._range(past, device, width, rows, look)
+            if past.ranged
+            else self._rates(view, device, width, rows, look)
+        )
+        return [*one, blank(width, look.palette.text)]
 
     def _rates(self, view: View, device: Device, width: int, rows: int, look: Look) -> list[Strip]:
         count = 2 * width

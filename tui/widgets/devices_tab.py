@@ -48,6 +48,7 @@ class DevicesTab(DeviceNotes):
         self.rows: list[Device] = []
         self._ordered: tuple[object, ...] = ()
         self._shown: list[Device] = []
+        self._parts: list[str] = []
         self._minute = -1
         self._time = 0
         self.has_resets = False
@@ -131,12 +132,14 @@ class DevicesTab(DeviceNotes):
         built = (
             view.info.id, 0 if view.live else view.time, id(state.tables.devices), state.reads.get("devices"),
             known.value, told.value, view.status.state,
+            " ".join(fault.message for fault in state.faults if fault.collector == "devices"),
         )  # fmt: skip
         if not self._same(built):
             self._built = built
             devices = known.value.devices if known.value is not None else None
             self.rows = build(view, devices, told.value.amounts if told.value is not None else None)
             self._ordered = ()
+            self._parts = self._told_of(view)
         ordered = (self.sort, self.filter)
         if ordered != self._ordered:
             self._ordered = ordered
@@ -168,16 +171,23 @@ class DevicesTab(DeviceNotes):
                 reading=known.reading, problem=known.problem,
             )  # fmt: skip
         self.table.set_empty("\n".join(words))
-        parts = []
+        parts = [*self._parts]
         if self.rows:
-            online = [row.online for row in self.rows if row.online is not None]
-            parts.append(f"{sum(online)} of {len(self.rows)} online" if online else f"{len(self.rows)} devices")
-            note = note_of(view, [row.row for row in self.rows]) or told.problem or known.problem
-            parts += [note] if note else sources(row.row for row in self.rows)
+            parts += [problem] if (problem := told.problem or known.problem) else []
+            parts += ["totals of today"] if network.range == "now" else []
             parts += self.order_words("use")
         self.table.set_frame(
             title=f"devices of {view.info.label}" if self.rows else "devices", subtitle="  ".join(parts), update=False
         )
+
+    def _told_of(self, view: View) -> list[str]:
+        """How many are there, and what counts them or what is wrong with that."""
+        if not self.rows:
+            return []
+        online = [row.online for row in self.rows if row.online is not None]
+        count = f"{sum(online)} of {len(self.rows)} online" if online else f"{len(self.rows)} devices"
+        note = note_of(view, self.rows)
+        return [count, note] if note else [count, *sources(row.row for row in self.rows)]
 
     def draw_one(self, view: View) -> None:
         """The page of the device that it was opened for."""
@@ -220,7 +230,8 @@ class DevicesTab(DeviceNotes):
                 lambda history: read_caps(history, host, "device", time, zone, wanted),
             )
             caps = tuple(used.value or ())
-        return DevicePast(zone, told.value, totals.value, reset, caps, totals.problem or told.problem)
+        ranged = self.network.range != "now"
+        return DevicePast(zone, told.value, totals.value, reset, caps, totals.problem or told.problem, ranged)
 
     # -- what is chosen
 

@@ -69,7 +69,7 @@ def _ranged(*, bits: bool, tiny: bool) -> list[Column[Interface]]:
         amount_column("sent", "SENT", 1, lambda row: row.amount, 1),
         amount_column("total", "TOTAL", 0, lambda row: row.amount, None),
         Column("share", "SHARE", width=None, min_width=9, fraction=0.3, align="right", priority=3, spans=_share),
-        _spark("past", "receive", lambda row: row.past, floor=1.0, fraction=0.8),
+        _spark("past", "receive", lambda row: row.past, floor=1.0, fraction=0.8, stretch=True),
         _rate("receive", "RECEIVE", "receive", lambda row: row.receive, bits=bits, priority=7),
         _rate("transmit", "TRANSMIT", "transmit", lambda row: row.transmit, bits=bits, priority=7),
         _trouble("errors", "ERR/S", lambda row: row.errors),
@@ -203,11 +203,14 @@ def _spark(
     *,
     floor: float = FLOOR,
     fraction: float = 1.0,
+    stretch: bool = False,
 ) -> Column[Interface]:
     def spans(row: Interface, room: int, look: Look) -> Spans:
         past = points(row)
         if not any(past):
             return [(" " * room, look.palette.text)]
+        if stretch and len(past) < room:
+            past = tuple(point for point in past for _ in range(room // len(past)))
         # Each line fills its own height: the number beside it says how much that is.
         # A little headroom parts it from the line above.
         high = 1.2 * max(floor, *(point for point in past if point is not None))

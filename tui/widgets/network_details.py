@@ -43,7 +43,7 @@ _COUNTERS = (
 _BAD = ("errors", "drops", "collisions")
 _BESIDE: Final = 76
 """Cells from which two blocks stand side by side; three from half as much again."""
-_CHART_ROWS: Final = 24
+_CHART_ROWS: Final = 14
 """Lines of room from which the bars are drawn above the rest."""
 
 
@@ -119,7 +119,7 @@ class InterfaceDetails(ScrollPanel):
             return []
         told = past.told
         steps = steps_of(told.period, told.buckets, row.names, past.zone)
-        rows = max(6, min(14, height // 3))
+        rows = max(6, min(40, height - 22))
         chart = usage_chart(
             steps, told.period.step, past.zone, width, rows, look=look, empty="nothing is known of this range"
         )  # fmt: skip

@@ -199,8 +199,9 @@ class Table(Panel, Generic[Row]):
 
     def set_empty(self, message: str) -> None:
         """Say this where there are no rows; it may have several lines."""
-        self._empty = message
-        self.update_body()
+        if message != self._empty:
+            self._empty = message
+            self.update_body()
 
     def redraw(self) -> None:
         """Draw every visible row anew: for cells that depend on more than their row."""

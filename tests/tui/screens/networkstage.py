@@ -166,7 +166,7 @@ class Ledger(ScriptedHistory):
     cuts: tuple[int, ...] = ()
     aliases: dict[str, str]
     asked: list[tuple[str, tuple[str, ...]]]
-    since = 200
+    since = 70
 
     def names(self) -> list[str]:
         """The counters it has."""
