@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from sysmon.errors import UsageError
 from sysmon.frame import join_key, split_key
+from sysmon.records import Span
 from sysmon.zones import STEPS, span_of
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from sysmon.ports import History
-    from sysmon.records import Span, Usage
+    from sysmon.records import Usage
 
 Kind = Literal["interface", "device"]
 
@@ -229,6 +231,32 @@ def percentile(values: Iterable[int], count: int, part: float = 0.95) -> int | N
     return ordered[rank] if rank >= 0 else 0
 
 
+def uncovered(gaps: Iterable[Span], spans: Iterable[tuple[int, int]]) -> list[Span]:
+    """Returns what of gaps lies in none of some stretches (start, end), ascending: others counted in those."""
+    ordered = sorted(spans)
+    found = []
+    for gap in sorted(gaps, key=lambda each: each.start):
+        at = gap.start
+        for start, end in ordered[max(0, bisect_right(ordered, (at,)) - 1) :]:
+            if start >= gap.end:
+                break
+            if end <= at:
+                continue
+            if start > at:
+                found.append(Span(at, start))
+            at = max(at, end)
+        if at < gap.end:
+            found.append(Span(at, gap.end))
+    return found
+
+
+def samples(gaps: Iterable[Span], fine: Sequence[Bucket], start: int, end: int) -> int:
+    """Returns how many five minutes of a range are known: recorded, or counted by others."""
+    missing = uncovered(gaps, [(each.start, each.end) for each in fine])
+    known = end - start - sum(max(0, min(gap.end, end) - max(gap.start, start)) for gap in missing)
+    return max(len(fine), known // FIVE_MINUTES)
+
+
 async def p95(
     history: History, host: str, start: int, end: int, names: Iterable[str] = ()
 ) -> tuple[float | None, float | None]:
@@ -237,11 +265,11 @@ async def p95(
     Stretches without data are no samples; five minutes without traffic are. None where there is no data.
     """
     told = await buckets(history, host, "interface", start, end, "fiveminute", names)
-    gaps: list[Span] = await history.gaps(host, start, end)
-    seen = (end - start - sum(min(gap.end, end) - max(gap.start, start) for gap in gaps)) // FIVE_MINUTES
-    fine = [total(bucket.amounts) for bucket in told if bucket.end - bucket.start <= FIVE_MINUTES]
-    if not fine:
+    known = [bucket for bucket in told if bucket.end - bucket.start <= FIVE_MINUTES]
+    if not known:
         return None, None
+    seen = samples(await history.gaps(host, start, end), known, start, end)
+    fine = [total(bucket.amounts) for bucket in known]
     ways = (percentile([each[way] for each in fine], seen) for way in (0, 1))
     receive, transmit = (None if way is None else way / (FIVE_MINUTES / 1000) for way in ways)
     return receive, transmit

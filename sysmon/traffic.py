@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -10,7 +9,6 @@ import msgspec
 from sysmon import bandwidth
 from sysmon.bandwidth import Amount
 from sysmon.errors import UsageError
-from sysmon.records import Span
 from sysmon.units import rfc3339
 from sysmon.zones import span_of, zone_of
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from sysmon.bandwidth import Kind
     from sysmon.ports import History
-    from sysmon.records import HostInfo
+    from sysmon.records import HostInfo, Span
 
 STEPS: Final = {"5min": "fiveminute", "hour": "hour", "day": "day", "month": "month", "year": "year"}
 """Steps as users write them."""
@@ -124,21 +122,8 @@ def _telling(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
 
 def unknown(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
     """Returns what of gaps lies in no step that is known exactly, ascending."""
-    exact = sorted((step.start, step.end) for step in made if step.amount is not None and not step.amount.mark)
-    found = []
-    for gap in sorted(gaps, key=lambda each: each.start):
-        at = gap.start
-        for start, end in exact[max(0, bisect_right(exact, (at,)) - 1) :]:
-            if start >= gap.end:
-                break
-            if end <= at:
-                continue
-            if start > at:
-                found.append(Span(at, start))
-            at = max(at, end)
-        if at < gap.end:
-            found.append(Span(at, gap.end))
-    return found
+    exact = [(step.start, step.end) for step in made if step.amount is not None and not step.amount.mark]
+    return bandwidth.uncovered(gaps, exact)
 
 
 def expected(step: Step, now: int) -> Amount | None:
@@ -206,12 +191,11 @@ async def figures(
     """
     end = min(end, now)
     told = await bandwidth.buckets(history, info.id, kind, start, end, "fiveminute", names)
-    fine = [bandwidth.total(each.amounts) for each in told if each.end - each.start <= bandwidth.FIVE_MINUTES]
-    if not fine or end <= start:
+    known = [each for each in told if each.end - each.start <= bandwidth.FIVE_MINUTES]
+    if not known or end <= start:
         return None
-    gaps = await history.gaps(info.id, start, end)
-    missing = sum(min(gap.end, end) - max(gap.start, start) for gap in gaps)
-    count = max(len(fine), (end - start - missing) // bandwidth.FIVE_MINUTES)
+    count = bandwidth.samples(await history.gaps(info.id, start, end), known, start, end)
+    fine = [bandwidth.total(each.amounts) for each in known]
     seconds = bandwidth.FIVE_MINUTES / 1000
 
     def way(values: list[int]) -> Way:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.tables import Column, cells_of, fit, lines
+from collectors.registry import catalogue
 from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
 from tests.cli import months
@@ -143,7 +144,7 @@ def test_devices_are_named_and_counted_anew(month: Path, capsys: pytest.CaptureF
     assert "Nothing was deleted, and the router was not touched" in told
 
     async def resets() -> list[int]:
-        history = SqliteHistory.open(month, months.catalogue(), clock=SystemClock())
+        history = SqliteHistory.open(month, catalogue(), clock=SystemClock())
         try:
             return await history.resets(ROUTER)
         finally:

@@ -1,0 +1,171 @@
+"""`sysmon report`: what it tells is there, and names of devices stay text in Markdown and HTML."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.report import period_of
+from cli.reportmarkdown import escaped
+from sysmon.errors import UsageError
+from sysmon.zones import zone_of
+from tests.cli import months
+from tests.cli.months import NOW, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CAPS = '[caps.line]\nlimit = "1 TB"\n'
+VOID = {"meta", "br"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the history of a month."""
+    folder = tmp_path_factory.mktemp("made")
+    months.make(folder / "history.db")
+    return folder
+
+
+@pytest.fixture
+def month(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process's own copy of it."""
+    for each in made.glob("history.db*"):
+        shutil.copy(each, tmp_path)
+    return months.settle(tmp_path, monkeypatch, CAPS)
+
+
+class Page(HTMLParser):
+    """Reads a page, and fails on what is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: dict[str, int] = {}
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_markdown_tells_the_month(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = said(capsys, "report")
+    assert page == said(capsys, "report")
+    assert page.startswith("# Traffic: 2026-11\n\n## laptop\n\n2026-11-01 00:00 to 2026-11-21 11:00, not over yet\n")
+    assert "| eth0 | 457 GiB | 45.7 GiB | 503 GiB | 100.0 % |" in page
+    assert "| br0 \\* | 457 GiB | 45.7 GiB | 503 GiB | – |" in page
+    assert "| total | 457 GiB | 45.7 GiB | 503 GiB |  |" in page
+    assert "- Busiest day: 2026-11-01 Sun, 24.6 GiB." in page
+    assert "- Cap line: 503 GiB of 931 GiB \\(54.0 %\\); 738 GiB expected by 2026-12-01." in page
+    assert "| 2026-11-20 Fri | 22.4 GiB | 2.2 GiB | 24.6 GiB | ██" in page
+    assert "## Devices behind home" in page
+    assert "| device-40 | 192.168.1.50 |  | 18.3 GiB | 18.7 MiB | 18.3 GiB | 4.9 % |" in page
+    assert "| 20 others |" in page
+    assert "- 2026-11-21 10:00: device-40 \\(52:54:00:00:00:28, Raspberry Pi Trading Ltd\\)" in page
+    assert "device-39 \\(52:54" not in page
+    assert "- 2026-11-21 09:00  critical  laptop  disk-full: fs.utilization is 95 % \\<script\\>" in page
+    # No table has a row with more or fewer cells than its head.
+    for block in page.split("\n\n"):
+        if block.startswith("|"):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_html_is_a_page_by_itself(month: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    assert said(capsys, "report", "--period", "week", "--format", "html", "--output", str(target)) == ""
+    text = target.read_text()
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert not page.open
+    assert not set(page.tags) & {"script", "link", "img", "iframe", "object", "base", "form", "a"}
+    assert not any(name.startswith("on") or name in ("href", "src", "style") for name, _ in page.attributes)
+    assert "url(" not in text and "@import" not in text
+    assert page.tags["svg"] == 2
+    # Seven days of two charts, received and sent.
+    assert page.tags["rect"] == 2 * 7 * 2
+    assert "Traffic: the last seven days" in page.text
+    assert any("fs.utilization is 95 % <script>" in each for each in page.text)
+    assert ("lang", "en") in page.attributes
+    # Written anew over itself, nothing lies beside it.
+    said(capsys, "report", "--period", "week", "--format", "html", "--output", str(target))
+    assert target.read_text() == text
+    assert [each.name for each in tmp_path.glob(".report-*")] == []
+
+
+def test_names_are_text_in_every_form(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "devices", "name", months.mac(40), "a|b`c`<b onload=x> [l](http://x) *s*")
+    page = said(capsys, "report", "--host", "home")
+    assert r"| a\|b\`c\`\<b onload\=x\> \[l\]\(http\://x\) \*s\* |" in page
+    html = Page()
+    html.feed(said(capsys, "report", "--host", "home", "--format", "html"))
+    assert "b" not in html.tags
+    assert any("a|b`c`<b onload=x> [l](http://x) *s*" in each for each in html.text)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain-name_1", r"plain-name\_1"),
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("45.7 GiB", "45.7 GiB"),
+        ("---", r"\---"),
+        ("# head", r"\# head"),
+        ("www.example.org", r"www\.example.org"),
+        ("mailto:a@b", r"mailto\:a\@b"),
+        ("two\nlines\x1b[31m", "two\ufffdlines\ufffd\\[31m"),
+    ],
+)
+def test_markdown_shows_what_is_there(given: str, shown: str) -> None:
+    assert escaped(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("day", "2026-11-21", "2026-11-22"),
+        ("yesterday", "2026-11-20", "2026-11-21"),
+        ("week", "2026-11-15", "2026-11-22"),
+        ("month", "2026-11-01", "2026-12-01"),
+        ("last-month", "2026-10-01", "2026-11-01"),
+        ("2026-02", "2026-02-01", "2026-03-01"),
+        ("2026-02-28", "2026-02-28", "2026-03-01"),
+    ],
+)
+def test_periods_are_those_of_the_zone(text: str, start: str, end: str) -> None:
+    from datetime import datetime
+
+    zone = zone_of("America/New_York")
+    period = period_of(text, NOW, zone)
+    assert datetime.fromtimestamp(period.start / 1000, zone).isoformat().startswith(f"{start}T00:00:00")
+    assert datetime.fromtimestamp(period.end / 1000, zone).isoformat().startswith(f"{end}T00:00:00")
+
+
+@pytest.mark.parametrize("text", ["2026-13", "2026-02-30", "fortnight", "2027-01", ""])
+def test_other_periods_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        period_of(text, NOW, zone_of("UTC"))
+
+
+def test_what_is_wrong_is_said(month: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "--period '2026-13' is no month" in said(capsys, "report", "--period", "2026-13", status=2)
+    assert "--period 'fortnight' is none; allowed are day" in said(capsys, "report", "--period", "fortnight", status=2)
+    assert "did you mean 'home'?" in said(capsys, "report", "--host", "hone", status=2)
+    words = said(capsys, "report", "--output", str(tmp_path / "no" / "r.md"), status=1)
+    assert "cannot be written: No such file or directory" in words
+    assert "Nothing was counted in this time." in said(capsys, "report", "--host", "laptop", "--period", "2026-01")
