@@ -147,9 +147,11 @@ def _choose(
     old = next((each for each in stored if each.lack.start < lack.end and each.lack.end > lack.start), None)
     fresh = touching([*kept, *told.pieces], lack)
     if old is None or not old.pieces:
-        made = Taken(lack, told.source, told.time, fresh) if fresh else Taken(lack, "", 0, [])
-        # Where we began is remembered though nobody tells of the time before it.
-        return old, old if made == old else made if fresh or lack.start == 0 else None
+        # A source that told nothing of it in time has nothing to tell: a coarse piece of it later is about what is
+        # beside it. Another source may.
+        if old is not None and (not fresh or (old.source == told.source and old.settled)):
+            return old, old if old.lack == lack else old._replace(lack=lack)
+        return old, Taken(lack, told.source, told.time, fresh)
     if old.source == told.source and not old.settled and told.time >= old.time and fresh:
         return old, Taken(lack, told.source, told.time, fresh)
     if old.lack == lack:
@@ -206,4 +208,5 @@ def groups(taken: Sequence[Taken]) -> list[Group]:
             open_ones[-1] = Group(each.source, sorted(shared.values()), [*last.lacks, each.lack])
         else:
             open_ones.append(Group(each.source, list(rest), [each.lack]))
-    return found + open_ones
+    # What fine pieces tell is known when a coarse one of the same time is asked what it tells beyond it.
+    return found + sorted(open_ones, key=lambda group: max(each.end - each.start for each in group.pieces))
