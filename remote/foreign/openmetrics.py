@@ -30,6 +30,8 @@ UNITS: Final = {
 """Units whose word is not their own name."""
 OWN: Final = {"sysmon.cpu.time": "process_cpu_seconds_total", "sysmon.memory": "process_resident_memory_bytes"}
 """What sysmon itself costs, as every exporter names it."""
+MAX_DEVICES: Final = 500
+"""Devices behind one router that are told of at most: those that moved most. Each is a few series for whoever reads."""
 PRESENT: Final = frozenset({"live", "late", "connecting", "replay"})
 """States of a host whose values are those of now."""
 
@@ -139,6 +141,7 @@ class HostPage:
         self._base = labels_of((("host", info.label), ("host_id", info.id)))
         self._filesystems: Mapping[str, FilesystemRow] = {}
         self._disks: Mapping[str, DiskRow] = {}
+        self._left_out: frozenset[str] = frozenset()
 
     def up(self, present: bool) -> None:
         """Says whether the host's values are those of now."""
@@ -157,8 +160,11 @@ class HostPage:
         self._cpu(readings)
         chips: dict[str, None] = {}
         sensors: dict[tuple[str, str], None] = {}
+        self._left_out = _smaller_devices(readings)
         for key, value in readings.items():
             name, instance = split_key(key)
+            if instance in self._left_out and name.startswith("device."):
+                continue
             metric = self._catalogue.get(name)
             if metric is None or metric.kind == "derived":
                 continue
@@ -263,6 +269,15 @@ class HostPage:
             self._put("node_network_up", "gauge", "1 where the interface carries traffic", device, int(interface.up))
             if interface.mtu:
                 self._put("node_network_mtu_bytes", "gauge", "Largest packet of the interface", device, interface.mtu)
+        for lan in [each for each in state.tables.devices or () if each.key not in self._left_out][:MAX_DEVICES]:
+            who = (
+                ("device", lan.key),
+                ("address", lan.addresses[0] if lan.addresses else ""),
+                ("name", lan.name),
+                ("vendor", lan.vendor),
+                ("category", lan.category),
+            )
+            self._put("sysmon_device_info", "gauge", "Who a device behind a router is", who, 1)
         for disk in self._disks.values():
             pairs = (("device", disk.device or disk.name), ("model", disk.model))
             self._put("node_disk_info", "gauge", "What a disk is", pairs, 1)
@@ -284,6 +299,18 @@ class HostPage:
         if info.os:
             self._put("node_os_info", "gauge", "Which operating system", (("pretty_name", info.os),), 1)
         self._put("node_time_seconds", "gauge", "When this state was read, Unix time", (), time / 1000)
+
+
+def _smaller_devices(readings: Mapping[str, Number]) -> frozenset[str]:
+    """Returns the devices behind a router that are too many: those that moved least."""
+    moved: dict[str, Number] = {}
+    for key, value in readings.items():
+        if key.startswith(("device.receive:", "device.transmit:")):
+            name = split_key(key)[1]
+            moved[name] = moved.get(name, 0) + value
+    if len(moved) <= MAX_DEVICES:
+        return frozenset()
+    return frozenset(sorted(moved, key=lambda name: (-moved[name], name))[MAX_DEVICES:])
 
 
 def _label(what: str) -> str:

@@ -74,11 +74,11 @@ limit = "1 TB"
 """
 
 
-def run(hub: Program, *arguments: str, status: int = 0, **more: str) -> str:
+def run(hub: Program, *arguments: str, status: int = 0, more: dict[str, str] | None = None) -> str:
     """Runs a command as the hub's user; returns its stdout, or its stderr where it should fail."""
     done = subprocess.run(
         [sys.executable, "-m", "sysmon", *arguments],
-        env=hub.environment | more,
+        env=hub.environment | (more or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=40,
@@ -136,7 +136,7 @@ def test_usage_and_report_are_of_the_same_bytes(hub: Program) -> None:
 def test_pipes_locales_and_terminals_are_honoured(hub: Program) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"}
     for arguments in (["devices"], ["usage", "--by", "day"], ["devices", PHONE], ["usage", "lo", "--format", "plot"]):
-        printed = run(hub, *arguments, **plain)
+        printed = run(hub, *arguments, more=plain)
         assert printed.isascii() and "\x1b" not in printed
     script = f"{sys.executable} -m sysmon devices --router home --format csv | head -n 1"
     done = subprocess.run(

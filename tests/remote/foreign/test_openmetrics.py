@@ -18,10 +18,11 @@ from remote.foreign.exposition import Sample, parse
 from remote.foreign.metricsroute import MetricsRoute, wants_openmetrics
 from remote.foreign.nodeexporter import Family, info_of, read_page
 from remote.foreign.nodenames import CPU_STATES, NAMES, WORKED_OUT, table
-from remote.foreign.openmetrics import HostPage, Page, exposed_name
+from remote.foreign.openmetrics import MAX_DEVICES, HostPage, Page, exposed_name
 from sysmon.catalogue import counter, gauge
 from sysmon.derive import State
 from sysmon.frame import (
+    DeviceRow,
     DiskRow,
     FilesystemRow,
     Frame,
@@ -306,6 +307,31 @@ async def test_a_hub_shows_all_its_hosts_but_no_value_of_the_past() -> None:
 
         assert (await get(server.port, "/metrics?host=nobody"))[0] == 404
         assert (await get(server.port, "/metrics?name=x"))[0] == 400
+
+
+def test_the_devices_behind_a_router_that_moved_most_go_out() -> None:
+    readings: dict[str, Number] = {}
+    rows = []
+    for number in range(MAX_DEVICES + 20):
+        readings[f"device.receive:aa:{number}"] = number
+        readings[f"device.transmit:aa:{number}"] = 1
+        rows.append(
+            DeviceRow(key=f"aa:{number}", name='the "tv" {1}' if number == 100 else "", addresses=["192.0.2.1"])
+        )
+    page = Page(openmetrics=False)
+    HostPage(page, CATALOGUE, INFO).state(state_of(readings, Tables(devices=rows)))
+    samples = [sample for sample in parse(page.text()).samples if sample.name.startswith("sysmon_device_")]
+    received = {
+        sample.labels["device"]: sample.value
+        for sample in samples
+        if sample.name == "sysmon_device_receive_bytes_total"
+    }
+    assert received == {f"aa:{number}": number for number in range(20, MAX_DEVICES + 20)}
+    named = {
+        sample.labels["device"]: sample.labels["name"] for sample in samples if sample.name == "sysmon_device_info"
+    }
+    assert named.keys() == received.keys()
+    assert named["aa:100"] == 'the "tv" {1}'
 
 
 def test_the_page_for_people_shows_the_table(checkout: Path) -> None:
