@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -103,8 +103,13 @@ def reboots(access: Access, host: int, spans: Sequence[RunSpan]) -> list[Lack]:
     start, end = min(span.start for span in spans), max(span.end for span in spans)
     ends = sorted((span.end, span.boot) for span in spans)
     starts = sorted((span.start, span.boot) for span in spans)
+    reached = list(accumulate((span.end for span in sorted(spans, key=lambda span: span.start)), max))
     found = []
     for gap in gaps(access, host, start, end + 1):
+        begun = bisect_right(starts, gap.start, key=itemgetter(0))
+        if begun and reached[begun - 1] >= gap.end:
+            # A run goes on behind it, as after a sleep.
+            continue
         earlier = bisect_right(ends, gap.start, key=itemgetter(0))
         later = bisect_left(starts, gap.end, key=itemgetter(0))
         if earlier and later < len(starts) and ends[earlier - 1][1] != starts[later][1]:
