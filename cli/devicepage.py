@@ -13,6 +13,7 @@ from cli.steptable import CSV, gap_lines, rate, rows, step_table
 from cli.tables import Column, plain
 from sysmon import ledger, traffic, trafficanswers
 from sysmon.bandwidth import range_of
+from sysmon.devicesources import LIMITS
 from sysmon.units import MISSING, format_bytes, format_time, format_value
 from sysmon.zones import zone_of
 
@@ -65,7 +66,7 @@ def page(context: Context, options: argparse.Namespace, found: Ledger, ask: Ask)
     lines = [*_head(device, info, found.now), "", *_totals(device, room)]
     if device.services:
         lines += ["", *_services(device, room)]
-    lines += ["", *(steps or ["nothing is known of it in this time"]), *gap_lines(gaps, zone)]
+    lines += ["", *(steps or ["nothing is known of it in this time"]), *gap_lines(gaps, zone, made)]
     lines += legend(lines)
     print("\n".join(lines))
     return 0
@@ -82,6 +83,8 @@ def _head(device: Device, info: HostInfo, now: int) -> list[str]:
         told.append(("network", " ".join(filter(None, [device.network, _signal(device.signal)]))))
         layer = LAYERS.get(device.layer, "")
         told.append(("counted by", f"{device.source}: {layer}" if device.source and layer else device.source))
+        if device.source in LIMITS and device.source:
+            told.append(("", LIMITS[device.source]))
         if device.first is not None:
             told.append(("seen", f"first {format_time(device.first)[:16]}, last {seen(device, now)}"))
         if device.connections is not None:

@@ -171,8 +171,11 @@ async def _host(
     ]
     parts.sort(key=lambda part: (not part.counted, -part.amount.total, part.name))
     end = min(period.end, now)
-    days, _ = await traffic.steps(history, info, "interface", counted, period.start, end, "day", now)
-    hours = await bandwidth.buckets(history, info.id, "interface", period.start, end, "hour", counted)
+    days: list[Step] = []
+    hours: list[bandwidth.Bucket] = []
+    if counted:
+        days, _ = await traffic.steps(history, info, "interface", counted, period.start, end, "day", now)
+        hours = await bandwidth.buckets(history, info.id, "interface", period.start, end, "hour", counted)
     steps = [traffic.Step(each.start, each.end, bandwidth.total(each.amounts), each.end - each.start) for each in hours]
     caps = []
     for cap in config.caps.values():
@@ -194,7 +197,7 @@ async def _host(
         busiest_day=_busiest(days),
         # What is known by the day alone is no hour.
         busiest_hour=_busiest([step for step in steps if step.end - step.start <= 3_600_000]),
-        figures=await traffic.figures(history, info, "interface", counted, period.start, end, now),
+        figures=await traffic.figures(history, info, "interface", counted, period.start, end, now) if counted else None,
         caps=caps,
         outages=sorted(longest, key=lambda gap: gap.start),
         missing=sum(gap.end - gap.start for gap in gaps),

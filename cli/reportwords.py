@@ -46,7 +46,8 @@ def interfaces(part: HostPart) -> Grid:
         ]
         for each in part.parts
     ]
-    rows.append(["total", *(number(part.total, what) for what in ("receive", "transmit", "total")), ""])
+    total = part.total if any(each.counted for each in part.parts) else None
+    rows.append(["total", *(number(total, what) for what in ("receive", "transmit", "total")), ""])
     return Grid(["interface", "received", "sent", "total", "share"], rows, frozenset({0}))
 
 

@@ -8,8 +8,9 @@ import msgspec
 
 from cli.devicetables import LAYERS
 from cli.tables import plain
+from sysmon.devicesources import LIMITS
 from sysmon.frame import Fault
-from sysmon.units import format_duration, format_time, plain_duration, rfc3339
+from sysmon.units import format_time, plain_duration, rfc3339
 
 if TYPE_CHECKING:
     from cli.context import Context
@@ -71,10 +72,11 @@ class Standing(NamedTuple):
         made = []
         if self.source:
             layer = LAYERS.get(self.layer, "")
-            every = "" if self.interval is None else f", looked at every {format_duration(self.interval)}"
+            every = "" if self.interval is None else f", looked at every {plain_duration(self.interval)}"
             made.append(f"counted by {self.source}{f': {layer}' if layer else ''}{every}")
+            made.append(f"its limits: {LIMITS[self.source]}" if self.source in LIMITS else "its limits are not known")
         elif self.devices:
-            made.append("nothing counts bytes there: names and addresses alone")
+            made.append(LIMITS[""])
         if self.devices:
             there = "" if self.online is None else f", {self.online} there now"
             made.append(f"{self.devices} devices known{there}")

@@ -28,6 +28,8 @@ _FORMS: Final = {
     "month": "%Y-%m",
     "year": "%Y",
 }
+SHORT: Final = 60_000
+"""Milliseconds without data that are not worth a word."""
 GAPS: Final = 5
 """Gaps that are named at most."""
 
@@ -97,16 +99,18 @@ def bar(step: Step, most: int, length: int) -> str:
     return "█" * received + "▒" * (whole - received)
 
 
-def gap_lines(gaps: Sequence[Span], zone: tzinfo) -> list[str]:
-    """Returns a line that names times without data."""
-    if not gaps:
+def gap_lines(gaps: Sequence[Span], zone: tzinfo, made: Sequence[Step]) -> list[str]:
+    """Returns a line that names times without data, of those since the first step."""
+    first = made[0].start if made else 0
+    since = [(max(gap.start, first), gap.end) for gap in gaps if made]
+    told = [(start, end) for start, end in since if end - start >= SHORT]
+    if not told:
         return []
-    told = [
-        f"{format_time(gap.start, zone)[:16]} for {format_duration((gap.end - gap.start) / 1000)}"
-        for gap in gaps[:GAPS]
+    named = [
+        f"{format_time(start, zone)[:16]} for {format_duration((end - start) / 1000)}" for start, end in told[:GAPS]
     ]
-    more = f", and {len(gaps) - GAPS} more" if len(gaps) > GAPS else ""
-    return [f"no data: {', '.join(told)}{more}"]
+    more = f", and {len(told) - GAPS} more" if len(told) > GAPS else ""
+    return [f"no data: {', '.join(named)}{more}"]
 
 
 def plot(named: Sequence[tuple[str, Sequence[Step]]], host: str, gaps: Sequence[Span]) -> str:

@@ -201,7 +201,7 @@ def _steps(context: Context, scope: Scope, ask: Ask, options: argparse.Namespace
                 *_or_nothing(step_table(made, by, zone, scope.now, tables.width(), bits=_bits(options))),
                 "",
             ]
-        usagetables.print_lines([*lines, *gap_lines(gaps, zone)])
+        usagetables.print_lines([*lines, *gap_lines(gaps, zone, [step for made, _ in told for step in made[:1]])])
     return 0
 
 

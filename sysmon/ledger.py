@@ -159,12 +159,18 @@ def join(
         if name in known:
             base = told(known[name], here.get(name))
         part = whole.get(name)
+        # What is counted now and did not move in a time in which others did, did nothing.
+        idle = bandwidth.Amount() if base.total.total is not None else None
+
+        def used(amounts: Amounts, name: str = name, idle: Amount | None = idle) -> Amount | None:
+            return amounts.get(name, idle if amounts else None)
+
         made.append(
             msgspec.structs.replace(
                 base,
-                today=bytes_of(found.today.get(name), found.today_start),
-                month=bytes_of(found.month.get(name), found.month_start),
-                recorded=bytes_of(found.recorded.get(name)),
+                today=bytes_of(used(found.today), found.today_start),
+                month=bytes_of(used(found.month), found.month_start),
+                recorded=bytes_of(used(found.recorded)),
                 range=None if found.range is None else bytes_of(found.range.get(name, bandwidth.Amount()), found.start),
                 counted=name in counts if kind == "interface" else None,
                 share=bandwidth.share(part, total) if part is not None and name in counts else None,
