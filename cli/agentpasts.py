@@ -129,8 +129,9 @@ class AgentPasts:
                     # No frame of it came yet.
                     self._waiting[host] = info
                     continue
-            except SysmonError:
-                # What was before stays unknown: no matter, and tried again with the next greeting.
+            except (SysmonError, ValueError, OverflowError, OSError):
+                # What was before stays unknown: no matter, and tried again with the next greeting. Other errors are
+                # those of a clock beyond all dates.
                 continue
             self._asked[host] = self._station.clock.boottime()
 

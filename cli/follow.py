@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.agentpasts import AgentPasts
-from cli.pasts import HOLE, Bringer, Kept
+from cli.pasts import HOLE, SLACK, Bringer, Kept
 from cli.sources import open_source
 from remote.client.backfill import Backfill
 from remote.client.transport import Connections
@@ -81,7 +81,12 @@ async def follow_host(
         opened(source)
     beside: list[asyncio.Task[None]] = []
     if recording:
-        bringer = Bringer(station, lambda: counted, here=lambda each: station.clones.here(host.name, each))
+        bringer = Bringer(
+            station,
+            lambda: counted,
+            here=lambda each: station.clones.here(host.name, each),
+            slack=max(SLACK, 2 * host.interval),
+        )
         beside.append(asyncio.create_task(bringer.run(), name=f"what others counted of {host.name}"))
     try:
         async for said in source.updates():

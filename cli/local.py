@@ -28,6 +28,8 @@ def make_runner(context: Context, *, interface: str | None = None, only: Collect
     options = {name: each.options for name, each in settings.items()}
     if interface is not None:
         options["network"] = {**options.get("network", {}), "include": (interface,)}
+    # Of interfaces that are not read the past is not wanted either.
+    options["vnstat"] = {**options.get("network", {}), **options.get("vnstat", {})}
     roots = Roots()
     without = [name for name, each in settings.items() if not each.enabled]
     made, faults = build(roots, options, [*without, *(name for name in names() if only and name not in only)])

@@ -19,6 +19,8 @@ LOOK: Final = 3.0
 """Seconds between looks at whether there is something to be brought."""
 EVERY: Final = 3600.0
 """Seconds after which what was brought is brought again, as it stands then."""
+SLACK: Final = 5.0
+"""Seconds after which what others counted last is in this side's own readings as well: it can be told apart then."""
 HOLE: Final = 60
 """Missed seconds after which it is brought sooner: meanwhile somebody else may have counted on."""
 
@@ -33,6 +35,10 @@ class Counts(Protocol):
 
     def pasts(self) -> Sequence[Past]:
         """Returns what others counted, the latest of each."""
+        ...
+
+    def forget(self, source: str) -> None:
+        """Lets go of what a source counted, until it is found again: it may be large."""
         ...
 
 
@@ -50,6 +56,10 @@ class Kept:
     def pasts(self) -> list[Past]:
         """Returns what others counted, the latest of each."""
         return list(self._found.values())
+
+    def forget(self, source: str) -> None:
+        """Lets go of what a source counted, until it is found again."""
+        self._found = {key: past for key, past in self._found.items() if past.source != source}
 
 
 def shifted(past: Past, host: str, ahead: int) -> Past:
@@ -70,7 +80,7 @@ class Bringer:
         station: records it, under the ids that hosts have here.
         counts: who found it now; None: nobody.
         here: id that a host tells -> the one that it has here.
-        every: seconds until it is brought again.
+        every: seconds until it is brought again. `slack`: seconds that its end lies back at least.
     """
 
     def __init__(
@@ -80,11 +90,13 @@ class Bringer:
         *,
         here: Callable[[str], str] = lambda host: host,
         every: float = EVERY,
+        slack: float = SLACK,
     ) -> None:
         self._station = station
         self._counts = counts
         self._here = here
         self._every = round(every * 1e9)
+        self._slack = round(slack * 1000)
         self._brought: dict[tuple[str, str], tuple[int, int, int, int]] = {}
 
     async def run(self, look: float = LOOK) -> None:
@@ -102,15 +114,17 @@ class Bringer:
         now = station.clock.boottime()
         for past in counts.pasts():
             host = self._here(past.host)
-            if host not in station.states:
+            ahead = station.skew(host)
+            if host not in station.states or station.clock.now() - (past.time - ahead) < self._slack:
                 continue
+            counts.forget(past.source)
             until, at, missed, times = self._brought.get((host, past.source), (0, 0, 0, 0))
             if times:
                 soon = times < 2 or counts.missed - missed >= HOLE
                 if past.time <= until or not (soon or now - at >= self._every):
                     continue
             self._brought[host, past.source] = past.time, now, counts.missed, times + 1
-            await station.take_past(shifted(past, host, station.skew(host)))
+            await station.take_past(shifted(past, host, ahead))
             brought += 1
             await asyncio.sleep(0)
         return brought

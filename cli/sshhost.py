@@ -225,8 +225,9 @@ class SshHost:
         self._pace(runner, every)
         self._number = number
         frame = await runner.step(stamp, number, every)
-        if self._counted is not None:
-            for past in runner.pasts():
+        for past in runner.pasts():
+            runner.forget(past.source)
+            if self._counted is not None:
                 self._counted(past)
         return None if frame is None else self._worded(frame)
 

@@ -198,6 +198,12 @@ class Runner:
         found = (slot.collector.past for slot in self._slots.values())
         return [msgspec.structs.replace(past, host=self.identity.host) for past in found if past is not None]
 
+    def forget(self, source: str) -> None:
+        """Lets go of what a source counted, until it is read again: it may be large."""
+        for slot in self._slots.values():
+            if slot.collector.past is not None and slot.collector.past.source == source:
+                slot.collector.past = None
+
     @property
     def intervals(self) -> dict[str, float]:
         """Collector -> seconds between its reads now."""

@@ -17,6 +17,7 @@ import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
+from collectors._networkoptions import included
 from collectors._routercommands import FOLDER
 from collectors._tiling import pieces
 from collectors._vnstat import MAX_TEXT, first_line, parse_vnstat, shown
@@ -147,6 +148,7 @@ class VnstatCollector(Collector):
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
         super().__init__(roots, options)
         self._zone = str(self.options.get("timezone") or "")
+        self._included = included(self.options)
 
     def read(self) -> Reading:
         """Asks it, and keeps the answer as `past`.
@@ -183,7 +185,8 @@ class VnstatCollector(Collector):
         return reading
 
     def _keep(self, history: VnstatHistory, updated: int) -> None:
-        found = [piece for interface in history.interfaces for piece in pieces(interface)]
+        wanted = (interface for interface in history.interfaces if self._included(interface.name))
+        found = [piece for interface in wanted for piece in pieces(interface)]
         if found:
             self.past = Past(host="", source=self.name, time=updated, pieces=found)
 

@@ -73,7 +73,7 @@ def vnstat(time: int, size: int = 5) -> Past:
 
 
 async def test_it_is_brought_at_first_once_more_and_then_every_hour() -> None:
-    clock, taker, kept = FakeClock(T0), Taker(), Kept()
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
     bringer = Bringer(station(clock, taker), lambda: kept)
     assert await bringer.look() == 0
     kept.keep(vnstat(T0))
@@ -84,16 +84,45 @@ async def test_it_is_brought_at_first_once_more_and_then_every_hour() -> None:
     kept.keep(vnstat(T0 + 2000))
     assert await bringer.look() == 0
     await clock.sleep(EVERY - 1)
+    kept.keep(vnstat(T0 + 3000))
     assert await bringer.look() == 0
     await clock.sleep(1)
+    kept.keep(vnstat(T0 + 4000))
     assert await bringer.look() == 1
     # Where it did not count on there is nothing to be brought.
     await clock.sleep(EVERY)
+    kept.keep(vnstat(T0 + 4000))
     assert await bringer.look() == 0
 
 
-async def test_after_a_hole_it_is_brought_as_soon_as_it_was_read_again() -> None:
+async def test_what_was_counted_just_now_waits_until_it_was_read_here_too() -> None:
     clock, taker, kept = FakeClock(T0), Taker(), Kept()
+    bringer = Bringer(station(clock, taker), lambda: kept, slack=7.0)
+    kept.keep(vnstat(T0))
+    assert await bringer.look() == 0
+    await clock.sleep(6.9)
+    assert await bringer.look() == 0 and kept.pasts()
+    await clock.sleep(0.1)
+    assert await bringer.look() == 1
+
+
+async def test_what_was_brought_or_is_known_is_let_go_of_and_what_waits_is_not() -> None:
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
+    made = station(clock, None)
+    bringer = Bringer(made, lambda: kept)
+    kept.keep(vnstat(T0))
+    await bringer.look()
+    assert kept.pasts() == [vnstat(T0)]
+    made.recorder = taker  # type: ignore[assignment]
+    for time in (T0, T0 + 1, T0 + 2):
+        kept.keep(vnstat(time))
+        await bringer.look()
+        assert kept.pasts() == []
+    assert len(taker.pasts) == 2
+
+
+async def test_after_a_hole_it_is_brought_as_soon_as_it_was_read_again() -> None:
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
     bringer = Bringer(station(clock, taker), lambda: kept)
     for time in (T0, T0 + 1):
         kept.keep(vnstat(time))
@@ -107,7 +136,7 @@ async def test_after_a_hole_it_is_brought_as_soon_as_it_was_read_again() -> None
 
 
 async def test_nothing_is_brought_before_the_first_frame_nor_while_nobody_records() -> None:
-    clock, taker, kept = FakeClock(T0), Taker(), Kept()
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
     made = station(clock, None)
     del made.states[HOST]
     kept.keep(vnstat(T0))
@@ -121,7 +150,7 @@ async def test_nothing_is_brought_before_the_first_frame_nor_while_nobody_record
 
 
 async def test_it_is_told_under_the_id_and_by_the_clock_of_this_side() -> None:
-    clock, taker, kept = FakeClock(T0), Taker(), Kept()
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
     made = station(clock, taker)
     made.states[OTHER] = State(Catalogue([]))
     made.statuses[OTHER] = Status(host=OTHER, state="live", skew=HOUR)
@@ -134,7 +163,7 @@ async def test_it_is_told_under_the_id_and_by_the_clock_of_this_side() -> None:
 
 
 async def test_what_cannot_be_recorded_is_the_station_s_problem() -> None:
-    clock, taker, kept = FakeClock(T0), Taker(), Kept()
+    clock, taker, kept = FakeClock(T0 + 60_000), Taker(), Kept()
     taker.fails = True
     made = station(clock, taker)
     kept.keep(vnstat(T0))

@@ -529,6 +529,14 @@ def test_a_daemon_that_stopped_is_said_so_and_its_past_is_taken_all_the_same(
     assert (fault.kind, fault.message) == ("no_data", "vnStat last wrote down what it counted 2 h ago")
 
 
+def test_of_interfaces_that_are_not_read_there_is_no_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(tmp_path / "bin", monkeypatch, f"exec /bin/cat {FIXTURES}/all.json")
+    collector = VnstatCollector(Roots(), {"include": ("lan*",)})
+    collector.read()
+    assert collector.past is not None
+    assert {piece.key.partition(":")[2] for piece in collector.past.pieces} == {"lan1", "lan2"}
+
+
 def test_a_daemon_that_counts_by_another_clock_is_read_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     play(tmp_path / "bin", monkeypatch, f"exec /bin/cat {FIXTURES}/all.json")

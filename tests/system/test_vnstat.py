@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.pasts import LOOK
+from cli.pasts import LOOK, SLACK
 from collectors.base import Roots
 from collectors.identity import machine_host_id
 from collectors.registry import catalogue
@@ -215,7 +215,7 @@ def test_what_vnstat_counted_before_is_there_to_the_byte_and_nothing_counts_twic
         both = place.write_down()
         written = time.time() * 1000
         assert both["up1"] == (0, 2700 * FRAME)
-        wait_for(lambda: asked(agent) > written + 1000 * LOOK, 20)
+        wait_for(lambda: asked(agent) > written + 1000 * (SLACK + LOOK), 20)
         wait_for(lambda: sums(used(agent.database)) == nonzero(both), 20)
         for step in STEPS:
             assert sums(used(agent.database, step)) == nonzero(both), step
