@@ -29,7 +29,7 @@ from sysmon.records import (
 from sysmon.units import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from remote.client.transport import Connections, Endpoint
     from sysmon.clock import Clock
@@ -168,11 +168,15 @@ class HttpHistory:
 
     async def devices(self, host: str) -> list[KnownDevice]:
         """Returns the devices ever seen behind a router, with what users call them."""
-        return await self._list("/v1/known-devices", [("host", host)], KnownDevice)
+        found = await self._list("/v1/known-devices", [("host", host)], KnownDevice)
+        self._check(time for each in found for time in (each.first, each.last))
+        return found
 
     async def resets(self, host: str) -> list[int]:
         """Returns when users began counting periods of a host's devices anew (Unix ms), ascending."""
-        return sorted(set(await self._list("/v1/resets", [("host", host)], int)))
+        found = sorted(set(await self._list("/v1/resets", [("host", host)], int)))
+        self._check(found)
+        return found
 
     async def gaps(self, host: str, start: int, end: int) -> list[Span]:
         """Returns the stretches without data."""
@@ -207,6 +211,13 @@ class HttpHistory:
             return clean.value(value)
         except MalformedInput as error:
             raise ProtocolMismatch(f"{self.target}{path}: {error}") from None
+
+    def _check(self, times: Iterable[int]) -> None:
+        try:
+            for time in times:
+                clean.moment(time, "$[]")
+        except MalformedInput as error:
+            raise ProtocolMismatch(f"{self.target}: {error}") from None
 
     async def _list(self, path: str, params: Sequence[tuple[str, str]], kind: type[T]) -> list[T]:
         found: list[T] = await self._get(path, params, list[kind])  # type: ignore[valid-type]

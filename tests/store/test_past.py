@@ -463,7 +463,8 @@ def lives(draw: st.DrawFn) -> tuple[Line, list[tuple[int, int]], int]:
     return Line([sizes[minute * 7 % len(sizes)] for minute in range(length)], boots), watched, length
 
 
-STEPS = st.sampled_from([FIVE, 3 * FIVE, HOUR, 6 * HOUR, DAY])
+SIZES = [FIVE, 3 * FIVE, HOUR, 6 * HOUR, DAY]
+STEPS = st.sampled_from(SIZES)
 
 
 @settings(max_examples=25, deadline=None)
@@ -492,3 +493,27 @@ def test_the_total_is_what_went_through_and_never_more(
             seen = sum(each.bytes for each in past.pieces)
             assert after >= max(own, seen)
             assert down or after == truth
+
+
+@settings(max_examples=15, deadline=None)
+@given(lives(), st.data())
+def test_told_again_and_again_while_it_goes_on_it_comes_to_the_same(
+    life: tuple[Line, list[tuple[int, int]], int], data: st.DataObject
+) -> None:
+    line, watched, length = life
+    kept, step = Kept(), FIVE
+    for first, last in watched:
+        frames = line.watched(first, last)
+        half = data.draw(st.integers(0, len(frames)))
+        for part in (frames[:half], frames[half:]):
+            kept.take(part)
+            if not part or data.draw(st.booleans()):
+                continue
+            # A source tells coarser steps of what is longer ago.
+            step = data.draw(st.sampled_from([each for each in SIZES if each >= step]))
+            now = part[-1].seq + first
+            kept.know(told(line.pieces(step, last=now), at(now)))
+            assert kept.total() <= sum(line.growth[:now])
+    for hours in (1, 30):
+        kept.know(told(line.pieces(step), at(length) + hours * HOUR))
+        assert kept.total() == sum(line.growth)

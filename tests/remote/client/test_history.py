@@ -174,3 +174,19 @@ async def test_an_answer_that_is_too_large_is_refused(monkeypatch: pytest.Monkey
         with pytest.raises(ProtocolMismatch, match="longer than 100000 bytes"):
             await history.status()
         await history.close()
+
+
+@pytest.mark.parametrize("wrong", ["[-1]", "[1e300]", "[253402300799001]", '["now"]', "{}"])
+async def test_times_of_counting_periods_that_no_date_has_are_refused(wrong: str) -> None:
+    async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(wrong)}\r\n\r\n"
+        writer.write(head.encode() + wrong.encode())
+        await writer.drain()
+
+    async with peer(lie) as url:
+        history = HttpHistory(url)
+        with pytest.raises(ProtocolMismatch):
+            await history.resets(HOST)
+        with pytest.raises(ProtocolMismatch):
+            await history.devices(HOST)
+        await history.close()
