@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from store.before import before
 from store.blocks import decode_group
-from store.schema import BLOCK
+from store.schema import BLOCK, PAGED, version_of
 from store.usage import LINKED, MOST, Contribution, Last, Pace, accounted, contributions, is_narrow
 from store.usagepages import host_info
 from sysmon.frame import join_key, split_key
 from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from store.access import Access
     from store.pieces import Piece
@@ -33,13 +33,31 @@ _BACK = 4
 """Sealed blocks looked through for a series."""
 
 
-def usage_of(
-    access: Access, host: int, name: str, piece: Piece, catalogue: Catalogue, earlier: dict[str, Last] | None = None
-) -> list[Contribution]:
-    """Returns what a collector's reads in one block add to usage.
+class Earlier:
+    """What came before, in the pieces gone through that are not sealed.
 
-    `earlier`: the last value of each series in blocks of other boots that are not sealed yet, where there are any.
+    Attributes:
+        lasts: series -> its last value.
+        reads: run's number -> when it last read.
     """
+
+    def __init__(self) -> None:
+        self.lasts: dict[str, Last] = {}
+        self.reads: dict[int, int] = {}
+
+    def learn(self, piece: Piece, keys: Iterable[str]) -> None:
+        """Takes a piece that was gone through."""
+        self.reads[piece.run.number] = piece.ats[-1]
+        for key in keys:
+            found = _last_of(piece.ats, piece.columns[key], piece.run.boot)
+            if found is not None:
+                self.lasts[key] = found
+
+
+def usage_of(
+    access: Access, host: int, name: str, piece: Piece, catalogue: Catalogue, earlier: Earlier
+) -> list[Contribution]:
+    """Returns what a collector's reads in one block add to usage, and has `earlier` learn of them."""
     keys = accounted(piece.columns, catalogue)
     if not keys or not piece.ats:
         return []
@@ -47,9 +65,10 @@ def usage_of(
     pieces = _beside(access, host, name, piece, keys)
     reads = _in_turn([piece, *pieces]) if pieces else [(piece, row) for row in range(len(piece.ats))]
     own = [each is piece for each, _ in reads] if pieces else None
+    runs = [each.run.number for each, _ in reads] if pieces else None
     pace = Pace([each.ats[row] for each, row in reads] if pieces else piece.ats)
     first = next((each for each, _ in reads), piece)
-    lasts = lasts_before(access, host, name, first, keys, earlier or {})
+    lasts = lasts_before(access, host, name, first, keys, earlier)
     info = host_info(access.connection, host)
     zone = zone_of(info.timezone if info is not None else "")
     narrow = info is not None and is_narrow(info.arch)
@@ -67,11 +86,13 @@ def usage_of(
             column,
             lasts.get(key),
             own,
+            runs,
             zone=zone,
             narrow=narrow and linked,
             speed=_speed(piece.columns.get(join_key(SPEED, instance))) if linked else None,
         )
         found += added
+    earlier.learn(piece, keys)
     return found
 
 
@@ -107,24 +128,20 @@ def unsealed(
         if not chosen:
             continue
         speeds = [key for key in {join_key(SPEED, split_key(each)[1]) for each in chosen} if key in keys]
-        earlier: dict[str, Last] = {}
+        earlier = Earlier()
         for piece in access.pieces(host, name, [*chosen, *speeds], low, high, waiting):
             check()
             if not piece.ats or is_followed(access, host, name, piece):
                 continue
             yield from usage_of(access, host, name, piece, catalogue, earlier)
-            for key in chosen:
-                found = _last_of(piece.ats, piece.columns[key], piece.run.boot)
-                if found is not None:
-                    earlier[key] = found
 
 
 def _last_of(ats: Sequence[int], column: Sequence[Number | None], boot: str) -> Last | None:
-    """Returns the last value of a column; it is gone where later rows have none."""
+    """Returns the last value of a column."""
     for position in range(len(column) - 1, -1, -1):
         value = column[position]
         if value is not None and 0 <= value < MOST:
-            return Last(boot, value, ats[position], gone=None in column[position + 1 :])
+            return Last(boot, value, ats[position])
     return None
 
 
@@ -178,6 +195,40 @@ def _in_turn(pieces: Sequence[Piece]) -> list[tuple[Piece, int]]:
     return [(piece, row) for _, piece, row in found]
 
 
+def depending(access: Access, host: int, name: str, run: int, block: int, keys: Iterable[str]) -> set[tuple[int, int]]:
+    """Returns (block, run) of the sealed blocks whose usage starts from values of one, for any of some series: mostly
+    the next, for a series that was away a later one.
+    """
+    collector = access.collector(name)
+    left = set(keys)
+    found: set[tuple[int, int]] = set()
+    rows = access.connection.execute(
+        "SELECT id, block, run, layout FROM chunk WHERE host = ? AND collector = ? AND block >= ? ORDER BY block",
+        (host, collector, block),
+    ).fetchall()
+    access.learn_layouts()
+    done = block
+    seen: set[str] = set()
+    for number, each, of, layout in rows:
+        if each != done:
+            left -= seen
+            done = each
+        if not left:
+            break
+        names = access.layouts[layout][0]
+        wanted = [place for place, key in enumerate(names) if key in left]
+        head = access.head(host, each, of) if wanted and (each, of) != (block, run) else None
+        if head is not None:
+            (data,) = access.connection.execute("SELECT data FROM chunk WHERE id = ?", (number,)).fetchone()
+            packed = decode_group(data, names, head.monotonics)
+            has = {names[place] for place in wanted if any(value is not None for value in packed.column(place))}
+            if has:
+                found.add((each, of))
+                if each > block:
+                    seen |= has
+    return found
+
+
 def is_followed(access: Access, host: int, name: str, piece: Piece) -> bool:
     """Whether later reads of the same boot are sealed already: what grew until then is counted there, for now."""
     number = access.collector(name)
@@ -196,7 +247,7 @@ def is_followed(access: Access, host: int, name: str, piece: Piece) -> bool:
 
 
 def lasts_before(
-    access: Access, host: int, name: str, piece: Piece, keys: Sequence[str], earlier: dict[str, Last]
+    access: Access, host: int, name: str, piece: Piece, keys: Sequence[str], earlier: Earlier
 ) -> dict[str, Last]:
     """Returns the last value of each series before the first row of a piece, where there is one."""
     found: dict[str, Last] = {}
@@ -210,27 +261,39 @@ def lasts_before(
     if not missing:
         return found
     sealed = _last_sealed(access, host, name, piece, missing)
-    newest = access.connection.execute(
-        "SELECT max(block) FROM chunk WHERE host = ? AND collector = ? AND block < ? AND run = ?",
-        (host, access.collector(name), piece.block, piece.run.number),
-    ).fetchone()[0]
+    read = max(_last_read(access, host, name, piece), earlier.reads.get(piece.run.number, -1))
     for key in missing:
-        known = (sealed.get(key), floor_of(access, host, key), earlier.get(key))
+        known = (sealed.get(key), floor_of(access, host, key, piece.run.number), earlier.lasts.get(key))
         lasts = [last for last in known if last is not None and last.at <= piece.ats[0]]
         if lasts:
             last = max(lasts, key=lambda last: last.at)
-            # A whole block of this producer without it: it was not there.
-            gone = last.gone or (newest is not None and newest > last.at // BLOCK)
-            found[key] = last._replace(gone=gone)
+            found[key] = last._replace(gone=last.gone or read > last.at)
     return found
 
 
-def floor_of(access: Access, host: int, key: str) -> Last | None:
-    """Returns the last value of a series among what was trimmed."""
+def _last_read(access: Access, host: int, name: str, piece: Piece) -> int:
+    """Returns when the run of a piece last read in the sealed blocks before it, -1 where it did not."""
+    run = piece.run.number
     row = access.connection.execute(
-        "SELECT boot, value, at FROM floor WHERE host = ? AND key = ?", (host, key)
+        "SELECT block, layout, data FROM chunk WHERE host = ? AND collector = ? AND block < ? AND run = ?"
+        " ORDER BY block DESC LIMIT 1",
+        (host, access.collector(name), piece.block, run),
     ).fetchone()
-    return Last(*row) if row else None
+    head = access.head(host, row[0], run) if row is not None else None
+    if head is None:
+        return -1
+    packed = decode_group(row[2], access.layout(row[1]), head.monotonics)
+    return head.ats[packed.rows[-1]] if packed.rows else -1
+
+
+def floor_of(access: Access, host: int, key: str, run: int) -> Last | None:
+    """Returns the last value of a series among what was trimmed, for reads of a run."""
+    # A file that no recorder has brought up to date yet knows of none that is missed.
+    missed = "missed" if version_of(access.connection) >= PAGED else "0"
+    row = access.connection.execute(
+        f"SELECT boot, value, at, {missed} FROM floor WHERE host = ? AND key = ?", (host, key)
+    ).fetchone()
+    return Last(row[0], row[1], row[2], row[3] == run) if row else None
 
 
 def _last_sealed(access: Access, host: int, name: str, piece: Piece, wanted: Sequence[str]) -> dict[str, Last]:

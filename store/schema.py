@@ -121,6 +121,8 @@ _USAGE = (
     "CREATE UNIQUE INDEX usage_page_place ON usage_page(tier, page, counter)",
     _usage_into_pages,
     "DROP TABLE usage",
+    # Of a counter's last value: the run that read on after it and did not know the counter any more.
+    "ALTER TABLE floor ADD COLUMN missed INTEGER NOT NULL DEFAULT 0",
 )
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], None]]

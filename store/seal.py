@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from store.account import usage_of
+from store.account import Earlier, depending, usage_of
 from store.before import settled
 from store.blocks import Block, encode_group, encode_head
 from store.pages import Page, encode_page
@@ -12,6 +12,7 @@ from store.pieces import pieces_of_group
 from store.rollup import RolledUp, add_cells, add_page, page_of, roll_group
 from store.schema import BLOCK, MINUTE, MINUTE_PAGE, QUARTER, QUARTER_PAGE, RUN_SHIFT
 from store.summaries import encode_ranges
+from store.usage import accounted
 from store.usagepages import put_added
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
     chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]] = []
     pages: list[tuple[str, tuple[str, ...], bytes]] = []
     added: dict[tuple[str, int, int], Contribution] = {}
+    after: set[tuple[int, int]] = set()
     if waiting.seqs:
         summary = encode_ranges(whole.ranges())
         chunks.append(("", None, summary, encode_head(whole)))
@@ -53,6 +55,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             chunks.append((name, keys, None, data))
             yield
         found: RolledUp = {}
+        before = Earlier()
         for piece in pieces_of_group(access.run(run), block, whole, group):
             fresh, earlier = settled(access, name, piece)
             if fresh is None:
@@ -61,7 +64,7 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
             part = yield from roll_group(host.catalogue, piece.ats, piece.reads, piece.columns, earlier, MINUTE)
             add_cells(found, part)
             yield
-            for each in usage_of(access, host.number, name, piece, host.catalogue):
+            for each in usage_of(access, host.number, name, piece, host.catalogue, before):
                 place = (each.key, each.start, each.length)
                 added[place] = each if place not in added else added[place].plus(each)
         yield from _add_rest(access, host, name, entry.number, block, found)
@@ -69,8 +72,12 @@ def seal(engine: Engine, run: int, block: int) -> Iterator[None]:
         if series:
             pages.append((name, series, (yield from encode_page(times, rolled))))
         yield
+        if waiting.seqs:
+            counters = accounted(group.all_keys(), host.catalogue)
+            after |= depending(access, host.number, name, entry.number, block, counters)
+            yield
     yield
-    _write(engine, entry, block, waiting, chunks, pages, list(added.values()))
+    _write(engine, entry, block, waiting, chunks, pages, list(added.values()), after)
     if engine.dirty.get((run, block)) == arrived:
         engine.dirty.pop((run, block), None)
 
@@ -95,6 +102,7 @@ def _write(
     chunks: list[tuple[str, tuple[str, ...] | None, bytes | None, bytes]],
     pages: list[tuple[str, tuple[str, ...], bytes]],
     added: list[Contribution],
+    after: set[tuple[int, int]],
 ) -> None:
     registry, host, connection = engine.registry, entry.host, engine.connection
     run = entry.number
@@ -128,6 +136,7 @@ def _write(
         for name, keys, _, _ in chunks:
             if keys is not None:
                 _mark_next(engine, host, registry.collector(name), run, block)
+        connection.executemany("INSERT OR IGNORE INTO todo(block, run) VALUES (?, ?)", sorted(after))
     connection.execute("DELETE FROM todo WHERE run = ? AND block = ?", (run, block))
     connection.execute("COMMIT")
 

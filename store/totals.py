@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from store.schema import BUCKET, PAGED, version_of
 from store.usage import AT_LEAST, ESTIMATED, MOST
 from store.usagecodec import Page, decode_added
-from store.usagepages import DAY, HOUR, PAGES, kept_since
+from store.usagepages import DAY, HOUR, PAGES, flags_of, kept_since
 from sysmon.records import Usage
 from sysmon.zones import span_of
 
@@ -142,18 +142,18 @@ class Totals:
             laid = self._laid[tier, low, page.times] = self._lay(page, tier, low, high)
         if laid.first == laid.end:
             return
-        sizes, flags = page.values()
+        sizes, marks = page.values()
         sums = self._sums.setdefault(key, {})
         if laid.slots and sums.keys().isdisjoint(laid.slots):
             sums.update(zip(laid.slots, sizes[laid.first : laid.end], strict=True))
         else:
             for first, end, slot in laid.each():
                 sums[slot] = sums.get(slot, 0) + sum(sizes[first:end])
-        if flags is not None:
+        if marks is not None:
             for first, end, slot in laid.each():
-                for flag in set(flags[first:end]):
-                    if flag:
-                        self._mark(key, slot, flag)
+                for mark in set(marks[first:end]):
+                    if mark:
+                        self._mark(key, slot, flags_of(mark))
         for slot, reach in laid.long:
             self._reach(key, slot, reach)
         if laid.until > high:

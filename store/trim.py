@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
+    from store.blocks import Block, Group
     from store.engine import Engine
-    from store.registry import HostEntry
+    from store.registry import HostEntry, RunEntry
     from store.retention import Retention
 
 _HOUR = 3_600_000
@@ -211,26 +212,13 @@ def _trim_raw(engine: Engine, below: int, *, spare: bool = False) -> Iterator[No
 def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
     connection, access = engine.connection, engine.access
     entry = engine.registry.runs[run]
-    names = [name for name, keys in access.owners(host).items() if accounted(keys, entry.host.catalogue)]
+    owners = access.owners(host)
+    names = [name for name, keys in owners.items() if accounted(keys, entry.host.catalogue)]
     whole = access.sealed_block(host, block, run, names)
     connection.execute("BEGIN IMMEDIATE")
     for name in names:
         if whole is not None and name in whole.groups:
-            group = whole.groups[name]
-            keys = accounted(group.all_keys(), entry.host.catalogue)
-            for key, column in zip(keys, group.columns(keys), strict=True):
-                held = [
-                    (whole.ats[row], value)
-                    for row, value in zip(group.rows, column, strict=True)
-                    if value is not None and 0 <= value < MOST
-                ]
-                if held:
-                    connection.execute(
-                        "INSERT INTO floor(host, key, boot, value, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT(host, key)"
-                        " DO UPDATE SET boot = excluded.boot, value = excluded.value, at = excluded.at"
-                        " WHERE excluded.at >= at",
-                        (host, key, entry.boot, held[-1][1], held[-1][0]),
-                    )
+            _remember(engine, entry, whole, whole.groups[name], owners[name])
     let_go(connection, run, block)
     connection.execute(
         "DELETE FROM chunk WHERE id IN (SELECT c.id FROM (SELECT 0 AS id UNION ALL SELECT id FROM collector) AS k"
@@ -241,6 +229,33 @@ def _trim_block(engine: Engine, host: int, block: int, run: int) -> None:
     connection.execute("UPDATE run SET trimmed = max(trimmed, ?) WHERE id = ?", (block + 1, run))
     connection.execute("COMMIT")
     entry.trimmed = max(entry.trimmed, block + 1)
+
+
+def _remember(engine: Engine, entry: RunEntry, whole: Block, group: Group, owned: Iterable[str]) -> None:
+    """Keeps the last value of each counter of a block, and of which this run had counted before that they are gone."""
+    catalogue, host = entry.host.catalogue, entry.host.number
+    keys = accounted(group.all_keys(), catalogue)
+    missed = set(accounted(owned, catalogue)).difference(keys)
+    for key, column in zip(keys, group.columns(keys), strict=True):
+        held = [
+            (whole.ats[row], value)
+            for row, value in zip(group.rows, column, strict=True)
+            if value is not None and 0 <= value < MOST
+        ]
+        if held:
+            engine.connection.execute(
+                "INSERT INTO floor(host, key, boot, value, at, missed) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(host, key)"
+                " DO UPDATE SET boot = excluded.boot, value = excluded.value, at = excluded.at,"
+                " missed = excluded.missed WHERE excluded.at >= at",
+                (host, key, entry.boot, held[-1][1], held[-1][0], entry.number if column[-1] is None else 0),
+            )
+        else:
+            missed.add(key)
+    if group.rows:
+        engine.connection.executemany(
+            "UPDATE floor SET missed = ? WHERE host = ? AND key = ? AND at < ? AND missed <> ?",
+            [(entry.number, host, key, whole.ats[group.rows[-1]], entry.number) for key in missed],
+        )
 
 
 def _trim_rollups(engine: Engine, tier: int, below: int) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from store.schema import BUCKET
 from store.usagecodec import encode_added
-from store.usagepages import KEPT_FINE, PAGES, Pages, counter_numbers
+from store.usagepages import KEPT_FINE, PAGES, Pages, counter_numbers, marks_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,7 +31,9 @@ def usage_into_pages(connection: sqlite3.Connection) -> None:
             "SELECT key, start, length, bytes, flags FROM usage WHERE host = ? AND run = 0 ORDER BY key", (host,)
         )
         for key, rows in groupby(aged, itemgetter(0)):
-            pages.take(numbers[key], {(start, length): (size, flags) for _, start, length, size, flags in rows})
+            pages.take(
+                numbers[key], {(start, length): (size, marks_of(flags)) for _, start, length, size, flags in rows}
+            )
         pages.write()
         waiting = connection.execute(
             "SELECT run, block, key, start, length, bytes, flags FROM usage WHERE host = ? AND run <> 0"

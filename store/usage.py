@@ -2,8 +2,8 @@
 
 The growth between two reads belongs to the 5-minute bucket of the later one. Across a hole it is spread over the
 buckets in between (a long one's hours, a very long one's days) and marked estimated. After a fall or a new boot the new
-value counts whole, and the span is marked "at least"; so it does where a read between the two did not know the counter,
-as its interface was gone. The first sight of a series counts nothing.
+value counts whole, and the span is marked "at least"; so it does where a read of the same producer between the two did
+not know the counter, as its interface was gone. The first sight of a series counts nothing.
 
 A counter with a life of its own says nothing by a new boot. Less than half of what it was is a beginning anew; a
 smaller fall is what its source let go of, and adds nothing but the mark.
@@ -57,7 +57,10 @@ _FINE, _HOURS = 86_400_000, 60 * 86_400_000
 
 
 class Last(NamedTuple):
-    """The last value of a counter known before some moment. `gone`: a later read of its source did not know it."""
+    """The last value of a counter known before some moment.
+
+    `gone`: the producer whose reads go on from there has read since, and did not know it.
+    """
 
     boot: str
     value: Number
@@ -126,6 +129,7 @@ def contributions(
     column: Sequence[Number | None],
     last: Last | None,
     own: Sequence[bool] | None = None,
+    runs: Sequence[int] | None = None,
     *,
     zone: tzinfo = UTC,
     narrow: bool = False,
@@ -142,12 +146,13 @@ def contributions(
         column: the values, None where there is none.
         last: the value known before the first, None where the series was never seen.
         own: which reads count; the others, of another producer, only tell what the value was. All by default.
+        runs: numbers of the producers of the reads. One by default.
         zone: the host's, whose hours and days a long hole is spread over.
         narrow: whether the host is one whose counters may have 32 bits.
         speed: bytes per second of the link, where known.
     """
     pace = ats if isinstance(ats, Pace) else Pace(ats)
-    count = _Count(metric, boot, booted, pace, column, last, own, zone)
+    count = _Count(metric, boot, booted, pace, column, last, own, runs, zone)
     if not count.lasting and metric is not None:
         count.wraps = metric.bits == 32 or (narrow and _fits(column, last))
     count.rate = _SLACK * (GIGABIT if speed is None else speed)
@@ -186,6 +191,7 @@ class _Count:
         column: Sequence[Number | None],
         last: Last | None,
         own: Sequence[bool] | None,
+        runs: Sequence[int] | None,
         zone: tzinfo,
     ) -> None:
         self.last = last
@@ -198,6 +204,8 @@ class _Count:
         self._pace = pace
         self._column = column
         self._own = own
+        self._runs = runs
+        self._missed = {runs[0] if runs is not None else 0} if last is not None and last.gone else set()
         self._zone = zone
 
     def even(self, first: int, end: int) -> bool:
@@ -205,7 +213,7 @@ class _Count:
         last = self.last
         if last is None or self._own is not None or first >= end:
             return first >= end
-        if last.gone or not (self.lasting or last.boot == self._boot):
+        if self._missed or not (self.lasting or last.boot == self._boot):
             return False
         at = self._pace.ats[first]
         if at // BUCKET > last.at // BUCKET and at - last.at > self._pace.hole:
@@ -227,18 +235,21 @@ class _Count:
     def read(self, position: int) -> None:
         """Counts one read."""
         last, at, value = self.last, self._pace.ats[position], self._column[position]
+        run = self._runs[position] if self._runs is not None else 0
         if value is None:
-            # A producer that reads on and does not know it any more; another may be told to leave it out.
-            if last is not None and self._own is None and not self.lasting:
-                self.last = last._replace(gone=True)
+            # Another producer may have been told to leave it out; the one that knows it again was not.
+            if not self.lasting:
+                self._missed.add(run)
             return
         if not 0 <= value < MOST:
             return
+        gone = run in self._missed
+        self._missed.clear()
         self.last = Last(self._boot, value, at)
         if last is None or not (self._own is None or self._own[position]):
             return
         start, flags = last.at, 0
-        same = self.lasting or (last.boot == self._boot and not last.gone)
+        same = self.lasting or (last.boot == self._boot and not gone)
         if same and value >= last.value:
             grown = int(value - last.value)
         elif same and self.wraps and _wrapped(last, value, at, self.rate):

@@ -49,13 +49,13 @@ class Page:
         return starts, _get(self.times[1], at, self.count)[0]
 
     def values(self) -> tuple[list[int], list[int] | None]:
-        """Returns bytes and flags; None where there are no flags."""
-        flags, at = _get(self._data, self._rest, self.count)
-        return _get(self._data, at, self.count)[0], flags if any(flags) else None
+        """Returns bytes and marks; None where there are no marks."""
+        marks, at = _get(self._data, self._rest, self.count)
+        return _get(self._data, at, self.count)[0], marks if any(marks) else None
 
 
-def encode_page(starts: Sequence[int], lengths: Sequence[int], sizes: Sequence[int], flags: Sequence[int]) -> bytes:
-    """Packs one counter's buckets, ordered by start; bytes from 0 to below 2**63."""
+def encode_page(starts: Sequence[int], lengths: Sequence[int], sizes: Sequence[int], marks: Sequence[int]) -> bytes:
+    """Packs one counter's buckets, ordered by start; bytes from 0 to below 2**63, marks as `usagepages` counts them."""
     times = bytearray()
     _put(times, starts)
     _put(times, lengths)
@@ -63,7 +63,7 @@ def encode_page(starts: Sequence[int], lengths: Sequence[int], sizes: Sequence[i
     write_varint(out, len(starts))
     write_varint(out, len(times))
     out += times
-    _put(out, flags)
+    _put(out, marks)
     _put(out, sizes)
     return compress(bytes(out))
 

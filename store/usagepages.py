@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from store.schema import BLOCK, BUCKET
-from store.usage import MOST
+from store.usage import AT_LEAST, ESTIMATED, MOST
 from store.usagecodec import Bucket, Page, decode_added, encode_added, encode_page
 from sysmon.records import HostInfo
 from sysmon.zones import span_of, zone_of
@@ -44,8 +44,23 @@ LEAST_FINE, LEAST_HOURS = 3 * DAY, 400 * DAY
 _AT_ONCE = 128
 """Counters folded in one step."""
 
-Changes = dict[int, dict[Bucket, tuple[int, int]]]
-"""Counter -> bucket -> (bytes, which may be negative, and flags)."""
+_ESTIMATED = 1 << 20
+
+Change = tuple[int, int]
+"""Bytes, and how many say "at least" and (from bit 20 on) "estimated": counted, so that they can be taken back."""
+
+Changes = dict[int, dict[Bucket, Change]]
+"""Counter -> bucket -> what it grows by; or falls."""
+
+
+def marks_of(flags: int) -> int:
+    """Returns a bucket's flags as marks, which add up."""
+    return (flags & AT_LEAST != 0) + (_ESTIMATED if flags & ESTIMATED else 0)
+
+
+def flags_of(marks: int) -> int:
+    """Returns the flags that marks stand for."""
+    return (AT_LEAST if marks % _ESTIMATED else 0) | (ESTIMATED if marks >= _ESTIMATED else 0)
 
 
 def host_info(connection: sqlite3.Connection, host: int) -> HostInfo | None:
@@ -87,11 +102,11 @@ def put_added(connection: sqlite3.Connection, host: int, run: int, block: int, a
             folded = 1
             changes: Changes = {}
             for old in decode_added(data).each():
-                changes.setdefault(old.counter, {})[old.start, old.length] = (-old.bytes, 0)
+                changes.setdefault(old.counter, {})[old.start, old.length] = (-old.bytes, -marks_of(old.flags))
             for bucket, held in entries.items():
                 for counter, (size, flags) in held.items():
                     before = changes.setdefault(counter, {}).get(bucket, (0, 0))
-                    changes[counter][bucket] = (before[0] + size, flags)
+                    changes[counter][bucket] = (before[0] + size, before[1] + marks_of(flags))
             pages = Pages(connection, host)
             for counter, change in changes.items():
                 pages.take(counter, {bucket: each for bucket, each in change.items() if any(each)})
@@ -134,22 +149,14 @@ class Pages:
         self._changed: dict[int, list[tuple[int, int, int, bytes]]] = {tier: [] for tier in STEPS}
         self._emptied: list[tuple[int, int, int]] = []
 
-    def take(self, counter: int, changes: Mapping[Bucket, tuple[int, int]]) -> None:
+    def take(self, counter: int, changes: Mapping[Bucket, Change]) -> None:
         """Adds changes to a counter's pages; once per counter."""
         for tier in STEPS:
-            pages: dict[int, dict[int, list[int]]] = {}
-            for bucket, (size, flags) in changes.items():
-                start, length = self._span(tier, bucket)
-                if start < self._since[tier]:
-                    continue
-                entries = pages.setdefault(start // PAGES[tier], {})
-                entry = entries.get(start)
-                if entry is None:
-                    entries[start] = [length, size, flags]
-                else:
-                    entry[0] = max(entry[0], length)
-                    entry[1] += size
-                    entry[2] |= flags
+            pages: dict[int, dict[Bucket, Change]] = {}
+            for bucket, change in changes.items():
+                span = self._span(tier, bucket)
+                if span[0] >= self._since[tier]:
+                    _grow(pages.setdefault(span[0] // PAGES[tier], {}), span, change)
             for page, entries in pages.items():
                 self._merge(counter, tier, page, entries)
 
@@ -165,29 +172,22 @@ class Pages:
                 self._spans[tier, bucket[0]] = found
         return found
 
-    def _merge(self, counter: int, tier: int, page: int, entries: dict[int, list[int]]) -> None:
+    def _merge(self, counter: int, tier: int, page: int, entries: dict[Bucket, Change]) -> None:
         row = self._connection.execute(
             "SELECT data FROM usage_page WHERE tier = ? AND page = ? AND counter = ?", (tier, page, counter)
         ).fetchone()
         if row is not None:
             held = Page(row[0])
-            sizes, flags = held.values()
-            for index, (start, length) in enumerate(zip(*held.buckets(), strict=True)):
-                flag = flags[index] if flags is not None else 0
-                entry = entries.get(start)
-                if entry is None:
-                    entries[start] = [length, sizes[index], flag]
-                else:
-                    entry[0] = max(entry[0], length)
-                    entry[1] += sizes[index]
-                    entry[2] |= flag
-        starts = sorted(start for start, entry in entries.items() if entry[1] > 0 or entry[2])
-        if starts:
+            sizes, marks = held.values()
+            for index, bucket in enumerate(zip(*held.buckets(), strict=True)):
+                _grow(entries, bucket, (sizes[index], marks[index] if marks is not None else 0))
+        left = sorted((bucket, change) for bucket, change in entries.items() if change[0] > 0 or change[1] > 0)
+        if left:
             data = encode_page(
-                starts,
-                [entries[start][0] for start in starts],
-                [min(max(entries[start][1], 0), MOST - 1) for start in starts],
-                [entries[start][2] for start in starts],
+                [start for (start, _), _ in left],
+                [length for (_, length), _ in left],
+                [min(max(size, 0), MOST - 1) for _, (size, _) in left],
+                [max(marks, 0) for _, (_, marks) in left],
             )
             self._changed[tier].append((tier, page, counter, data))
         elif row is not None:
@@ -203,6 +203,11 @@ class Pages:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO usage_page(tier, page, counter, data) VALUES (?, ?, ?, ?)", sorted(changed)
             )
+
+
+def _grow(entries: dict[Bucket, Change], bucket: Bucket, change: Change) -> None:
+    known = entries.get(bucket)
+    entries[bucket] = change if known is None else (known[0] + change[0], known[1] + change[1])
 
 
 def fold(connection: sqlite3.Connection, host: int, now: int) -> Iterator[None]:
@@ -245,8 +250,7 @@ def _gather(connection: sqlite3.Connection, rows: list[int], after: int) -> tupl
         for each in decode_added(data).each():
             if each.counter > after:
                 held = found.setdefault(each.counter, {})
-                size, flags = held.get((each.start, each.length), (0, 0))
-                held[each.start, each.length] = (size + each.bytes, flags | each.flags)
+                _grow(held, (each.start, each.length), (each.bytes, marks_of(each.flags)))
         if len(found) > 4 * _AT_ONCE:
             # What is dropped comes with a later step: those kept are more than this one takes.
             found = {counter: found[counter] for counter in sorted(found)[: 2 * _AT_ONCE]}
