@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -18,7 +19,13 @@ def plot(answer: SeriesAnswer) -> str:
 
     size = shutil.get_terminal_size((100, 30))
     labels = [_label(series) for series in answer.series]
-    return draw(answer, labels, size.columns, min(size.lines - 2, 24), color=sys.stdout.isatty())
+    return draw(
+        answer,
+        labels,
+        size.columns,
+        min(size.lines - 2, 24),
+        color=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+    )
 
 
 def _label(series: Series) -> str:

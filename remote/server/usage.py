@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 from remote.server.names import NotThere
 from sysmon import ledger, traffic, trafficanswers
 from sysmon.devices import Device, adding, present, told
-from sysmon.errors import nearest
+from sysmon.errors import UsageError, nearest
 from sysmon.ledger import Ask, bounds
 from sysmon.records import HostInfo
 from sysmon.trafficanswers import Group, groups_of, sum_of
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 FRESH = 5.0
 """Seconds for which an answer is remembered."""
-MAX_KNOWN = 100
+MAX_KNOWN = 50
 """Answers that are remembered."""
+MAX_KEPT = 2_000
+"""Steps of an answer that is remembered, at most: longer ones take megabytes."""
 BY = (*traffic.STEPS, "top", "periods")
 """What may be asked by: steps, the busiest days, the usual periods with how fast it was."""
 
@@ -47,6 +50,8 @@ class Answers:
 
     def __init__(self) -> None:
         self._known: dict[Wanted, tuple[float, Any]] = {}
+        # Short questions to the history are not to wait behind long ones.
+        self._room = asyncio.Semaphore(1)
 
     async def get(self, backend: Backend, wanted: Wanted) -> Any:
         """Returns what a request wants.
@@ -58,12 +63,18 @@ class Answers:
         known = self._known.get(wanted)
         if known is not None and time.monotonic() < known[0] + FRESH:
             return known[1]
-        found = await backend.asked(_answer(backend, wanted))
+        async with asyncio.timeout(backend.feed.limits.deadline), self._room:
+            found = await _answer(backend, wanted)
         self._known.pop(wanted, None)
-        self._known[wanted] = (time.monotonic(), found)
+        if not isinstance(found, trafficanswers.StepsAnswer) or _size(found) <= MAX_KEPT:
+            self._known[wanted] = (time.monotonic(), found)
         while len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
         return found
+
+
+def _size(found: trafficanswers.StepsAnswer) -> int:
+    return sum(len(each.steps) for each in found.series)
 
 
 async def _answer(backend: Backend, wanted: Wanted) -> Any:
@@ -77,6 +88,7 @@ async def _answer(backend: Backend, wanted: Wanted) -> Any:
     chosen = groups if wanted.names or wanted.kind == "device" else sum_of(groups, counted)
     series = []
     gaps: set[Span] = set()
+    size = 0
     for group in chosen:
         if wanted.by == "top":
             made = await traffic.top(history, info, wanted.kind, group.names, now)
@@ -88,6 +100,9 @@ async def _answer(backend: Backend, wanted: Wanted) -> Any:
                 start, end = bounds(wanted.ask, now, info, resets)
             made, blank = await traffic.steps(history, info, wanted.kind, group.names, start, end, by, now)
             gaps.update(blank)
+            size += len(made)
+            if size > traffic.MOST:
+                raise UsageError(f"there are more than {traffic.MOST} steps in all", "ask for fewer names")
         series_of = trafficanswers.series_answer(group.name, group.label, group.names, made, now)
         series.append(series_of if wanted.by != "top" else msgspec.structs.replace(series_of, expected=None))
     ordered = sorted(gaps, key=lambda gap: gap.start)

@@ -10,8 +10,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cli.tables import Column, cells_of, fit, lines
+from cli.tables import Column, cells_of, fit, lines, plain, shortened
 from collectors.registry import catalogue
 from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
@@ -200,6 +202,13 @@ def test_without_a_history_it_says_so(
     assert (eth0["rates"]["receive"], eth0.get("today")) == (10240.0, None)
     assert "there is no history yet" in said(capsys, "usage", status=2)
     assert "there is no history yet" in said(capsys, "report", status=2)
+
+
+@given(st.text(max_size=40), st.integers(1, 60))
+def test_a_cell_fits_its_room(text: str, room: int) -> None:
+    shown = shortened(plain(text), room)
+    assert cells_of(shown) <= room
+    assert shown == plain(text) or shown.endswith("…")
 
 
 def test_columns_go_in_their_order() -> None:

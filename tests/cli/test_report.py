@@ -8,9 +8,12 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.report import period_of
 from cli.reportmarkdown import escaped
+from cli.tables import plain
 from sysmon.errors import UsageError
 from sysmon.zones import zone_of
 from tests.cli import months
@@ -133,6 +136,15 @@ def test_names_are_text_in_every_form(month: Path, capsys: pytest.CaptureFixture
 )
 def test_markdown_shows_what_is_there(given: str, shown: str) -> None:
     assert escaped(given) == shown
+
+
+@given(st.text(max_size=60))
+def test_no_text_is_markup(text: str) -> None:
+    made = escaped(text)
+    assert "\n" not in made
+    # Every character that means something has its backslash, and nothing else was lost or added.
+    assert re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>#|~]", made) is None
+    assert re.sub(r"\\([^\w\s]|_)", r"\1", made) == plain(text)
 
 
 @pytest.mark.parametrize(
