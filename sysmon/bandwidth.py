@@ -233,7 +233,12 @@ def percentile(values: Iterable[int], count: int, part: float = 0.95) -> int | N
 
 def uncovered(gaps: Iterable[Span], spans: Iterable[tuple[int, int]]) -> list[Span]:
     """Returns what of gaps lies in none of some stretches (start, end), ascending: others counted in those."""
-    ordered = sorted(spans)
+    ordered: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if ordered and start <= ordered[-1][1]:
+            ordered[-1] = (ordered[-1][0], max(ordered[-1][1], end))
+        else:
+            ordered.append((start, end))
     found = []
     for gap in sorted(gaps, key=lambda each: each.start):
         at = gap.start

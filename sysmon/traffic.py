@@ -112,7 +112,7 @@ async def steps(
         made.append(Step(first, until, amount, max(0, min(until, now) - first)))
         reached = max(reached, until)
     fill(reached, min(end, now))
-    return made, _telling(gaps, made)
+    return made, _telling(gaps, [step for step in made if step.start in found])
 
 
 def _telling(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
