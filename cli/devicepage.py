@@ -86,7 +86,9 @@ def _head(device: Device, info: HostInfo, now: int) -> list[str]:
         if device.source in LIMITS and device.source:
             told.append(("", LIMITS[device.source]))
         if device.first is not None:
-            told.append(("seen", f"first {format_time(device.first)[:16]}, last {seen(device, now)}"))
+            told.append(
+                ("seen", f"first {format_time(device.first, zone_of(info.timezone))[:16]}, last {seen(device, now)}")
+            )
         if device.connections is not None:
             told.append(("connections", str(device.connections)))
     else:

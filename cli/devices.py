@@ -14,6 +14,7 @@ from sysmon import ledger
 from sysmon.errors import UsageError
 from sysmon.traffic import STEPS
 from sysmon.units import format_time, rfc3339
+from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
     import argparse
@@ -179,7 +180,8 @@ def _title(what: str, found: Ledger, host: str, *, ranged: bool) -> str:
     told = next((each for (id, _), each in found.sums.items() if id == host and each.range is not None), None)
     if not ranged or told is None:
         return what
-    return f"{what}, {format_time(told.start)[:16]} to {format_time(told.end)[:16]}"
+    zone = zone_of(found.infos[host].timezone)
+    return f"{what}, {format_time(told.start, zone)[:16]} to {format_time(told.end, zone)[:16]}"
 
 
 def _foot(context: Context, found: Ledger) -> list[str]:

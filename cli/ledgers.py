@@ -79,11 +79,12 @@ def gather(
     """
     here = asyncio.run(look(context, rates=rates and router is None))
     now = context.clock.now()
+    routers = [each.name for each in context.config.hosts.values() if each.router]
 
     async def read(history: History) -> Ledger:
         infos = {info.id: info for info in await history.hosts()}
         status = await history.status()
-        return await _read(history, status, infos, here, ask, now, host, router, kinds, everything)
+        return await _read(history, status, infos, here, ask, now, host, router, kinds, everything, routers)
 
     if not context.history_path.exists():
         return asyncio.run(_unrecorded(here, now, host, router))
@@ -109,9 +110,12 @@ async def _read(
     router: str | None,
     kinds: Sequence[Kind],
     everything: bool,
+    routers: Sequence[str],
 ) -> Ledger:
     for id, info in here.hosts.items():
         infos.setdefault(id, info)
+    if router is not None and router in routers and not any(info.name == router for info in infos.values()):
+        raise UsageError(f"router '{router}' was never reached", "`sysmon devices status` says why")
     if not infos:
         infos[here.own] = HostInfo(id=here.own, hostname="this machine")
     behind = {id: len(await history.devices(id)) for id in infos}
@@ -120,11 +124,10 @@ async def _read(
     devices: list[Device] = []
     wanted: list[tuple[str, Kind]] = [(id, "interface") for id in chosen.hosts]
     wanted += [(id, "device") for id in chosen.routers]
+    began = {id: bool(ask.range == "reset" and await history.resets(id)) for id, _ in wanted}
     for id, kind in (each for each in wanted if each[1] in kinds):
-        own = ask
-        if ask.range == "reset" and kind == "interface" and router is None and not await history.resets(id):
-            # Devices are counted anew; of interfaces nobody ever asked it.
-            own = ask._replace(range="all")
+        # Where some were begun to be counted anew, the others are told from their beginning.
+        own = ask._replace(range="all") if ask.range == "reset" and not began[id] and any(began.values()) else ask
         told = found[id, kind] = await sums(history, infos[id], kind, now, own)
         moved = told.recorded if everything else {name: each for name, each in told.month.items() if each.total}
         devices += join(infos[id], kind, here.of(id, kind), told, moved)

@@ -111,6 +111,9 @@ def _chart(days: Sequence[Step], zone: tzinfo) -> list[str]:
     wide = WIDTH / len(days)
     made = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT + FOOT + 12}" role="img" aria-label="traffic by day">']
     made.append(f'<text x="0" y="10">{text(format_bytes(most))} a day</text>')
+    for place, name in enumerate(("received", "sent")):
+        x = WIDTH - 140.0 + 75 * place
+        made.append(f'<circle class="{name}" cx="{x:.0f}" cy="6" r="4"/><text x="{x + 8:.0f}" y="10">{name}</text>')
     every = max(1, -(-len(days) // 12))
     for place, step in enumerate(days):
         x = place * wide + wide * 0.1

@@ -173,6 +173,7 @@ def test_the_routers_say_how_they_are(month: Path, capsys: pytest.CaptureFixture
         (["ana-phone"], "did you mean 'anna-phone'?"),
         (["a", "b"], "one NAME can be looked at"),
         (["--router", "hom"], "'hom' is not a host of the history; did you mean 'home'?"),
+        (["--router", "attic"], "router 'attic' was never reached; `sysmon devices status` says why"),
         (["--router", "laptop"], "no devices were ever seen behind 'laptop'; routers are home"),
         (["--router", "home", "--host", "home"], "exclude each other"),
         (["--since", "noonish"], "'noonish' is neither a moment nor a range; write today"),

@@ -183,7 +183,7 @@ async def test_last_event_id_brings_what_was_missed() -> None:
         ("/v1/frame?time=99999-01-01T00:00:00Z", (), {}, 400, "is not a moment"),
         ("/v1/frame?time=1969-01-01T00:00:00Z", (), {}, 400, "before 1970"),
         ("/v1/frame?time=2026-01-01T00:00:00Z&step=5", (), {}, 400, "from -1 to 1"),
-        ("/v1/usage?step=week", (), {}, 400, "hour, day or month"),
+        ("/v1/usage?step=week", (), {}, 400, "hour, day, month or year"),
         ("/v1/events?limit=0", (), {}, 400, "from 1 to 10000"),
         ("/healthz?x=1", (), {}, 400, "it takes none"),
     ],
