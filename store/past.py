@@ -15,7 +15,7 @@ import msgspec
 from store.codec import compress, decompress
 from store.gaps import gaps as gaps_of
 from store.lacks import EVER, Lack, first_reads, reboots
-from store.told import EARLIEST, Group, Piece, Taken, Told, choices, groups, overlap, usable
+from store.told import EARLIEST, Group, Piece, Taken, Told, choices, groups, overlap, usable, widened
 from store.usage import ESTIMATED
 from sysmon.frame import clean_text
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from store.access import Access
     from store.views import View
     from sysmon.catalogue import Catalogue
-    from sysmon.records import Past
+    from sysmon.records import Past, Span
 
 MOST_GAPS: Final = 62
 """Gaps of the time from which no readings are held that are filled at most: the latest."""
 _MAX_SOURCE = 64
 _FIVE = 300_000
 _DAY = 86_400_000
+_AROUND = 31 * _DAY
 _LONGEST = 90_000_000
 """Milliseconds of a day on which clocks are set back."""
 
@@ -76,6 +77,8 @@ class PastKeeper:
         self._keys: list[str] = []
         self._told: dict[tuple[int, int, str], dict[str, list[Known]]] = {}
         self._days: dict[str, list[Known]] = {}
+        self._begun = self._now = 0
+        self._seen: dict[tuple[int, int], list[Span]] = {}
 
     def keep(self, past: Past, catalogue: Catalogue, now: int) -> None:
         """Takes what a source told.
@@ -95,6 +98,7 @@ class PastKeeper:
         since = min((span.start for span in spans), default=EVER)
         gaps = reboots(self._access, self._number, spans)
         before = self._gaps_before(firsts, min(since, now))
+        self._begun, self._now = min(firsts.values(), default=now), now
         self._keys = sorted(given)
         for key, pieces in given.items():
             first = firsts.get(key, EVER)
@@ -140,9 +144,9 @@ class PastKeeper:
                         compress(msgspec.msgpack.encode(made.pieces)),
                     ),
                 )
-        self._put(key, fresh, [each.lack for each in (*gone, *fresh)])
+        self._put(key, fresh, [each.lack for each in (*gone, *fresh)], Told(source, time, pieces))
 
-    def _put(self, key: str, fresh: Sequence[Taken], replaced: Sequence[Lack]) -> None:
+    def _put(self, key: str, fresh: Sequence[Taken], replaced: Sequence[Lack], told: Told) -> None:
         """Writes what is missing in some lacks, in place of what was written there before."""
         rows = [
             Row(*each)
@@ -154,7 +158,7 @@ class PastKeeper:
         others = [row for row in rows if row not in before]
         after: set[Row] = set()
         for group in groups(fresh):
-            made = self._missing(key, group, others)
+            made = self._missing(key, group, others, told.pieces if told.source == group.source else ())
             after.update(made)
             others += made
         self._connection.executemany(
@@ -166,8 +170,11 @@ class PastKeeper:
             [(self._number, key, *row) for row in sorted(after - before)],
         )
 
-    def _missing(self, key: str, group: Group, others: Iterable[Row]) -> list[Row]:
-        """Returns what a group of pieces tells beyond what is known."""
+    def _missing(self, key: str, group: Group, others: Iterable[Row], beside: Sequence[Piece]) -> list[Row]:
+        """Returns what a group of pieces tells beyond what is known.
+
+        `beside`: all that its source told now, to compare more than the group where that begins or ends in a gap.
+        """
         if group.whole:
             return [Row(each.start, each.end - each.start, each.bytes, 0, group.source) for each in group.pieces]
         # Ours of a gap is spread over it: where theirs begins and ends in there tells nothing.
@@ -175,9 +182,11 @@ class PastKeeper:
         start = min([each.start for each in group.pieces] + [lack.start for lack in gaps])
         end = max([each.end for each in group.pieces] + [lack.end for lack in gaps])
         told = sum(each.bytes for each in group.pieces)
+        start, end, more = widened(start, end, self._holes(start, end), beside)
+        whole = told + more
         known = sum(each.bytes for each in self._own(key, start, end))
         known += sum(row.bytes for row in others if row.start < end and row.start + row.length > start)
-        left = max(0, told - known)
+        left = min(told, max(0, whole - known))
         made: dict[int, Row] = {}
         before = given = 0
         for piece in sorted(group.pieces):
@@ -195,6 +204,15 @@ class PastKeeper:
                         flags = ESTIMATED if size != piece.bytes else 0
                         made[first] = Row(first, later - first, size, flags, group.source)
         return list(made.values())
+
+    def _holes(self, start: int, end: int) -> list[Span]:
+        """Returns the gaps around a stretch of time."""
+        known = self._seen.get((start, end))
+        if known is None:
+            low, high = max(self._begun, start - _AROUND), min(self._now, end + _AROUND)
+            known = gaps_of(self._access, self._number, low, high) if low < high else []
+            self._seen[start, end] = known
+        return known
 
     def _own(self, key: str, start: int, end: int) -> list[Known]:
         """Returns this history's own usage that lies in a stretch of time, partly or wholly."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sysmon.catalogue import Catalogue
-    from sysmon.records import UsagePiece
+    from sysmon.records import Span, UsagePiece
 
 SETTLED: Final = 900_000
 """Milliseconds after its end after which a source has counted all of a stretch of time."""
@@ -187,6 +187,28 @@ def _beyond(kept: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
             if piece.bytes > told:
                 found.append(Piece(reached, piece.end, piece.bytes - told))
     return found
+
+
+def widened(start: int, end: int, holes: Sequence[Span], pieces: Sequence[Piece]) -> tuple[int, int, int]:
+    """Returns a stretch of time that begins and ends in no gap, and the bytes of the pieces that it has more.
+
+    What went through in a gap is known as a whole, and spread over it: a part of it can be compared with nothing.
+
+    Args:
+        start, end: a stretch told by pieces.
+        holes: gaps in what is known, in order.
+        pieces: of the source, in order.
+    """
+    first, last, more = start, end, 0
+    while True:
+        hole = next((each for each in holes if each.start < first < each.end or each.start < last < each.end), None)
+        if hole is None:
+            return first, last, more
+        begin, finish = min(first, hole.start), max(last, hole.end)
+        beside = [each for each in pieces if begin < each.end <= first or last <= each.start < finish]
+        more += sum(each.bytes for each in beside)
+        first = min([begin, *(each.start for each in beside)])
+        last = max([finish, *(each.end for each in beside)])
 
 
 def groups(taken: Sequence[Taken]) -> list[Group]:

@@ -495,6 +495,19 @@ def test_the_total_is_what_went_through_and_never_more(
             assert down or after == truth
 
 
+def test_a_burst_while_nobody_looked_is_not_told_twice() -> None:
+    # Looked at for two minutes, and again after days without a boot: ours of the hour of the burst is a small part of
+    # what was spread, theirs is all of it.
+    growth = [5] * 130 + [100_000] * 40 + [1] * (3 * 1440)
+    line, kept = Line(growth), Kept()
+    kept.take(line.watched(127, 129))
+    kept.know(told(line.pieces(FIVE, last=129), at(129)))
+    kept.take(line.watched(3 * 1440, 3 * 1440 + 30))
+    end = 3 * 1440 + 30
+    kept.know(told(line.pieces(HOUR, last=end), at(end)))
+    assert kept.total() == sum(growth[:end])
+
+
 @settings(max_examples=15, deadline=None)
 @given(lives(), st.data())
 def test_told_again_and_again_while_it_goes_on_it_comes_to_the_same(
