@@ -55,6 +55,9 @@ _HOLE = 10_000
 _FINE, _HOURS = 86_400_000, 60 * 86_400_000
 """Milliseconds of a hole up to which it is spread by five minutes, and by hours: what one read adds stays bounded."""
 
+_LONGEST = 400 * 86_400_000
+"""Milliseconds of a hole above which it is none: a clock that knew no better was set right."""
+
 
 class Last(NamedTuple):
     """The last value of a counter known before some moment.
@@ -287,6 +290,9 @@ def _add(
     given = 0
     if grown:
         flags |= ESTIMATED
+    if at - start > _LONGEST:
+        _into(found, end * BUCKET, BUCKET, grown, flags)
+        return
     for begin, until in _pieces(first * BUCKET, at, zone):
         share = grown * (min(until, at) - start) // (at - start)
         _into(found, begin, until - begin, share - given, flags)
