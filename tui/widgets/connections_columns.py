@@ -87,7 +87,9 @@ def _missing(look: Look) -> Spans:
 
 def _talker(row: Talker, width: int, look: Look) -> Spans:
     palette = look.palette
-    style = palette.faint if row.other else palette.text if row.row.kind == "process" else palette.dim
+    # Who had connections and has none any more stands back, with what was moved.
+    gone = not row.row.connections and not row.rate
+    style = palette.faint if row.other else palette.text if row.row.kind == "process" and not gone else palette.dim
     return [(row.label, style)]
 
 

@@ -53,7 +53,7 @@ class ConnectionPage(ScrollPanel):
             Pair("unit", row.unit or None),
             *([Pair("container", row.container)] if row.container else []),
             Pair("protocol", row.protocol),
-            Pair("state", row.state.lower() or None, style=palette.ok if row.state.lower() == "established" else None),
+            Pair("state", row.state.lower() or None, style=palette.ok if row.state.lower()[:5] == "estab" else None),
             Pair("this end", end_text(row.local, row.local_port)),
             Pair("other end", end_text(row.remote, row.remote_port) if row.remote else None),
             *([Pair("its name", found.name)] if found.name else []),
