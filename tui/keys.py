@@ -42,7 +42,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key("overview", ("1",), "screen('overview')", "overview of one host", show=True, label="Overview"),
     Key("fleet", ("2",), "screen('fleet')", "all hosts, worst first", show=True, label="Fleet"),
-    Key("network", ("3",), "screen('network')", "interfaces, devices of a LAN, connections", show=True, label="Network"),
+    Key("network", ("3",), "screen('network')", "interfaces, LAN devices, connections", show=True, label="Network"),
     Key("processes", ("4",), "screen('processes')", "processes", show=True, label="Processes"),
     Key("history", ("9",), "screen('history')", "charts of the past", show=True, label="History"),
     Key("alerts", ("0",), "screen('alerts')", "alerts", show=True, label="Alerts"),
