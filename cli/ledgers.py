@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.context import pick_host
@@ -92,7 +93,7 @@ def gather(
 
 
 async def _unrecorded(here: Present, now: int, host: str | None, router: str | None) -> Ledger:
-    infos = dict(here.hosts) or {here.own: HostInfo(id=here.own, hostname="this machine")}
+    infos = dict(here.hosts) or {here.own: _this(here)}
     chosen = _choose(infos, here, {}, host, router)
     devices = [each for id in chosen.hosts for each in here.of(id, "interface")]
     devices += [each for id in chosen.routers for each in here.of(id, "device")]
@@ -116,8 +117,9 @@ async def _read(
         infos.setdefault(id, info)
     if router is not None and router in routers and not any(info.name == router for info in infos.values()):
         raise UsageError(f"router '{router}' was never reached", "`sysmon devices status` says why")
-    if not infos:
-        infos[here.own] = HostInfo(id=here.own, hostname="this machine")
+    if not any(info.target == "local" or info.id == here.own for info in infos.values()):
+        # It may be that of routers alone: what this machine does now is told all the same.
+        infos[here.own] = _this(here)
     behind = {id: len(await history.devices(id)) for id in infos}
     chosen = _choose(infos, here, behind, host, router)
     found: dict[tuple[str, Kind], Sums] = {}
@@ -132,6 +134,10 @@ async def _read(
         moved = told.recorded if everything else {name: each for name, each in told.month.items() if each.total}
         devices += join(infos[id], kind, here.of(id, kind), told, moved)
     return Ledger(now, here, infos, chosen, devices, found, status)
+
+
+def _this(here: Present) -> HostInfo:
+    return HostInfo(id=here.own, hostname=platform.node() or "this machine")
 
 
 def _choose(

@@ -98,6 +98,7 @@ class RouterPart(NamedTuple):
     new: list[Device]
     new_count: int
     known: int
+    since: int | None
     reset: int | None
 
 
@@ -234,5 +235,6 @@ async def _router(history: History, info: HostInfo, period: Period, now: int, he
         new=fresh[:NEW],
         new_count=len(fresh),
         known=len(joined),
+        since=began or None,
         reset=max((each for each in told.resets if each < end), default=None),
     )

@@ -107,7 +107,8 @@ def behind(part: RouterPart) -> list[str]:
     """Returns what else is to be said of the devices behind a router, a sentence each."""
     zone = zone_of(part.info.timezone)
     sources = sorted({(each.source, each.layer) for each in part.top if each.source})
-    made = [f"{part.known} devices are known."]
+    since = "" if part.since is None else f", the first since {format_time(part.since, zone)[:16]}"
+    made = [f"{part.known} devices are known{since}."]
     for source, layer in sources:
         made.append(f"Counted by {source}{f': {LAYERS[layer]}' if layer in LAYERS else ''}.")
     if part.reset is not None:
