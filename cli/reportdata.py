@@ -85,7 +85,7 @@ class RouterPart(NamedTuple):
     Attributes:
         top: the largest, with `range` and `share`. `rest`: (how many, what) of the others that used anything.
         total: of all. `days`: of that total.
-        new: first seen in this period. `known`: how many there ever were.
+        new: first seen in this period. `known`: how many there ever were, `since`: Unix ms of the first.
         reset: Unix ms since which users count anew, if that is within or before the period.
     """
 
