@@ -316,7 +316,7 @@ async def test_an_older_file_is_taken_over_whole(tmp_path: Path, version: int) -
             assert plain(await history.usage(HOST, first, START + DAY, step)) == totals
         hours = await history.usage(HOST, first, START + DAY, "hour")
         assert sum(each.bytes for each in hours) == sum(size for *_, size, _ in wanted["year"])
-        assert {each.end - each.start for each in hours} == {HOUR, DAY, 25 * HOUR}
+        assert {each.end - each.start for each in hours} == {HOUR, 23 * HOUR, DAY, 25 * HOUR}
         assert [each.bytes for each in await history.usage("another", 0, DAY, "day")] == [5]
     assert rows(path, "SELECT missed FROM floor") == [(0,)]
     assert rows(path, "SELECT name FROM sqlite_master WHERE name = 'usage'") == []
