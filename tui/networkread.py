@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sysmon.bandwidth import Amount, Bucket, amounts, buckets, cap_period, p95, range_of, total
+from sysmon.bandwidth import Amount, Bucket, amounts, buckets, cap_period, p95, range_of, till, total
 from tui.networkrange import period_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from tui.networkrange import Period, RangeName
 
 TOP_DAYS: Final = 10
+
+
+def _end(start: int, time: int, zone: tzinfo, *, live: bool) -> int:
+    """Up to where to ask for what went through by a moment; of now whole steps, which takes fewer questions."""
+    return till(start, time + 1, time + 1, zone) if live else time + 1
 
 
 class RangeTold(NamedTuple):
@@ -38,6 +43,7 @@ async def read_range(
     zone: tzinfo,
     *,
     names: Sequence[str] = (),
+    live: bool = False,
     steps: bool = True,
     resets: Sequence[int] = (),
 ) -> RangeTold:
@@ -47,10 +53,11 @@ async def read_range(
         history: is asked.
         host, kind, names: whose bytes; all of the kind where no names are given.
         name, time, zone, resets: as for `period_of`.
+        live: whether the moment is now.
         steps: whether the steps are wanted too.
     """
     period = period_of(name, time, zone, resets)
-    end = period.end + 1
+    end = _end(period.start, period.end, zone, live=live)
     sums = await amounts(history, host, kind, period.start, end, zone, names)
     told = await buckets(history, host, kind, period.start, end, period.step, names) if steps else []
     return RangeTold(period, sums, told)
@@ -69,13 +76,14 @@ class Totals(NamedTuple):
 
 
 async def read_totals(
-    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str] = ()
+    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str] = (), *, live: bool = False
 ) -> Totals:
-    """Reads the totals of a moment."""
+    """Reads the totals of a moment; `live`: whether that is now."""
 
     async def told(name: str, end: int | None = None) -> dict[str, Amount]:
-        start, last = range_of(name, time, zone)
-        return await amounts(history, host, kind, start, last + 1 if end is None else end, zone, names)
+        start, _ = range_of(name, time, zone)
+        wanted = _end(start, time, zone, live=live) if end is None else end
+        return await amounts(history, host, kind, start, wanted, zone, names)
 
     month, _ = range_of("month", time, zone)
     before, _ = range_of("month", month - 1, zone)
@@ -99,12 +107,12 @@ async def read_totals(
 
 
 async def read_day_totals(
-    history: History, host: str, time: int, zone: tzinfo
+    history: History, host: str, time: int, zone: tzinfo, *, live: bool = False
 ) -> tuple[dict[str, Amount], dict[str, Amount]]:
-    """Reads what every interface carried (today, this month)."""
+    """Reads what every interface carried (today, this month); `live`: whether the moment is now."""
     day, _ = range_of("today", time, zone)
     month, _ = range_of("month", time, zone)
-    today = await amounts(history, host, "interface", day, time + 1, zone)
+    today = await amounts(history, host, "interface", day, _end(day, time, zone, live=live), zone)
     before = await amounts(history, host, "interface", month, day, zone) if month < day else {}
     return today, {
         name: total({"": before.get(name, Amount()), name: today.get(name, Amount())}) for name in {*before, *today}
@@ -152,12 +160,15 @@ async def read_caps(
     time: int,
     zone: tzinfo,
     caps: Mapping[str, tuple[CapSettings, Sequence[str]]],
+    *,
+    live: bool = False,
 ) -> list[CapUse]:
     """Reads how much of each cap is used; `caps`: name -> (settings, names it counts)."""
     found = []
     for name, (cap, names) in caps.items():
         start, end = cap_period(time, cap.day, zone)
-        told = total(await amounts(history, host, kind, start, time + 1, zone, names), names) if names else Amount()
+        until = _end(start, time, zone, live=live)
+        told = total(await amounts(history, host, kind, start, until, zone, names), names) if names else Amount()
         used = {
             "both": told.total,
             "receive": told.receive,

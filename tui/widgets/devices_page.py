@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _BESIDE: Final = 84
 """Cells from which blocks stand side by side; three from half as much again."""
-_CHARTS: Final = 14
+_CHARTS: Final = 16
 """Lines of room from which there are graphs."""
 
 

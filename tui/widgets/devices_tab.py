@@ -112,7 +112,7 @@ class DevicesTab(DeviceNotes):
             view,
             ("range", "device", name, resets),
             lambda history: read_range(
-                history, view.info.id, "device", name, view.time, zone, steps=False, resets=resets
+                history, view.info.id, "device", name, view.time, zone, live=view.live, steps=False, resets=resets
             ),
         )
 
@@ -206,10 +206,14 @@ class DevicesTab(DeviceNotes):
         told = self.ask(
             view,
             ("page", name, resets, names),
-            lambda history: read_range(history, host, "device", name, time, zone, names=names, resets=resets),
+            lambda history: read_range(
+                history, host, "device", name, time, zone, names=names, live=view.live, resets=resets
+            ),
         )
         totals: Entry[Totals] = self.ask(
-            view, ("pagetotals", names), lambda history: read_totals(history, host, "device", time, zone, names)
+            view,
+            ("pagetotals", names),
+            lambda history: read_totals(history, host, "device", time, zone, names, live=view.live),
         )
         since = max((each for each in resets if each <= time), default=None)
         reset = None
@@ -217,7 +221,9 @@ class DevicesTab(DeviceNotes):
             entry = self.ask(
                 view,
                 ("page", "reset", resets, names),
-                lambda history: read_range(history, host, "device", "reset", time, zone, names=names, resets=resets),
+                lambda history: read_range(
+                    history, host, "device", "reset", time, zone, names=names, live=view.live, resets=resets
+                ),
             )
             reset = (since, entry.value.amounts.get(device.key) if entry.value is not None else None)
         caps: tuple[CapUse, ...] = ()
@@ -227,7 +233,7 @@ class DevicesTab(DeviceNotes):
             used = self.ask(
                 view,
                 ("pagecaps", names, *wanted),
-                lambda history: read_caps(history, host, "device", time, zone, wanted),
+                lambda history: read_caps(history, host, "device", time, zone, wanted, live=view.live),
             )
             caps = tuple(used.value or ())
         ranged = self.network.range != "now"

@@ -43,7 +43,7 @@ _COUNTERS = (
 _BAD = ("errors", "drops", "collisions")
 _BESIDE: Final = 76
 """Cells from which two blocks stand side by side; three from half as much again."""
-_CHART_ROWS: Final = 14
+_CHART_ROWS: Final = 16
 """Lines of room from which the bars are drawn above the rest."""
 
 

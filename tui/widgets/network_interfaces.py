@@ -92,7 +92,9 @@ class InterfacesTab(NetworkTab):
     def draw(self, view: View) -> None:
         """Draw the interfaces of a moment."""
         zone = zone_of(view.info.timezone)
-        days = self.ask(view, ("days",), lambda history: read_day_totals(history, view.info.id, view.time, zone))
+        days = self.ask(
+            view, ("days",), lambda history: read_day_totals(history, view.info.id, view.time, zone, live=view.live)
+        )
         today, month = days.value or ({}, {})
         usage = {name: (today.get(name), month.get(name)) for name in {*today, *month}}
         network = self.network
@@ -139,7 +141,7 @@ class InterfacesTab(NetworkTab):
         return self.ask(
             view,
             ("range", "interface", name),
-            lambda history: read_range(history, view.info.id, "interface", name, view.time, zone),
+            lambda history: read_range(history, view.info.id, "interface", name, view.time, zone, live=view.live),
         )
 
     def _show_totals(
@@ -155,7 +157,9 @@ class InterfacesTab(NetworkTab):
         wanted = caps_of(self.network.services.config.caps, view.info, members, [row.name for row in rows])
         if wanted:
             entry = self.ask(
-                view, ("caps", *wanted), lambda history: read_caps(history, host, "interface", view.time, zone, wanted)
+                view,
+                ("caps", *wanted),
+                lambda history: read_caps(history, host, "interface", view.time, zone, wanted, live=view.live),
             )
             caps = tuple(entry.value or ())
         p95 = self._p95(view, members).value if members else None
@@ -211,9 +215,11 @@ class InterfacesTab(NetworkTab):
         told = self.ask(
             view,
             ("range", "interface", name),
-            lambda history: read_range(history, host, "interface", name, time, zone),
+            lambda history: read_range(history, host, "interface", name, time, zone, live=view.live),
         )
-        totals = self.ask(view, ("totals",), lambda history: read_totals(history, host, "interface", time, zone))
+        totals = self.ask(
+            view, ("totals",), lambda history: read_totals(history, host, "interface", time, zone, live=view.live)
+        )
         days = self.ask(
             view,
             ("topdays", names),
