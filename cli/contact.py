@@ -63,6 +63,7 @@ class _Peer:
         told: whether it was told on its own. `outage`: what it vanished with.
         last: its newest frame before it was gone. `again`: the newest since. `pace`: nanoseconds between two of them.
         held: what its server says it holds, while gone.
+        turns: how often it was told to be gone: two losses within a millisecond are two.
     """
 
     __slots__ = (
@@ -78,6 +79,7 @@ class _Peer:
         "pace",
         "target",
         "told",
+        "turns",
         "waits",
         "why",
     )
@@ -88,6 +90,7 @@ class _Peer:
         self.off = False
         self.last: _Mark | None = None
         self.pace = SECOND
+        self.turns = 0
         self.reset()
 
     def reset(self) -> None:
@@ -322,9 +325,12 @@ class Contact:
     def _down(host: str, peer: _Peer, then: int) -> Event:
         peer.waits = False
         peer.told = True
+        peer.turns += 1
         if peer.off:
-            return _event(host, then, "host.off", "info", "it is off, which is nothing wrong with this host")
-        return _event(host, then, "host.down", "critical", f"lost contact: {peer.why}" if peer.why else "lost contact")
+            words = "it is off, which is nothing wrong with this host"
+            return _event(host, then, "host.off", "info", words, [str(peer.turns)])
+        words = f"lost contact: {peer.why}" if peer.why else "lost contact"
+        return _event(host, then, "host.down", "critical", words, [str(peer.turns)])
 
     def _found(self, host: str, peer: _Peer, now: int, boot: int) -> list[Event]:
         """Takes a host that is heard; its absence ends as it was told, alone or with others."""
@@ -339,7 +345,7 @@ class Contact:
                 return [self._back(outage, now, boot)]
         elif told and since is not None:
             away = plain_duration((boot - since) / SECOND)
-            return [_event(host, now, "host.up", "info", f"in contact again after {away}{missed}")]
+            return [_event(host, now, "host.up", "info", f"in contact again after {away}{missed}", [str(peer.turns)])]
         return []
 
     def _back(self, outage: _Outage, now: int, boot: int) -> Event:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cli.contact import NAMED, RETURN, SECOND, UNDECIDED, WINDOW, Contact
@@ -318,6 +318,13 @@ any_state: st.SearchStrategy[Liveness] = st.sampled_from(["live", "late", "stale
     st.lists(
         st.tuples(st.floats(0, 80), st.lists(st.tuples(st.sampled_from("abcdef"), any_state), max_size=6)), max_size=20
     )
+)
+@example(
+    [
+        (0.0, [("c", "late")]),
+        (16.0, [("b", "offline"), ("e", "late")]),
+        (16.0, [("a", "paused"), ("b", "live"), ("b", "offline"), ("d", "paused")]),
+    ]
 )
 def test_whatever_happens_each_loss_and_return_is_told_once(
     steps: list[tuple[float, list[tuple[str, Liveness]]]],
