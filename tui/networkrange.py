@@ -23,6 +23,9 @@ TITLES: Final[dict[RangeName, str]] = {
     "now": "now", "today": "today", "7d": "7 days", "month": "month", "year": "year", "all": "all", "reset": "reset",
 }  # fmt: skip
 
+SHORT: Final[dict[RangeName, str]] = {**TITLES, "7d": "7d"}
+"""The same where room is short."""
+
 _STEPS: Final[dict[RangeName, str]] = {"today": "hour", "7d": "day", "month": "day", "year": "month", "all": "month"}
 _FEW_MS: Final = 2 * 86_400_000
 _DAYS_MS: Final = 120 * 86_400_000

@@ -9,7 +9,7 @@ from textual.actions import SkipAction
 from tui import keys_network
 from tui.keys import bindings, label, present_keys, register
 from tui.networkbook import Book
-from tui.networkrange import RANGES, RangeName, next_range
+from tui.networkrange import RANGES, SHORT, RangeName, next_range
 from tui.renderables.frame import Hint
 from tui.screens.base import HostScreen
 from tui.widgets.connections_tab import ConnectionsTab
@@ -169,7 +169,8 @@ class NetworkScreen(HostScreen):
         }
         keys = {name: self.key(name) for name in (*TABS, "range")}
         words = self.tab.words_of_range(view)
-        self.query_one(TabLine).show(self._active, counts, keys, words, slow=self.book.slow)
+        short = SHORT[self.range] if words else ""
+        self.query_one(TabLine).show(self._active, counts, keys, (words, short), slow=self.book.slow)
 
     def refresh_tab(self) -> None:
         """Draw the view shown again, for what was chosen or read."""

@@ -197,7 +197,7 @@ class ConnectionsTab(NetworkTab):
 
     def _frame(self, words: str, parts: list[str]) -> None:
         self.table.set_empty(words)
-        self.table.set_frame(subtitle="  ".join(part for part in parts if part), update=False)
+        self.table.set_frame(subtitle=self.fitted("connections", parts), update=False)
 
     def draw_one(self, view: View) -> None:
         """The page of the connection that it was opened for."""

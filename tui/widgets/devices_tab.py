@@ -176,9 +176,8 @@ class DevicesTab(DeviceNotes):
             parts += [problem] if (problem := told.problem or known.problem) else []
             parts += ["totals of today"] if network.range == "now" else []
             parts += self.order_words("use")
-        self.table.set_frame(
-            title=f"devices of {view.info.label}" if self.rows else "devices", subtitle="  ".join(parts), update=False
-        )
+        title = f"devices of {view.info.label}" if self.rows else "devices"
+        self.table.set_frame(title=title, subtitle=self.fitted(title, parts), update=False)
 
     def _told_of(self, view: View) -> list[str]:
         """How many are there, and what counts them or what is wrong with that."""

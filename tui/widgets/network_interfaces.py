@@ -134,7 +134,7 @@ class InterfacesTab(NetworkTab):
         if self._busy_only and quiet:
             parts.append(f"{quiet} hidden")
         parts += self.order_words("interest")
-        table.set_frame(subtitle="  ".join(parts), update=False)
+        table.set_frame(subtitle=self.fitted("interfaces", parts), update=False)
 
     def _told(self, view: View) -> Entry[RangeTold]:
         name, zone = self.network.range, zone_of(view.info.timezone)

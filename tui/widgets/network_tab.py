@@ -8,9 +8,10 @@ from textual.containers import Vertical
 
 from sysmon.errors import SysmonError
 from tui.networkfilter import FIELDS, Term, parse_filter
+from tui.renderables.text import shorten, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from sysmon.ports import History
     from tui.model import View
@@ -155,6 +156,12 @@ class NetworkTab(Vertical):
         if column or reverse:
             parts.append(f"by {column or natural}" + (", reversed" if not column else ""))
         return parts
+
+    def fitted(self, title: str, parts: Sequence[str]) -> str:
+        """Parts of a border's right end, cut rather than left out where they are too long for it."""
+        table = self.table
+        room = table.size.width - width_of(title) - 12
+        return shorten("  ".join(part for part in parts if part), max(0, room), ellipsis=table.look.glyphs.ellipsis)
 
     # -- order
 

@@ -28,12 +28,18 @@ class TabLine(Line):
         self._active = ""
         self._counts: Mapping[str, int | None] = {}
         self._keys: Mapping[str, str] = {}
-        self._range = ""
+        self._range = ("", "")
         self._slow = False
         self._places: list[tuple[int, int, str]] = []
 
     def show(
-        self, active: str, counts: Mapping[str, int | None], keys: Mapping[str, str], words: str, slow: bool
+        self,
+        active: str,
+        counts: Mapping[str, int | None],
+        keys: Mapping[str, str],
+        words: tuple[str, str],
+        *,
+        slow: bool,
     ) -> None:
         """Show where we are.
 
@@ -41,7 +47,7 @@ class TabLine(Line):
             active: the table shown.
             counts: rows of each, None where not known.
             keys: of each table, and of `range`.
-            words: the range; '' where the table has none.
+            words: the range, and the same where room is short; '' where the table has none.
             slow: whether a read takes long.
         """
         shown = (active, tuple(counts.items()), tuple(keys.items()), words, slow)
@@ -53,14 +59,14 @@ class TabLine(Line):
     def render_body(self, width: int, height: int) -> list[Strip]:
         """Draw it, and note what lies where."""
         look = self.look
-        right = self._right(look, short=width < 60)
+        counted = width >= 70
+        right = self._right(look, short=not counted)
         room = width - spans_width(right)
-        counted = width >= 60
         left, places = self._left(look, counted=counted)
         if spans_width(left) > room:
             left, places = self._left(look, counted=False, keys=False)
         self._places = places
-        if right and self._range:
+        if right and self._range[0]:
             self._places.append((width - spans_width(right), width, "screen.range(1)"))
         return [strip(beside(left, right, width, look.palette.text), width, look.palette.text)]
 
@@ -92,10 +98,10 @@ class TabLine(Line):
         if self._slow:
             spans.append((f"reading{look.glyphs.ellipsis} " if short else f"reading{look.glyphs.ellipsis} Esc stops  ",
                           palette.warning))  # fmt: skip
-        if self._range:
+        if self._range[0]:
             if not short:
                 spans += [(self._keys.get("range", ""), palette.hotkey), (" ", palette.text)]
-            spans += [(self._range, palette.strong), (" ", palette.text)]
+            spans += [(self._range[short], palette.strong), (" ", palette.text)]
         return spans
 
     async def on_click(self, event: events.Click) -> None:
