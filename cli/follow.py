@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from sysmon.records import RunSpan, Update
 
 
+DEVICES = frozenset({"devices"})
+"""The table that is asked for of every host: who is behind its routers, be it a hub, is kept with their counters."""
+
 SETTLE = 12.0
 """Seconds after a greeting at which what is still missing is no longer on its way."""
 
@@ -60,7 +63,10 @@ async def follow_host(
     """
     connections = Connections()
     counted = Kept()
-    source, past = open_source(context, host, connections=connections, patience=patience, counted=counted.keep)
+    tables: frozenset[str] = frozenset() if host.router else DEVICES
+    source, past = open_source(
+        context, host, connections=connections, patience=patience, counted=counted.keep, tables=tables
+    )
     filling: asyncio.Task[None] | None = None
     backfill: Backfill | None = None
     before: AgentPasts | None = None
@@ -77,6 +83,9 @@ async def follow_host(
         await source.resume(archive.history)
     station.contact.fetches = station.contact.fetches or recording
     station.wakes[host.name] = source.wake
+    if host.router:
+        # Its rows come anyway; while somebody looks at them, more is in them.
+        station.asks[host.name] = lambda tables: source.ask(DEVICES & tables)
     if opened is not None:
         opened(source)
     beside: list[asyncio.Task[None]] = []
@@ -131,6 +140,7 @@ async def follow_host(
         station.clones.leave(host.name)
         station.pasts.pop(host.name, None)
         station.wakes.pop(host.name, None)
+        station.asks.pop(host.name, None)
         if paths is not None:
             for update in paths.leave(host.name):
                 await station.take(update)

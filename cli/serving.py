@@ -96,7 +96,7 @@ async def run_service(
         context.catalogue,
         clock=context.clock,
         version=version(),
-        watch=own.tables.watch,
+        watch=lambda tables: _look(own, station, tables),
         states=station.states,
         hub=hub,
     )
@@ -180,6 +180,13 @@ async def _serve_nobody(who: str) -> None:
     say(f"sysmon {who}: serving nobody: there is no port, and no folder for a Unix socket")
     notify.tell("READY=1")
     await asyncio.Event().wait()
+
+
+def _look(own: OwnHost, station: Station, tables: frozenset[str]) -> None:
+    """Has collected what somebody looks at: here, and of the routers that are followed."""
+    own.tables.watch(tables)
+    for ask in station.asks.values():
+        ask(tables)
 
 
 async def _begin(context: Context, station: Station, archive: Archive, recording: asyncio.Event) -> None:

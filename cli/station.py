@@ -84,6 +84,8 @@ class Station:
         """Configured host -> what gives the history that is kept there."""
         self.wakes: dict[str, Callable[[], None]] = {}
         """Configured host -> what has it tried again now, where it waits to be reached."""
+        self.asks: dict[str, Callable[[frozenset[str]], None]] = {}
+        """Router -> what tells its source which tables somebody looks at."""
         self.witnesses: dict[str, Witness] = {}
         """Host id -> what reads its processes more often while an alert is in the making."""
         self.contact = Contact()

@@ -250,7 +250,7 @@ kill -9 $1
 w() {
 (c $1) 3<&- 4>&- 5>&- 6>&- 7>&- &
 p=$!
-(trap 'kill $s; exit' TERM; sleep @SECONDS@ 6>&- & s=$!; wait $s && echo "
+(trap 'kill $!; exit' TERM; sleep @SECONDS@ 6>&- & wait $! && echo "
 $B q @OVERDUE@" >&6 && end $p) 2>/dev/null >/dev/null 3<&- 4>&- 5>&- 7>&- &
 q=$!
 wait $p; s=$?

@@ -98,7 +98,8 @@ class SshBox:
             *(line for line in lines if line not in environment),
         ]
         (self.folder / "config").write_text("\n".join(config) + "\n")
-        os.makedirs("/run/sshd", exist_ok=True)
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)
         self.process = subprocess.Popen([sshd, "-D", "-f", self.folder / "config", "-E", self.folder / "log"])
         wait_for(lambda: "Server listening" in self.log())
 
