@@ -151,9 +151,10 @@ class SqliteHistory:
         return await self._ask(lambda view: view.evidence(host, time), None)
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
-        """Returns byte totals per counter in steps of 'hour', 'day' or 'month' of the host's time zone.
+        """Returns byte totals per counter in steps of `sysmon.zones.STEPS` of the host's time zone.
 
-        Steps that `start` and `end` cut are counted whole. Usage older than 400 days is known by the day only.
+        Steps that `start` and `end` cut are counted whole. Usage older than 40 days is known by the hour only, and so
+        is what flowed within holes of more than a day; such a bucket's `end` says so.
 
         Raises:
             UsageError: another step.
