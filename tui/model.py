@@ -38,6 +38,9 @@ SETTLED_NS = 3_500_000_000
 HEARD_NS = 3_000_000_000
 """A host whose last frame is younger is heard."""
 
+MOST_DEVICES = 500
+"""Devices of a router up to which the window has their series, some kilobytes each: there may be ten thousand."""
+
 _BOOTS = 16
 """Boots of a host that are remembered."""
 
@@ -167,6 +170,8 @@ class HostModel:
                 gauge = raw[key] = metric is None or metric.kind == "gauge"
             if gauge:
                 values[key] = value
+        if len(self.state.tables.devices or ()) > MOST_DEVICES:
+            return {key: value for key, value in values.items() if not key.startswith("device.")}
         return values
 
     def liveness(self, now: int) -> tuple[Liveness, float | None]:

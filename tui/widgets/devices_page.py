@@ -137,7 +137,11 @@ class DevicePage(ScrollPanel):
         upper, lower = (view.window.recorded(f"{metric}:{device.key}", count) for metric in RATES)
         title = heading("now, by the router's steps", width, look)
         if not any(point is not None for point in (*upper, *lower)):
-            words = "no rates yet: they come with the second look" if view.live else "no rates of these minutes"
+            words = "no rates of these minutes"
+            if view.live:
+                words = "no rates yet: they come with the second look"
+                if device.rate is not None:
+                    words = "of so many devices the last minutes are not kept"
             return [title, *centered([words], width, rows, look=look, style=look.palette.faint)]
         key = f"{view.info.id} {device.key} {self._bits}"
         before = self._ceilings[1:] if self._ceilings[0] == key else (None, None)

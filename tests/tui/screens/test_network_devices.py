@@ -15,12 +15,13 @@ from sysmon.errors import StoreError
 from sysmon.frame import DeviceRow, Fault, Tables
 from sysmon.records import KnownDevice, Status
 from tests.tui.screens.networkstage import Gateway, Ledger, Silent, staged
-from tests.tui.scripted import START, Script, make_app, view
+from tests.tui.scripted import START, Script, catalogue, make_app, view
 from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.devicerows import SORTS, address_order, build, sort_devices
 from tui.devicewords import LIMITS, limits
 from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.model import HostModel
 from tui.screens.network import NetworkScreen
 from tui.widgets.devices_page import DevicePage
 from tui.widgets.table import Table
@@ -288,13 +289,27 @@ async def test_a_tick_without_news_works_nothing_out_and_lays_nothing_out(monkey
         assert len(before) == 15
 
 
-async def test_ten_thousand_devices_are_drawn_soon() -> None:
+def test_ten_thousand_devices_are_drawn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What so many keys leave in what is shared is none of the other tests' business.
+    monkeypatch.setattr("sysmon.derive._texts", {})
+    monkeypatch.setattr("tests.tui.scripted_host._READINGS", {})
     script = gateway()
     script.count = 10_000
     rows = view(script, 2)
     start = time.perf_counter()
     assert len(build(rows, [], {})) == 10_000
     assert time.perf_counter() - start < 2
+
+
+def test_of_very_many_devices_no_window_is_kept() -> None:
+    for count, kept in ((15, True), (501, False)):
+        script = gateway()
+        script.count = count
+        model = HostModel(script.info, catalogue())
+        for second in range(2):
+            model.take_frame(script.frame(second))
+        assert any(key.startswith("device.") for key in model.window.keys()) == kept
+        assert model.state.get(f"device.receive_rate:{script.device_key(3)}") is not None
 
 
 # -- the page
