@@ -84,17 +84,21 @@ class Totals:
         return found
 
     def _span(self, at: int) -> tuple[int, int]:
-        if self._length is None:
-            return span_of(at, self._step, self._zone)
-        day = at // DAY
-        if day not in self._offsets:
-            begin, end = (self._offset(moment) for moment in (day * DAY, (day + 1) * DAY))
-            self._offsets[day] = begin if begin == end else None
-        offset = self._offsets[day]
-        if offset is None:
+        offset = self._steady(at, at)
+        if self._length is None or offset is None:
             return span_of(at, self._step, self._zone)
         start = (at + offset) // self._length * self._length - offset
         return start, start + self._length
+
+    def _steady(self, first: int, last: int) -> int | None:
+        """Returns the zone's offset if it is the same from one moment to another, else None."""
+        found: set[int | None] = set()
+        for day in range(first // DAY, last // DAY + 1):
+            if day not in self._offsets:
+                begin, end = (self._offset(moment) for moment in (day * DAY, (day + 1) * DAY))
+                self._offsets[day] = begin if begin == end else None
+            found.add(self._offsets[day])
+        return found.pop() if len(found) == 1 else None
 
     def _offset(self, moment: int) -> int:
         offset = datetime.fromtimestamp(moment / 1000, self._zone).utcoffset()
@@ -162,22 +166,27 @@ class Totals:
     def _lay(self, page: Page, tier: int, low: int, high: int) -> _Laid:
         starts, lengths = page.buckets()
         first, end = bisect_left(starts, low), bisect_left(starts, high)
-        offsets, ends, step = self._offsets, self._ends, self._length
-        slots: list[int] = []
+        part, lengths = starts[first:end], lengths[first:end]
+        offset = self._steady(part[0], part[-1]) if part else None
+        if offset is not None and self._length is not None:
+            step = self._length
+            slots = [start - (start + offset) % step for start in part]
+            self._ends.update([(slot, slot + step) for slot in slots])
+        else:
+            slots = [self.slot(start) for start in part]
+        ends = self._ends
+        longest = max(lengths, default=0)
         long: list[tuple[int, int]] = []
+        if longest > min(tier, self._length or tier) or slots != part:
+            long = [
+                (slot, start + length)
+                for slot, start, length in zip(slots, part, lengths, strict=True)
+                if start + length > ends[slot]
+            ]
         until = low
-        for start, length in zip(starts[first:end], lengths[first:end], strict=True):
-            offset = offsets.get(start // DAY)
-            if offset is None or step is None:
-                slot = self.slot(start)
-            else:
-                slot = start - (start + offset) % step
-                ends[slot] = slot + step
-            slots.append(slot)
-            if start + length > ends[slot]:
-                long.append((slot, start + length))
-            if length <= tier or length - tier == HOUR:
-                until = max(until, start + length)
+        if part and part[-1] + longest > high:
+            natural = [start + length for start, length in zip(part, lengths, strict=True) if length <= tier + HOUR]
+            until = max(natural, default=low)
         parts: list[tuple[int, int, int]] = []
         if len(set(slots)) < len(slots):
             begin = 0
