@@ -249,7 +249,7 @@ def add_kept(
         names = _names(connection, host, wanted)
         for tier, low, high in _levels(connection, totals):
             _add_pages(connection, totals, names, tier, low, high, check)
-        _add_blocks(connection, host, totals, names, check)
+        _add_blocks(connection, host, totals, names, check, whole=not wanted)
     if version >= PAGED - 1 and not own:
         past = connection.execute(
             "SELECT key, start, length, bytes, flags FROM past WHERE host = ? AND start >= ? AND start < ?",
@@ -319,9 +319,17 @@ def _add_pages(
 
 
 def _add_blocks(
-    connection: sqlite3.Connection, host: int, totals: Totals, names: dict[int, str], check: Callable[[], None]
+    connection: sqlite3.Connection,
+    host: int,
+    totals: Totals,
+    names: dict[int, str],
+    check: Callable[[], None],
+    *,
+    whole: bool,
 ) -> None:
-    """Adds what is not in pages yet; the tables of blocks with the same counters are added up as a whole."""
+    """Adds what is not in pages yet; the tables of blocks with the same counters are added up together. `whole`: all
+    counters are wanted.
+    """
     sums: dict[tuple[int, ...], dict[tuple[int, int], list[int]]] = {}
     for count, (data,) in enumerate(
         connection.execute(
@@ -331,7 +339,7 @@ def _add_blocks(
     ):
         if count % _CHECK == 0:
             check()
-        added = decode_added(data)
+        added = decode_added(data, None if whole else names)
         rest = added.listed
         if added.flags is None:
             _add_table(sums.setdefault(added.counters, {}), totals, added)

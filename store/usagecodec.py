@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from store.codec import compress, decode_ints, decompress, encode_ints, planes, read_varint, unplanes, write_varint
+from store.codec import (
+    compress,
+    decode_ints,
+    decompress,
+    encode_ints,
+    planes,
+    read_varint,
+    unplanes,
+    unzigzag,
+    write_varint,
+)
 from sysmon.errors import Corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _WIDE = 0xFF
 """Instead of the head of `encode_ints`: numbers whose differences need more than eight bytes, as they are."""
@@ -131,8 +141,8 @@ def encode_added(entries: Mapping[Bucket, Mapping[int, tuple[int, int]]]) -> byt
     return compress(bytes(out))
 
 
-def decode_added(blob: bytes) -> Added:
-    """Undoes `encode_added`.
+def decode_added(blob: bytes, only: Collection[int] | None = None) -> Added:
+    """Undoes `encode_added`. `only`: for these counters, the others stay packed; all by default.
 
     Raises:
         Corrupt: it is damaged.
@@ -145,8 +155,15 @@ def decode_added(blob: bytes) -> Added:
         counters, at = _get(data, at, rows)
         starts, at = _get(data, at, columns)
         lengths, at = _get(data, at, columns)
-        flags, at = _get(data, at, rows * columns)
-        sizes, at = _get(data, at, rows * columns)
+        if only is None:
+            flags, at = _get(data, at, rows * columns)
+            sizes, at = _get(data, at, rows * columns)
+        else:
+            chosen = [row for row, counter in enumerate(counters) if counter in only]
+            cells = [column * rows + row for column in range(columns) for row in chosen]
+            counters = [counters[row] for row in chosen]
+            flags, at = _pick(data, at, rows * columns, cells)
+            sizes, at = _pick(data, at, rows * columns, cells)
         fields = []
         for _ in Listed._fields if rest else ():
             field, at = _get(data, at, rest)
@@ -165,6 +182,21 @@ def _put(out: bytearray, values: Sequence[int]) -> None:
         out += planes(values, 8)
     else:
         out += packed
+
+
+def _pick(data: bytes, at: int, count: int, places: Sequence[int]) -> tuple[list[int], int]:
+    """Does as `_get` for the numbers at some places only."""
+    if not count or data[at] >> 4:
+        values, at = _get(data, at, count)
+        return [values[place] for place in places], at
+    width = data[at] & 15
+    zigzagged, at = read_varint(data, at + 1)
+    least = unzigzag(zigzagged)
+    if not width:
+        return [least] * len(places), at
+    divisor, at = read_varint(data, at)
+    end = at + count * width
+    return [int.from_bytes(data[at + place : end : count], "little") * divisor + least for place in places], end
 
 
 def _get(data: bytes, at: int, count: int) -> tuple[list[int], int]:

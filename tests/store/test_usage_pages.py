@@ -110,6 +110,13 @@ def test_a_page_gives_back_what_it_was_given(entries: dict[tuple[int, int], tupl
     )
 )
 def test_a_block_gives_back_what_it_adds(entries: dict[tuple[int, int], dict[int, tuple[int, int]]]) -> None:
+    for only in ({3, 20}, {1, 2, 3, 4, 59}):
+        few = decode_added(encode_added(entries), only)
+        assert [each for each in few.each() if each.counter in only and (each.bytes or each.flags)] == [
+            each
+            for each in decode_added(encode_added(entries)).each()
+            if each.counter in only and (each.bytes or each.flags)
+        ]
     found = {
         (each.counter, each.start, each.length): (each.bytes, each.flags)
         for each in decode_added(encode_added(entries)).each()
