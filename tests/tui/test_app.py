@@ -207,7 +207,7 @@ async def test_the_palette_opens_a_screen() -> None:
         await pilot.press("ctrl+p")
         await pilot.pause()
         await pilot.press(*"Network")
-        await until(pilot, lambda: "Network: network interfaces  (3)" in "\n".join(text_of(app)))
+        await until(pilot, lambda: "Network: interfaces, LAN devices, connections  (3)" in "\n".join(text_of(app)))
         await asyncio.sleep(0.2)
         await pilot.press("enter")
         await until(pilot, lambda: app.host_screen is not None and app.host_screen.NAME == "network")

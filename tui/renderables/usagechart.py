@@ -52,8 +52,10 @@ def usage_chart(
     steps = steps[1 - len(edges) :]
     upper: list[float | None] = []
     lower: list[float | None] = []
+    each = edges[-1] // len(steps)
+    # The same between all bars, or some would look like one.
+    gap = POINTS_PER_CELL if each >= 3 * POINTS_PER_CELL else 1 if fine and each >= 2 * POINTS_PER_CELL else 0
     for found, (first, after) in zip(steps, pairwise(edges), strict=True):
-        gap = POINTS_PER_CELL if after - first >= 3 * POINTS_PER_CELL else 0
         for points, value in ((upper, found.receive), (lower, found.transmit)):
             points += [value] * (after - first - gap)
             points += [None if value is None else 0.0] * gap
