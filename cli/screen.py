@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.context import Context
     from cli.sources import Opened
     from sysmon.config import HostSettings
-    from sysmon.ports import Actions, History, HostBook
+    from sysmon.ports import Actions, History, HostBook, Notes
     from sysmon.records import Update
     from tui.app import SysmonApp
     from tui.services import Services
@@ -90,9 +90,30 @@ def _local(context: Context, options: argparse.Namespace) -> tuple[Services, Cal
         watch=source.watch,
         problem=source.problem,
         hosts=_book(context),
+        notes=_LaterNotes(context),
         save_settings=lambda settings: _save(context, settings),
     )
     return services, ready
+
+
+class _LaterNotes:
+    """What users say of devices, kept in the history of this machine; nothing is loaded before somebody says it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def _open(self) -> Notes:
+        from store.notes import SqliteNotes
+
+        return SqliteNotes.open(self._context.history_path, clock=self._context.clock)
+
+    async def name_device(self, host: str, key: str, *, alias: str | None = None, category: str | None = None) -> None:
+        """Keeps what a user calls a device."""
+        await self._open().name_device(host, key, alias=alias, category=category)
+
+    async def reset_devices(self, host: str, time: int) -> None:
+        """Begins a new counting period."""
+        await self._open().reset_devices(host, time)
 
 
 def _targets(context: Context, targets: list[str]) -> Services:
