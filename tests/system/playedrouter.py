@@ -148,6 +148,10 @@ class PlayedRouter(SshBox):
             new.write_text(what)
             new.replace(path)
 
+    def silence(self, name: str) -> None:
+        """Has a command know no answer."""
+        (self.state / name).unlink()
+
     def does(self, name: str, what: str) -> None:
         """Has a command do something first: a line of a shell; '' for nothing."""
         path = self.state / f"{name}.does"
