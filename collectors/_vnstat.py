@@ -138,6 +138,7 @@ class _Reader:
         self._now = now
         self._rotate = rotate
         self._plain: dict[datetime, int | None] = {}
+        self._changing: dict[datetime, tuple[int, int] | None] = {}
 
     def interface(self, value: object, place: str) -> VnstatInterface:
         """Reads one."""
@@ -228,6 +229,12 @@ class _Reader:
         if hour is not None:
             start = hour + wall.minute * 60_000
             return start, start + _HOUR // 12
+        if wall not in self._changing:
+            self._changing[wall] = self._changing_minutes(wall)
+        return self._changing[wall]
+
+    def _changing_minutes(self, wall: datetime) -> tuple[int, int] | None:
+        """Returns the stretch of five minutes in an hour in which clocks are changed."""
         start, step = self._stamp(wall), _FINE["fiveminute"]
         if datetime.fromtimestamp(start / 1000, self._zone).replace(tzinfo=None) != wall:
             return None

@@ -94,6 +94,7 @@ class Collector:
         interval: seconds between reads by default, at least 1.
         blocking: whether `read` may block and so runs off the loop with a deadline.
         prompt: whether a frame waits a moment for its read, where that may block.
+        heavy: whether `read` may compute for long enough that also files of a captured tree are read off the loop.
         expensive: read only while somebody looks or evidence is due (the runner is told).
         platforms: where it works: beginnings of `sys.platform`.
         help: one sentence for `sysmon doctor`.
@@ -107,6 +108,7 @@ class Collector:
     interval: ClassVar[float] = 1.0
     deadline: ClassVar[float] = 5.0
     blocking: ClassVar[bool] = False
+    heavy: ClassVar[bool] = False
     prompt: ClassVar[bool] = True
     expensive: ClassVar[bool] = False
     platforms: ClassVar[tuple[str, ...]] = ("linux",)

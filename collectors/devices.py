@@ -53,6 +53,7 @@ class DevicesCollector(Collector):
     interval = INTERVAL
     deadline = 45.0
     blocking = True
+    heavy = True
     metrics = (
         counter(
             "device.receive",

@@ -80,7 +80,8 @@ class Runner:
             evidence: seconds between reads of expensive collectors that nobody watches.
             grace: seconds that a frame waits for what may block.
             run: 16 hex digits; drawn at random by default.
-            inline: whether also what may block is read on the loop: files of a captured tree do not.
+            inline: whether also what may block is read on the loop, unless it is heavy: files of a captured tree do not
+                block.
         """
         self.catalogue = catalogue
         self.identity = identity
@@ -229,7 +230,7 @@ class Runner:
         return await self._tick(max(self._grace, PATIENCE), everything=True)
 
     def _off_loop(self, slot: Slot) -> bool:
-        return slot.collector.blocking and not self._inline
+        return slot.collector.blocking and (not self._inline or slot.collector.heavy)
 
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()

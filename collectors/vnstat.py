@@ -138,6 +138,7 @@ class VnstatCollector(Collector):
     interval = 300.0
     deadline = 10.0
     blocking = True
+    heavy = True
     prompt = False
     OPTIONS = OPTIONS
     metrics = (
