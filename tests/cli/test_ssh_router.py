@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.context import Context
+from cli.sshhost import SshHost
 from cli.sshrouter import MOST_REST, REST, TEXTS, RouterTexts
 from cli.sshtree import Tree
 from collectors._routercommands import COMMANDS
 from remote.ssh.faults import SshFault
 from remote.ssh.frames import Output, Sample
 from remote.ssh.script import OVERDUE
+from remote.ssh.source import HELLO
+from remote.target import parse_target
+from sysmon.config import HostSettings
 from sysmon.errors import MalformedInput
+from tests.cli.test_ssh_host import MACHINE, FakeBox
+from tests.conftest import FIXTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,3 +146,74 @@ async def test_a_line_that_broke_blames_nobody(tree: Tree) -> None:
 def test_commands_fit_into_the_script() -> None:
     for name, command in COMMANDS.items():
         assert "'" not in command.text and "\n" not in command.text, name
+
+
+# How often, and by whom it is known
+
+
+class FakeRouter(FakeBox):
+    """A box that also answers to commands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[str] = []
+
+    async def __call__(self, groups: Iterable[str], lines: Iterable[bytes] = ()) -> Sample:
+        groups = list(groups)
+        sample = await super().__call__(groups, lines)
+        for name in [group.removeprefix("run.") for group in groups if group.startswith("run.")]:
+            self.ran.append(name)
+            told = {"nlbw": "nlbw.json", "leases": "leases", "probe": "probe"}.get(name)
+            text = (FIXTURES / "router" / told).read_bytes() if told else b""
+            sample.outputs[name] = Output(text, status=0 if told else 127)
+        return sample
+
+
+async def test_devices_are_looked_at_seldom_and_a_router_is_known_by_its_target() -> None:
+    context, clock, router = Context.of_environment(), Stopped(), FakeRouter()
+    vars(context)["clock"] = clock
+    settings = HostSettings(name="home", target="ssh://root@192.168.1.1", router=True, interval=5.0)
+    host = SshHost(context, settings, parse_target(settings.target))
+    try:
+        hello = await router(HELLO)
+        assert hello.texts["/etc/machine-id"].decode().strip() == MACHINE and host.identity(hello) == ""
+        known = host.begin(hello).id
+        looked = []
+        for tick in range(0, 65, 5):
+            router.ran.clear()
+            frame = await host.frame(router, 60_000 + 1000 * tick, 5)
+            assert frame is not None and frame.host == known
+            if router.ran:
+                looked.append(tick)
+                assert router.ran[:2] == ["nlbw", "leases"] and ("probe" in router.ran) == (tick == 0)
+                # At once after the first there is nothing new to tell.
+                assert tick or any(key.startswith("device.receive:") for key in frame.readings), frame.faults
+                assert tick or frame.tables.devices
+            clock.seconds += 5
+            router.uptime += 5
+        # The second look finds the collector its place among the others; from then on it keeps to it.
+        assert looked[0] == 0 and looked[1] <= 30 and [later - at for at, later in pairwise(looked[1:])] == [30]
+        assert not any("agent" in groups for groups, _ in router.asked)
+    finally:
+        host.close()
+    other = SshHost(
+        context,
+        HostSettings(name="x", target="ssh://root@192.168.1.2", router=True),
+        parse_target("ssh://root@192.168.1.2"),
+    )
+    try:
+        assert other.begin(hello).id != known
+    finally:
+        other.close()
+
+
+async def test_another_host_is_asked_for_no_devices() -> None:
+    context, router = Context.of_environment(), FakeRouter()
+    host = SshHost(context, HostSettings(name="box", target="ssh://box"), parse_target("ssh://box"))
+    try:
+        host.begin(await router(HELLO))
+        host.watch(["devices"])
+        frame = await host.frame(router, 60_000, 1)
+        assert frame is not None and "nlbw" not in router.ran and frame.tables.devices is None
+    finally:
+        host.close()
