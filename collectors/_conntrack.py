@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors._lan import address_of
-from collectors._nlbw import Sums
+from collectors._nlbw import Sums, forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -127,6 +127,7 @@ class Growth:
                 if name not in last and len(last) < MAX_ENTRIES:
                     last[name] = old
         self._last = last
+        forget(self._sums, {key for key, _, _ in now.values()})
         return dict(self._sums)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors._nlbw import Sums, plus
+from collectors._nlbw import MAX_HELD, Sums, plus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,5 +55,9 @@ class Ledger:
             told[key] = value if taken_over or key in self._told else ZERO
         if begun:
             told = {key: value for key, value in told.items() if key in sums or key in listed}
+        if len(told) > MAX_HELD:
+            # Those told before come first: a router that makes devices up does not push out what is there.
+            kept = sorted(told, key=lambda key: (key not in self._told, key not in sums, key))[:MAX_HELD]
+            told = {key: told[key] for key in kept}
         self._told = told
         return told

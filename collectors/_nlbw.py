@@ -16,11 +16,11 @@ from sysmon.errors import CollectorError, MalformedInput, NoData, Unsupported
 from sysmon.frame import ServiceRow, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from collectors._lan import Lan
 
-MAX_ROWS = 200_000
+MAX_ROWS = 100_000
 """Rows of one answer at most; nlbwmon keeps 10,000 unless it is told to keep more."""
 
 TOP_SERVICES = 12
@@ -31,6 +31,9 @@ RESTORED_WITHIN = 600.0
 
 DOWN = 247
 """Status of `nlbw` where nobody answers at nlbwmon's socket."""
+
+MAX_HELD = 10_000
+"""Devices remembered of one router at most."""
 
 _LARGEST = 1 << 62
 _ZERO = "00:00:00:00:00:00"
@@ -211,6 +214,14 @@ def plus(one: Sums, other: Sums) -> Sums:
     return Sums(one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
+def forget(held: dict[str, Sums], present: Collection[str]) -> None:
+    """Lets go of what is held beyond `MAX_HELD` devices, the oldest first, and at last of those that are present."""
+    if len(held) > MAX_HELD:
+        gone = sorted(held, key=lambda key: key in present)
+        for key in gone[: len(held) - MAX_HELD]:
+            del held[key]
+
+
 def key_of(row: Row, lan: Lan) -> str:
     """Returns the device that a row belongs to: its MAC, else its address; '' for the router itself and outsiders."""
     if row.mac:
@@ -261,6 +272,7 @@ class Counters:
         else:
             for place, last in before.items():
                 self._keep(place[0], last, now.get(place), restored=fell)
+            forget(self._kept, {key for key, _ in now})
         sums = dict(self._kept)
         for (key, _), each in now.items():
             sums[key] = plus(sums[key], each) if key in sums else each

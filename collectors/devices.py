@@ -20,6 +20,7 @@ from collectors._devicecounting import INTERVAL, Counting, Look
 from collectors._devicerows import Known, Texts, bounded
 from collectors._leases import parse_hints, parse_leases, parse_odhcpd
 from collectors._neighbours import parse_neighbours
+from collectors._nlbw import MAX_HELD
 from collectors._routercommands import COMMANDS, FIRST, FOLDER, SELDOM
 from collectors._routerprobe import Probe, parse_probe
 from collectors._routertexts import PATHS, LiveTexts, Text, TreeTexts
@@ -218,7 +219,8 @@ class DevicesCollector(Collector):
         size = {key: each.received + each.sent for key, each in sums.items()}
         keys = bounded(every, self._told, size)
         if len(keys) < len(every):
-            words = f"the router tells of {len(every)} devices: {len(keys)} of them are shown"
+            count = f"{len(every)}" if len(every) < MAX_HELD else f"at least {MAX_HELD}"
+            words = f"the router tells of {count} devices: {len(keys)} of them are shown"
             reading.faults.append(Fault(self.name, "no_data", words))
         before = self._sums
         moved = {key for key in keys if key in sums and key in before and sums[key] != before[key]}

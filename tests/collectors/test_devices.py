@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors import _devicerows
+from collectors import _devicerows, _ledger, _nlbw
 from collectors._devicecounting import FALLBACK_INTERVAL, GIVE_UP, SOON
 from collectors._routercommands import COMMANDS, FIRST
 from collectors._routertexts import LiveTexts, Text
@@ -550,3 +550,25 @@ def test_commands_run_in_small_shells_and_say_nothing_of_a_box_that_has_nothing(
         assert "syntax" not in done.stderr and "unexpected" not in done.stderr, name
         if name == "probe":
             assert {"nlbw", "acct", "now"} <= {line.partition("=")[0] for line in done.stdout.splitlines()}
+
+
+def test_a_router_that_makes_devices_up_neither_grows_us_nor_pushes_out_who_is_there(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_devicerows, "MAX_DEVICES", 20)
+    monkeypatch.setattr(_nlbw, "MAX_HELD", 40)
+    monkeypatch.setattr(_ledger, "MAX_HELD", 40)
+    made = iter(range(10_000))
+    router.nlbw((A, "192.168.1.2", 1000, 100))
+    router.look()
+    for round in range(1, 8):
+        flood = [(f"02:00:00:00:{(n := next(made)) >> 8:02x}:{n & 255:02x}", "192.168.1.9", 5000, 5) for _ in range(60)]
+        router.nlbw((A, "192.168.1.2", 1000 + 10 * round, 100), *flood)
+        reading = router.look()
+        assert reading.values[f"device.receive:{A}"] == 1000 + 10 * round
+    counting = router.collector._counting
+    assert len(counting._counters._kept) <= 40
+    assert len(counting._ledger._told) <= 40
+    assert reading.tables.devices is not None
+    assert len(reading.tables.devices) == 20
+    assert "20 of them are shown" in reading.faults[-1].message
