@@ -148,7 +148,8 @@ class Totals:
             return
         sizes, marks = page.values()
         sums = self._sums.setdefault(key, {})
-        if laid.slots and sums.keys().isdisjoint(laid.slots):
+        # Pages come in order: what is there mostly lies before.
+        if laid.slots and (not sums or next(reversed(sums)) < laid.slots[0] or sums.keys().isdisjoint(laid.slots)):
             sums.update(zip(laid.slots, sizes[laid.first : laid.end], strict=True))
         else:
             for first, end, slot in laid.each():
@@ -201,10 +202,12 @@ class Totals:
         """Returns the steps in which there is anything, by start and key."""
         ends = self._ends
         found: dict[int, list[Usage]] = {slot: [] for slot in sorted(ends)}
+        places = {slot: (held.append, ends[slot]) for slot, held in found.items()}
         for key in sorted(self._sums):
             sums = self._sums[key]
             for slot, size in sums.items():
-                found[slot].append(Usage(host=host, key=key, start=slot, end=ends[slot], bytes=size))
+                put, end = places[slot]
+                put(Usage(host=host, key=key, start=slot, end=end, bytes=size))
             marks, long = self._flags.get(key, {}), self._long.get(key, {})
             more = {slot for slot, size in sums.items() if size >= MOST} if max(sums.values()) >= MOST else set()
             for slot in more.union(marks, long):

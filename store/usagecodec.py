@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _WIDE = 0xFF
 """Instead of the head of `encode_ints`: numbers whose differences need more than eight bytes, as they are."""
 
+_NOTHING = b"\0\0"
+"""What numbers are packed as that are all 0."""
+
 _SHARED = 4
 """A bucket becomes a column where one in so many counters has it."""
 
@@ -60,6 +63,8 @@ class Page:
 
     def values(self) -> tuple[list[int], list[int] | None]:
         """Returns bytes and marks; None where there are no marks."""
+        if self._data.startswith(_NOTHING, self._rest):
+            return _get(self._data, self._rest + len(_NOTHING), self.count)[0], None
         marks, at = _get(self._data, self._rest, self.count)
         return _get(self._data, at, self.count)[0], marks if any(marks) else None
 
