@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collectors._stations import Station
     from sysmon.frame import ServiceRow
 
-MAX_DEVICES = 5_000
-"""Devices told of one router at most."""
+MAX_DEVICES = 2_400
+"""Devices told of one router at most: of three counters each, and a reader of a stream takes 8,000 series of a host."""
 
 MAX_ADDRESSES = 16
 """Addresses told of one device at most: phones draw a new one of IPv6 every day."""
