@@ -202,7 +202,8 @@ def rtt_text(seconds: float | None) -> str | None:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     milliseconds = seconds * 1000
-    return f"{milliseconds:.1f} ms" if milliseconds < 9.95 else f"{milliseconds:.0f} ms"
+    digits = 2 if milliseconds < 0.095 else 1 if milliseconds < 9.95 else 0
+    return f"{milliseconds:.{digits}f} ms"
 
 
 def resent_text(resent: int | None, sent: int | None) -> str | None:

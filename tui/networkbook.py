@@ -17,6 +17,8 @@ Told = TypeVar("Told")
 
 REFRESH_SECONDS: Final = 60.0
 """How old an answer about the present may be while it is shown."""
+EMPTY_SECONDS: Final = 5.0
+"""The same of one that has nothing in it yet."""
 SLOW_NS: Final = 500_000_000
 """After this long a read is said to be under way."""
 KEPT: Final = 48
@@ -76,6 +78,7 @@ class Book:
         *,
         live: bool = True,
         seconds: float = REFRESH_SECONDS,
+        empty: Callable[[Told], bool] | None = None,
     ) -> Entry[Told]:
         """Returns what is known of a question, and sees to it that it is read where it is unknown or old.
 
@@ -84,9 +87,12 @@ class Book:
             read: asks the history; `SysmonError` becomes the entry's problem.
             live: whether the answer changes with time; that of the past does not.
             seconds: how old it may be.
+            empty: tells whether an answer has nothing in it yet, as in the first minute of a recording.
         """
         entry = self._entries.get(key)
         now = self._clock.boottime()
+        if empty is not None and entry is not None and entry.value is not None and empty(entry.value):
+            seconds = min(seconds, EMPTY_SECONDS)
         if entry is None:
             entry = self._entries[key] = Entry()
             self._trim()

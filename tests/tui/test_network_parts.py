@@ -170,6 +170,21 @@ async def test_an_answer_is_read_once_a_minute_and_that_of_the_past_once() -> No
     assert desk.asked == ["now", "now", "then"]
 
 
+async def test_an_answer_with_nothing_in_it_is_asked_again_soon() -> None:
+    desk = Desk()
+    asked = []
+
+    async def read() -> list[int]:
+        asked.append(1)
+        return [1] * (len(asked) - 1)
+
+    for seconds, times in ((0, 1), (4, 1), (2, 2), (50, 2), (11, 3)):
+        await desk.clock.advance(seconds)
+        desk.book.get(("a",), read, empty=lambda told: not told)
+        await desk.settle()
+        assert len(asked) == times
+
+
 async def test_what_fails_is_told_and_leaves_what_was_known() -> None:
     desk = Desk()
     desk.get("a", 1)

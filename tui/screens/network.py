@@ -263,10 +263,14 @@ class NetworkScreen(HostScreen):
             return
         resets = self._active == "devices" and self.devices.has_resets
         if direction > 0:
-            self.range = next_range(self.range, resets=resets)
-        else:
-            names = (*RANGES, "reset") if resets else RANGES
-            self.range = names[(names.index(self.range) - 1) % len(names)] if self.range in names else "now"
+            self.choose_range(next_range(self.range, resets=resets))
+            return
+        names = (*RANGES, "reset") if resets else RANGES
+        self.choose_range(names[(names.index(self.range) - 1) % len(names)] if self.range in names else "now")
+
+    def choose_range(self, name: RangeName) -> None:
+        """Another range."""
+        self.range = name
         self._lay_out()
         self.rehint()
         self.refresh_tab()

@@ -111,11 +111,11 @@ class DeviceNotes(NetworkTab):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._write(notes.reset_devices(host, time), "a new counting period begins; r shows it as 'reset'")
+                self._write(notes.reset_devices(host, time), "a new counting period has begun", reset=True)
 
         network.app.push_screen(Confirm("Begin a new counting period?", words, yes="begin anew"), answered)
 
-    def _write(self, work: Awaitable[None], said: str) -> None:
+    def _write(self, work: Awaitable[None], said: str, *, reset: bool = False) -> None:
         network = self.network
 
         async def written() -> None:
@@ -126,6 +126,8 @@ class DeviceNotes(NetworkTab):
                 return
             network.book.forget("devices")
             network.sysmon.say(said)
+            if reset:
+                network.choose_range("reset")
             network.refresh_soon()
 
         network.run_worker(written(), group="notes")

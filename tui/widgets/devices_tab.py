@@ -114,6 +114,7 @@ class DevicesTab(DeviceNotes):
             lambda history: read_range(
                 history, view.info.id, "device", name, view.time, zone, live=view.live, steps=False, resets=resets
             ),
+            empty=lambda told: not told.amounts,
         )
 
     # -- showing

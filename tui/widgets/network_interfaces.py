@@ -93,7 +93,10 @@ class InterfacesTab(NetworkTab):
         """Draw the interfaces of a moment."""
         zone = zone_of(view.info.timezone)
         days = self.ask(
-            view, ("days",), lambda history: read_day_totals(history, view.info.id, view.time, zone, live=view.live)
+            view,
+            ("days",),
+            lambda history: read_day_totals(history, view.info.id, view.time, zone, live=view.live),
+            empty=lambda told: not told[1],
         )
         today, month = days.value or ({}, {})
         usage = {name: (today.get(name), month.get(name)) for name in {*today, *month}}
@@ -142,6 +145,7 @@ class InterfacesTab(NetworkTab):
             view,
             ("range", "interface", name),
             lambda history: read_range(history, view.info.id, "interface", name, view.time, zone, live=view.live),
+            empty=lambda told: not told.amounts,
         )
 
     def _show_totals(
@@ -185,6 +189,7 @@ class InterfacesTab(NetworkTab):
             ("p95", names),
             lambda history: read_p95(history, host, view.time, zone, names),
             seconds=P95_SECONDS,
+            empty=lambda told: None in told,
         )
 
     def draw_one(self, view: View) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from textual.containers import Vertical
 
 from sysmon.errors import SysmonError
+from tui.networkbook import REFRESH_SECONDS
 from tui.networkfilter import FIELDS, Term, parse_filter
 from tui.renderables.text import shorten, width_of
 
@@ -120,7 +121,8 @@ class NetworkTab(Vertical):
         key: tuple[Hashable, ...],
         read: Callable[[History], Awaitable[Told]],
         *,
-        seconds: float | None = None,
+        seconds: float = REFRESH_SECONDS,
+        empty: Callable[[Told], bool] | None = None,
     ) -> Entry[Told]:
         """What the history says of the host shown at the moment shown; see `Book.get`.
 
@@ -128,7 +130,8 @@ class NetworkTab(Vertical):
             view: the moment.
             key: the question, without host and moment, which are added.
             read: asks the host's history.
-            seconds: how old an answer about the present may be; the book's own by default.
+            seconds: how old an answer about the present may be.
+            empty: tells whether an answer has nothing in it yet.
         """
         host = view.info.id
         history = self.network.services.history(host)
@@ -139,10 +142,7 @@ class NetworkTab(Vertical):
             return await read(history)
 
         whole = (*key, host, 0 if view.live else view.time)
-        book = self.network.book
-        if seconds is None:
-            return book.get(whole, told, live=view.live)
-        return book.get(whole, told, live=view.live, seconds=seconds)
+        return self.network.book.get(whole, told, live=view.live, seconds=seconds, empty=empty)
 
     def set_filter(self, text: str) -> None:
         """Another filter counts."""

@@ -92,7 +92,9 @@ def test_connections_sort_with_what_is_missing_last() -> None:
 
 
 def test_figures_are_short() -> None:
-    assert [rtt_text(value) for value in (None, 0.0004, 0.0123, 1.24)] == [None, "0.4 ms", "12 ms", "1.2 s"]
+    assert [rtt_text(value) for value in (None, 0.00002, 0.0004, 0.0123, 1.24)] == [
+        None, "0.02 ms", "0.4 ms", "12 ms", "1.2 s",
+    ]  # fmt: skip
     assert [resent_text(*pair) for pair in ((None, 1), (0, 0), (5, 1000), (40, 1000))] == [None, "0B", "5B", "40B 4%"]
     assert (end_text("192.0.2.1", 80), end_text("2001:db8::1", 80)) == ("192.0.2.1:80", "[2001:db8::1]:80")
     assert service(0, "tcp") == service(70_000, "tcp") == ""
