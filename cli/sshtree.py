@@ -143,9 +143,9 @@ class Tree:
         try:
             # In place: a collector may hold the file open from one read to the next.
             handle = os.open(self._base + path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        except OSError:
+        except (OSError, ValueError):
             self._bytes -= len(data) - len(before or b"")
-            return  # a file where a folder is, or the other way round: left out
+            return  # a file where a folder is, or the other way round, or a name with a NUL in it: left out
         try:
             os.write(handle, data)
         finally:
@@ -154,19 +154,19 @@ class Tree:
 
     def _remove(self, path: str) -> None:
         self._bytes -= len(self._texts.pop(path, b""))
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             os.unlink(self._base + path)
 
     def _make(self, folder: str) -> None:
         if folder in self._made or ".." in folder.split("/"):
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             os.makedirs(self._base + folder, mode=0o700, exist_ok=True)
             self._made.add(folder)
 
     def _take_links(self, sample: Sample) -> None:
         for gone in self._marks - sample.marks:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 os.rmdir(self._base + gone)
             self._made.discard(gone)
         for mark in sample.marks - self._marks:
@@ -174,7 +174,7 @@ class Tree:
                 self._make(mark)
         self._marks = set(sample.marks)
         for gone in self._links.keys() - sample.links.keys():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 os.unlink(self._base + gone)
             del self._links[gone]
         for path, end in sample.links.items():
@@ -200,7 +200,7 @@ class Tree:
                 self._remove(below)
             shutil.rmtree(place, ignore_errors=True)
             self._made = {each for each in self._made if each != path and not each.startswith(f"{path}/")}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if os.path.islink(place):
                 os.unlink(place)
             os.symlink(leads, place)
@@ -225,7 +225,7 @@ def sweep(folder: str) -> None:
     for entry in os.scandir(folder):
         if not entry.name.startswith(PREFIX):
             continue
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if entry.stat(follow_symlinks=False).st_uid != os.geteuid() or not entry.is_dir(follow_symlinks=False):
                 continue
             lock = _locked(f"{entry.path}/{LOCK}")

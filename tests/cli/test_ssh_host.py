@@ -287,7 +287,12 @@ def test_a_box_cannot_fill_this_machines_memory(monkeypatch: pytest.MonkeyPatch)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["/proc/stat", "/sys/class/net/a/ifindex", "/sys/class/net/a/device", "/etc/localtime"]),
+            st.sampled_from(
+                [
+                    *("/proc/stat", "/sys/class/net/a/ifindex", "/sys/class/net/a/device", "/etc/localtime"),
+                    *("/sys/class/net/a\0b/ifindex", "/sys/class/net/a\0b/device"),
+                ]
+            ),
             st.sampled_from(["text", "mark", "link"]),
             st.text(max_size=20),
         ),
