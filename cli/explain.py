@@ -45,7 +45,7 @@ def explained(verbs: Sequence[tuple[str, str, str]]) -> list[str]:
         "Who may ask: this user's programs over its Unix socket (mode 0600); anybody on this machine over loopback,",
         "unless [agent] require_token is set; others over TLS, with a token (`sysmon token`), which may only read.",
         'Readers see command lines of processes, likely secrets redacted; [collectors.processes] commands = "none"',
-        "leaves them out. Those who ask for it see who is connected to whom; remotes = false in [collectors.connections]",
+        "leaves them out. Those who ask for it see who is connected to whom; [collectors.connections] remotes = false",
         "leaves the other ends out.",
     ]
     return lines
