@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from sysmon.bandwidth import Amount
+    from sysmon.frame import InterfaceRow
     from tui.model import View
     from tui.networkbook import Entry
     from tui.networkread import CapUse, RangeTold
@@ -45,6 +46,7 @@ class InterfacesTab(NetworkTab):
     def __init__(self) -> None:
         super().__init__(id="tab-interfaces")
         self._busy_only = False
+        self._borrowed = False
         self._rows = InterfaceRows()
         self._ranged = RangedRows()
         self._all: list[Interface] = []
@@ -101,7 +103,9 @@ class InterfacesTab(NetworkTab):
         today, month = days.value or ({}, {})
         usage = {name: (today.get(name), month.get(name)) for name in {*today, *month}}
         network = self.network
-        rows = self._rows.build(view, usage, step=15 if network.has_class("-narrow") else 10)
+        rows = self._rows.build(
+            view, usage, step=15 if network.has_class("-narrow") else 10, told=self._structure(view)
+        )
         told = self._told(view).value if self.ranged else None
         every = self._ranged.fill(rows, told, zone)
         self._all = every
@@ -123,6 +127,15 @@ class InterfacesTab(NetworkTab):
             self._show_totals(view, rows, whole[0] if whole else None, days)
         self.draw_one(view)
 
+    def _structure(self, view: View) -> Sequence[InterfaceRow] | None:
+        """What lies on what: of a moment that does not tell it, as it is now."""
+        told = view.state.tables.interfaces
+        self._borrowed = told is None and view.status.state == "replay"
+        if self._borrowed:
+            host = self.network.sysmon.model.hosts.get(view.info.id)
+            told = host.state.tables.interfaces if host is not None else None
+        return told
+
     def _frame(self, view: View, rows: Sequence[Interface], quiet: int) -> None:
         table = self.table
         faults = [fault.message for fault in view.state.faults if fault.collector == "network"]
@@ -136,6 +149,8 @@ class InterfacesTab(NetworkTab):
         parts = [f"{up} of {len(rows)} up"] if any(row.up is not None for row in rows) else []
         if self._busy_only and quiet:
             parts.append(f"{quiet} hidden")
+        if self._borrowed and any(row.counts for row in rows):
+            parts.append("what counts: as of now")
         parts += self.order_words("interest")
         table.set_frame(subtitle=self.fitted("interfaces", parts), update=False)
 

@@ -114,13 +114,16 @@ class InterfaceRows:
         self._sparks: dict[str, tuple[Points, Points]] = {}
         self._sparks_of: tuple[object, ...] = ()
 
-    def build(self, view: View, usage: Mapping[str, Usage], *, step: int = 10) -> list[Interface]:
+    def build(
+        self, view: View, usage: Mapping[str, Usage], *, step: int = 10, told: Sequence[InterfaceRow] | None = None
+    ) -> list[Interface]:
         """Returns the interfaces of a view in the screen's own order.
 
         Args:
             view: what is shown.
             usage: (today, this month) by interface name.
             step: seconds per point of the sparklines.
+            told: the table by which interfaces count; that of the moment by default.
         """
         window = view.window
         tick = ((window.end or 0) + 1) // step
@@ -129,7 +132,7 @@ class InterfaceRows:
             self._sparks_of, self._sparks = sparks_of, {}
         rates = view.state.derived()
         rows: list[Interface] = []
-        adding = set(counted(view.state.tables.interfaces or ()))
+        adding = set(counted((told if told is not None else view.state.tables.interfaces) or ()))
         for row, known in interface_rows(view):
             name = row.name
             spark = self._sparks.get(name)

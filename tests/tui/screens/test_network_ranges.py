@@ -7,10 +7,11 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from sysmon.bandwidth import Amount
 from sysmon.config import CapSettings
-from sysmon.frame import Fault, InterfaceRow
+from sysmon.frame import Fault, InterfaceRow, Tables
 from tests.tui.screens.networkstage import Gateway, Ledger, staged
 from tests.tui.scripted import START, make_app, view
 from tests.tui.support import show, text_of, until
@@ -26,6 +27,8 @@ from tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
+
+    from sysmon.records import Moment
 
 pytestmark = pytest.mark.anyio
 
@@ -250,6 +253,31 @@ async def test_the_past_ends_there() -> None:
         expected = view(script, 21)
         row = next(row for row in table.rows if row.name == "wan")
         assert row.receive == pytest.approx(expected.value("net.receive_rate:wan"))
+
+
+async def test_what_counts_in_a_past_that_does_not_tell_is_as_of_now() -> None:
+    class Bare(Ledger):
+        """As the store keeps it: without tables."""
+
+        async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
+            found = await super().moment(host, time, step)
+            if found is None:
+                return None
+            return replace(found, frame=replace(found.frame, tables=Tables()), previous=None)
+
+    script = gateway()
+    given = staged(script, Bare(script, range(60)))
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 50)
+        await press(pilot, "r")
+        app.go_to((START + 20) * 1000)
+        await until(pilot, lambda: app.screen.has_class("-past"))
+        await until(pilot, lambda: any("100%" in line for line in text_of(app)))
+        lines = text_of(app)
+        assert any("what counts: as of now" in line for line in lines)
+        wan = next(line for line in lines if line.startswith("│   wan"))
+        assert "ethernet" not in wan, "nothing else of now is shown"
 
 
 def test_a_cap_that_is_used_up_stands_out() -> None:
