@@ -16,8 +16,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from collectors._inetdiag import TCP
-from collectors._sockdiag import dump
+from collectors._sockets.inetdiag import TCP
+from collectors._sockets.kernel import dump
 from collectors.base import Roots
 from collectors.connections import Connections
 

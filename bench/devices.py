@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from collectors._conntrack import Growth, by_device, parse_conntrack
-from collectors._lan import Lan, network_of
-from collectors._nlbw import parse_nlbw
+from collectors._router.conntrack import Growth, by_device, parse_conntrack
+from collectors._router.lan import Lan, network_of
+from collectors._router.nlbw import parse_nlbw
 from collectors.base import Roots
 from collectors.devices import DevicesCollector
 

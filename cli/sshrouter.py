@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from collectors import vnstat
-from collectors._routercommands import COMMANDS
+from collectors._router.commands import COMMANDS
 from remote.liveness import SECOND
 from remote.ssh.faults import SshFault
 from remote.ssh.frames import Output

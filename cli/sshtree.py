@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors._routercommands import FOLDER
+from collectors._router.commands import FOLDER
 from remote.ssh.script import GROUPS, SPECIAL, pattern
 from sysmon.errors import MalformedInput
 

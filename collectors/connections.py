@@ -11,14 +11,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from collectors._cgroupids import CgroupIds
-from collectors._connectionoptions import OPTIONS, remotes
-from collectors._inetdiag import ALL_STATES, LISTEN, TCP, TIME_WAIT, UDP, DiagSocket
-from collectors._line import Line
-from collectors._sockdiag import Closings, dump
-from collectors._socketowners import Holder, SocketOwners
-from collectors._socketrows import SocketRows
-from collectors._talkers import PATIENCE, Ledger, Owner
+from collectors._sockets.cgroups import CgroupIds
+from collectors._sockets.inetdiag import ALL_STATES, LISTEN, TCP, TIME_WAIT, UDP, DiagSocket
+from collectors._sockets.kernel import Closings, dump
+from collectors._sockets.line import Line
+from collectors._sockets.options import OPTIONS, remotes
+from collectors._sockets.owners import Holder, SocketOwners
+from collectors._sockets.rows import SocketRows
+from collectors._sockets.talkers import PATIENCE, Ledger, Owner
 from collectors.base import Collector, Reading, Roots, read_text
 from collectors.sockets import parse_sockstat
 from sysmon.catalogue import gauge

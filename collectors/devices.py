@@ -1,6 +1,6 @@
 """The devices behind a router: who they are, and what each moved through it.
 
-What is read are texts that commands on the router print (`collectors/_routercommands.py`); ssh lays them out in the
+What is read are texts that commands on the router print (`collectors/_router/commands.py`); ssh lays them out in the
 tree, and on a machine that is itself a router with nlbwmon they are run here. Bytes come from nlbwmon; where it does
 not run, from the table of connections, else of Wi-Fi clients from hostapd; else devices are listed by name alone and
 their numbers are missing. Which it is, each row says; `sysmon.devicesources` says what that source cannot tell.
@@ -16,15 +16,15 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from collectors._devicecounting import INTERVAL, Counting, Look
-from collectors._devicerows import Known, Texts, bounded
-from collectors._leases import parse_hints, parse_leases, parse_odhcpd
-from collectors._neighbours import parse_neighbours
-from collectors._nlbw import MAX_HELD
-from collectors._routercommands import COMMANDS, FIRST, FOLDER, SELDOM
-from collectors._routerprobe import Probe, parse_probe
-from collectors._routertexts import PATHS, LiveTexts, Text, TreeTexts
-from collectors._stations import parse_stations
+from collectors._router.commands import COMMANDS, FIRST, FOLDER, SELDOM
+from collectors._router.counting import INTERVAL, Counting, Look
+from collectors._router.leases import parse_hints, parse_leases, parse_odhcpd
+from collectors._router.neighbours import parse_neighbours
+from collectors._router.nlbw import MAX_HELD
+from collectors._router.probe import Probe, parse_probe
+from collectors._router.rows import Known, Texts, bounded
+from collectors._router.stations import parse_stations
+from collectors._router.texts import PATHS, LiveTexts, Text, TreeTexts
 from collectors.base import Collector, Reading, Roots
 from sysmon.catalogue import counter, rate
 from sysmon.errors import MalformedInput, Unsupported
@@ -33,9 +33,9 @@ from sysmon.frame import Fault, Tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors._leases import Lease
-    from collectors._nlbw import Sums
-    from collectors._stations import Station
+    from collectors._router.leases import Lease
+    from collectors._router.nlbw import Sums
+    from collectors._router.stations import Station
 
 PROBE_AGAIN = 60.0
 """Seconds between two looks at what the router has, while something is wrong with what counts."""
@@ -110,7 +110,7 @@ class DevicesCollector(Collector):
     # What is asked for
 
     def needs(self, *, watched: bool = False) -> tuple[str, ...]:
-        """Returns the names of the texts that the next look needs, of `_routercommands.COMMANDS`.
+        """Returns the names of the texts that the next look needs, of `_router.commands.COMMANDS`.
 
         Args:
             watched: whether somebody looks at the devices now: then their services are wanted each time.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collectors._connectionoptions import OPTIONS, remotes
 from collectors._portable import Portable
+from collectors._sockets.options import OPTIONS, remotes
 from collectors.base import Reading
 from sysmon.catalogue import gauge
 from sysmon.errors import Denied

@@ -18,9 +18,9 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from collectors._networkoptions import included
-from collectors._routercommands import FOLDER
-from collectors._tiling import pieces
-from collectors._vnstat import MAX_TEXT, first_line, parse_vnstat, shown
+from collectors._router.commands import FOLDER
+from collectors._vnstatjson import MAX_TEXT, first_line, parse_vnstat, shown
+from collectors._vnstattiles import pieces
 from collectors.base import Collector, Reading, read_bytes
 from collectors.identity import timezone
 from sysmon.catalogue import gauge
@@ -35,7 +35,7 @@ from sysmon.zones import zone_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors._vnstat import VnstatHistory
+    from collectors._vnstatjson import VnstatHistory
     from collectors.base import Roots
 
 TIMEOUT: Final = 5.0

@@ -11,7 +11,7 @@ from cli.context import Context
 from cli.sshhost import SshHost
 from cli.sshrouter import MOST_REST, REST, TEXTS, RouterTexts
 from cli.sshtree import Tree
-from collectors._routercommands import COMMANDS
+from collectors._router.commands import COMMANDS
 from remote.ssh.faults import SshFault
 from remote.ssh.frames import Output, Sample
 from remote.ssh.script import OVERDUE

@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors import _cgroupids, _sockdiag, _socketowners, _socketrows, connections
-from collectors._inetdiag import DiagSocket
-from collectors._line import Line
+from collectors import connections
+from collectors._sockets import cgroups as cgroup_ids
+from collectors._sockets import kernel
+from collectors._sockets import owners as socket_owners
+from collectors._sockets import rows as socket_rows
+from collectors._sockets.inetdiag import DiagSocket
+from collectors._sockets.line import Line
 from collectors.base import Reading, Roots
 from collectors.connections import Connections
 from sysmon.derive import State
@@ -340,9 +344,9 @@ def test_a_kernel_that_does_not_tell(collector: Connections, monkeypatch: pytest
 
 
 def test_nonsense_of_the_kernel_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sockdiag, "parse_answer", lambda data, sequence: (_ for _ in ()).throw(MalformedInput("no")))
+    monkeypatch.setattr(kernel, "parse_answer", lambda data, sequence: (_ for _ in ()).throw(MalformedInput("no")))
     with pytest.raises(MalformedInput):
-        _sockdiag.dump(6)
+        kernel.dump(6)
 
 
 def closed_connections(count: int) -> None:
@@ -353,9 +357,9 @@ def closed_connections(count: int) -> None:
 
 
 def test_a_buffer_of_the_kernel_that_runs_over_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sockdiag, "_ROOM", 4096)
-    monkeypatch.setattr(_sockdiag, "_SO_RCVBUFFORCE", socket.SO_RCVBUF)
-    closings = _sockdiag.Closings(30)
+    monkeypatch.setattr(kernel, "_ROOM", 4096)
+    monkeypatch.setattr(kernel, "_SO_RCVBUFFORCE", socket.SO_RCVBUF)
+    closings = kernel.Closings(30)
     try:
         with closings._lock:  # its thread is held up
             closed_connections(100)
@@ -367,8 +371,8 @@ def test_a_buffer_of_the_kernel_that_runs_over_is_noticed(monkeypatch: pytest.Mo
 
 
 def test_closings_that_nobody_takes_are_kept_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sockdiag, "QUEUE", 20)
-    closings = _sockdiag.Closings(30)
+    monkeypatch.setattr(kernel, "QUEUE", 20)
+    closings = kernel.Closings(30)
     try:
         closed_connections(50)
         deadline = time.monotonic() + 10
@@ -398,7 +402,7 @@ def fake_process(root: Path, pid: int, start: int, *inodes: int, name: str = "we
 def test_the_process_that_a_socket_was_handed_to_holds_it(tmp_path: Path) -> None:
     fake_process(tmp_path, 10, 500, 1, 2, name="listener")
     fake_process(tmp_path, 900, 700, 2, 3, name="worker \x1b[31m")
-    owners = _socketowners.SocketOwners(Roots(tmp_path))
+    owners = socket_owners.SocketOwners(Roots(tmp_path))
     assert owners.look({1, 2, 3, 4}, set())
     found = {inode: owners.holder(inode) for inode in (1, 2, 3, 4)}
     assert [each and each.pid for each in found.values()] == [10, 900, 900, None]
@@ -412,7 +416,7 @@ def test_the_process_that_a_socket_was_handed_to_holds_it(tmp_path: Path) -> Non
 def test_busy_processes_are_looked_at_first_and_all_of_them_again_after_a_while(tmp_path: Path) -> None:
     now = [100.0]
     fake_process(tmp_path, 10, 500, 1, name="busy")
-    owners = _socketowners.SocketOwners(Roots(tmp_path), clock=lambda: now[0])
+    owners = socket_owners.SocketOwners(Roots(tmp_path), clock=lambda: now[0])
     owners.look({1}, set())
     (tmp_path / "proc/10/fd/7").symlink_to("socket:[8]")
     fake_process(tmp_path, 20, 600, 8, 9, name="other")
@@ -421,21 +425,21 @@ def test_busy_processes_are_looked_at_first_and_all_of_them_again_after_a_while(
     assert (owners.holder(8) or found_none()).pid == 10
     assert not owners.look({1, 8, 9}, {9})
     assert (owners.holder(9) or found_none()).pid == 20
-    now[0] += _socketowners.AGAIN
+    now[0] += socket_owners.AGAIN
     assert owners.look({1, 8, 9}, {9})
     assert (owners.holder(8) or found_none()).pid == 20
     owners.look({1}, set())
     assert owners.holder(8) is None
 
 
-def found_none() -> _socketowners.Holder:
+def found_none() -> socket_owners.Holder:
     raise AssertionError("no process was found")
 
 
 def test_one_look_goes_through_so_many_open_files_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_socketowners, "DESCRIPTORS", 3)
+    monkeypatch.setattr(socket_owners, "DESCRIPTORS", 3)
     fake_process(tmp_path, 10, 500, *range(1, 6))
-    owners = _socketowners.SocketOwners(Roots(tmp_path))
+    owners = socket_owners.SocketOwners(Roots(tmp_path))
     owners.look({1, 5}, set())
     assert owners.cut
 
@@ -443,10 +447,10 @@ def test_one_look_goes_through_so_many_open_files_at_most(tmp_path: Path, monkey
 def test_a_process_that_goes_meanwhile_or_says_nonsense_is_none(tmp_path: Path) -> None:
     fake_process(tmp_path, 10, 500, 1)
     (tmp_path / "proc/10/stat").write_text("nonsense")
-    owners = _socketowners.SocketOwners(Roots(tmp_path))
+    owners = socket_owners.SocketOwners(Roots(tmp_path))
     owners.look({1}, set())
     assert owners.holder(1) is None and owners.is_settled(1)
-    assert _socketowners.SocketOwners(Roots(tmp_path / "nowhere")).look({1}, set())
+    assert socket_owners.SocketOwners(Roots(tmp_path / "nowhere")).look({1}, set())
 
 
 def test_a_control_group_is_found_by_the_number_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,7 +462,7 @@ def test_a_control_group_is_found_by_the_number_of_its_folder(tmp_path: Path, mo
     (tmp_path / "proc/self/mountinfo").write_text(
         f"30 1 0:1 / /v1 rw - cgroup cgroup rw,cpu\n31 1 0:2 / {top} rw - cgroup2 cgroup2 rw\n"
     )
-    groups = _cgroupids.CgroupIds(Roots(tmp_path))
+    groups = cgroup_ids.CgroupIds(Roots(tmp_path))
     assert groups.owner(unit.stat().st_ino) == ("", "nginx.service")
     assert groups.owner(container.stat().st_ino) == ("cdcdcdcdcdcd", "")
     assert groups.owner(None) == groups.owner(1) == ("", "")
@@ -466,11 +470,11 @@ def test_a_control_group_is_found_by_the_number_of_its_folder(tmp_path: Path, mo
     late = top / "late.service"
     late.mkdir()
     assert groups.owner(late.stat().st_ino) == ("", "")
-    monkeypatch.setattr(_cgroupids, "AGAIN", 0.0)
+    monkeypatch.setattr(cgroup_ids, "AGAIN", 0.0)
     assert groups.owner(late.stat().st_ino) == ("", "late.service")
-    monkeypatch.setattr(_cgroupids, "MOST", 1)
+    monkeypatch.setattr(cgroup_ids, "MOST", 1)
     assert groups.owner(1) == ("", "") and len(groups._known) <= 3
-    nowhere = _cgroupids.CgroupIds(Roots(tmp_path / "nowhere"))
+    nowhere = cgroup_ids.CgroupIds(Roots(tmp_path / "nowhere"))
     assert nowhere.owner(5) == ("", "")
 
 
@@ -505,7 +509,7 @@ def test_what_stays_in_this_host_is_not_on_the_line() -> None:
 
 
 def test_addresses_as_people_write_them() -> None:
-    assert _socketrows.address(b"\x7f\0\0\x01", 0) == "127.0.0.1"
-    assert _socketrows.address(struct.pack(">QQ", 0xFE80 << 48, 1), 1) == "fe80::1%lo"
-    assert _socketrows.address(struct.pack(">QQ", 0xFE80 << 48, 1), 2**31 - 1) == f"fe80::1%{2**31 - 1}"
-    assert _socketrows.address(struct.pack(">QQ", 0x20010DB8 << 32, 1), 1) == "2001:db8::1"
+    assert socket_rows.address(b"\x7f\0\0\x01", 0) == "127.0.0.1"
+    assert socket_rows.address(struct.pack(">QQ", 0xFE80 << 48, 1), 1) == "fe80::1%lo"
+    assert socket_rows.address(struct.pack(">QQ", 0xFE80 << 48, 1), 2**31 - 1) == f"fe80::1%{2**31 - 1}"
+    assert socket_rows.address(struct.pack(">QQ", 0x20010DB8 << 32, 1), 1) == "2001:db8::1"

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors import _devicerows, _ledger, _nlbw
-from collectors._devicecounting import FALLBACK_INTERVAL, GIVE_UP, SOON
-from collectors._routercommands import COMMANDS, FIRST
-from collectors._routertexts import LiveTexts, Text
+from collectors._router import ledger, nlbw
+from collectors._router import rows as device_rows
+from collectors._router.commands import COMMANDS, FIRST
+from collectors._router.counting import FALLBACK_INTERVAL, GIVE_UP, SOON
+from collectors._router.texts import LiveTexts, Text
 from collectors.base import Reading, Roots
 from collectors.devices import DevicesCollector
 from collectors.registry import available, build
@@ -460,7 +461,7 @@ def test_services_that_are_garbage_are_a_fault_of_their_own(router: Router) -> N
 
 
 def test_more_devices_than_are_shown(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_devicerows, "MAX_DEVICES", 3)
+    monkeypatch.setattr(device_rows, "MAX_DEVICES", 3)
     router.nlbw(*((f"02:00:00:00:00:{n:02x}", f"192.168.1.{n}", n * 1000, 0) for n in range(1, 9)))
     first = router.look()
     assert [row.key[-2:] for row in first.tables.devices or ()] == ["06", "07", "08"]
@@ -524,7 +525,7 @@ def test_a_machine_that_is_a_router_itself_runs_the_commands(tmp_path: Path, mon
 
 
 def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collectors._routertexts.PATIENCE", 0.2)
+    monkeypatch.setattr("collectors._router.texts.PATIENCE", 0.2)
     monkeypatch.setitem(COMMANDS, "nlbw", COMMANDS["nlbw"]._replace(text="sleep 60 | cat"))
     text = LiveTexts().take(["nlbw"])["nlbw"]
     assert text == Text("", 124, "no answer within 0.2 s")
@@ -555,9 +556,9 @@ def test_commands_run_in_small_shells_and_say_nothing_of_a_box_that_has_nothing(
 def test_a_router_that_makes_devices_up_neither_grows_us_nor_pushes_out_who_is_there(
     router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_devicerows, "MAX_DEVICES", 20)
-    monkeypatch.setattr(_nlbw, "MAX_HELD", 40)
-    monkeypatch.setattr(_ledger, "MAX_HELD", 40)
+    monkeypatch.setattr(device_rows, "MAX_DEVICES", 20)
+    monkeypatch.setattr(nlbw, "MAX_HELD", 40)
+    monkeypatch.setattr(ledger, "MAX_HELD", 40)
     made = iter(range(10_000))
     router.nlbw((A, "192.168.1.2", 1000, 100))
     router.look()

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._conntrack import Growth, by_device, parse_conntrack
-from collectors._lan import Lan
-from collectors._ledger import Ledger
-from collectors._nlbw import Sums
-from collectors._routerprobe import parse_probe
+from collectors._router.conntrack import Growth, by_device, parse_conntrack
+from collectors._router.lan import Lan
+from collectors._router.ledger import Ledger
+from collectors._router.nlbw import Sums
+from collectors._router.probe import parse_probe
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "router"
 LAN = parse_probe((FIXTURES / "probe").read_text()).lan

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._category import CATEGORIES, MOSTLY, NAMES, VENDORS, category_of
-from collectors._oui import FILE, Registry, packed, vendor_of
+from collectors._router.category import CATEGORIES, MOSTLY, NAMES, VENDORS, category_of
+from collectors._router.oui import FILE, Registry, packed, vendor_of
 from sysmon.frame import ServiceRow, clean_text
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,7 +66,7 @@ def test_a_registry_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None
 def test_looking_vendors_up_costs_little_memory() -> None:
     program = (
         "import resource, random\n"
-        "from collectors._oui import vendor_of\n"
+        "from collectors._router.oui import vendor_of\n"
         "def used():\n"
         "    rows = open('/proc/self/smaps_rollup').read().split()\n"
         "    return int(rows[rows.index('Pss:') + 1])\n"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._lan import Lan, address_of, mac_of, made_up, network_of, order, single
-from collectors._leases import Lease, host_name, parse_hints, parse_leases, parse_odhcpd
-from collectors._neighbours import Neighbour, parse_neighbours
-from collectors._routerprobe import parse_probe, seconds
-from collectors._stations import Station, parse_stations
+from collectors._router.lan import Lan, address_of, mac_of, made_up, network_of, order, single
+from collectors._router.leases import Lease, host_name, parse_hints, parse_leases, parse_odhcpd
+from collectors._router.neighbours import Neighbour, parse_neighbours
+from collectors._router.probe import parse_probe, seconds
+from collectors._router.stations import Station, parse_stations
 from sysmon.errors import MalformedInput
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "router"

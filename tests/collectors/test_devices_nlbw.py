@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._lan import Lan
-from collectors._nlbw import (
+from collectors._router.lan import Lan
+from collectors._router.nlbw import (
     TOP_SERVICES,
     Counters,
     Row,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._inetdiag import LISTEN, STATES, TCP, DiagSocket, parse_answer, request
+from collectors._sockets.inetdiag import LISTEN, STATES, TCP, DiagSocket, parse_answer, request
 from sysmon.errors import MalformedInput
 
 MAPPED = bytes(10) + b"\xff\xff"
@@ -165,7 +165,7 @@ def test_a_request_is_what_the_kernel_takes() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the Linux kernel")
 def test_the_kernel_itself() -> None:
-    from collectors._sockdiag import dump
+    from collectors._sockets.kernel import dump
 
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         accepted, _ = server.accept()

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors import _talkers
-from collectors._inetdiag import DiagSocket
-from collectors._talkers import OTHER, PATIENCE, Ledger, Owner
+from collectors._sockets import talkers
+from collectors._sockets.inetdiag import DiagSocket
+from collectors._sockets.talkers import OTHER, PATIENCE, Ledger, Owner
 
 
 def tcp(cookie: int, received: int = 0, sent: int = 0, *, inode: int = 1, again: int = 0) -> DiagSocket:
@@ -126,16 +126,16 @@ def test_what_no_connection_accounts_for_never_falls_and_waits_for_news_of_ends(
 def test_tables_and_accounts_are_bounded_and_the_busiest_stay() -> None:
     accounts = ledger()
     look(accounts, 0, [])
-    look(accounts, 1, [tcp(n, n, 0, inode=n) for n in range(1, _talkers.ACCOUNTS + 11)])
+    look(accounts, 1, [tcp(n, n, 0, inode=n) for n in range(1, talkers.ACCOUNTS + 11)])
     rows, left = accounts.rows(500)
-    assert len(rows) == 500 and rows[0].received == _talkers.ACCOUNTS + 10 and rows[-1].kind == "other"
-    assert left == _talkers.ACCOUNTS + 10 - 499
+    assert len(rows) == 500 and rows[0].received == talkers.ACCOUNTS + 10 and rows[-1].kind == "other"
+    assert left == talkers.ACCOUNTS + 10 - 499
     look(accounts, 2, [tcp(1, 1, 0, inode=1)])
     look(accounts, 3, [tcp(1, 1, 0, inode=1)])
     assert len(moved(accounts)) == 499 and accounts.rows(10**6)[1] == 0
     # Ten had to go: those that moved least, but for the one that is open.
     keys = {row.key for row in accounts.rows(10**6)[0]}
-    assert len(keys) == _talkers.ACCOUNTS + 1 and "process:1" in keys and "process:11" not in keys
+    assert len(keys) == talkers.ACCOUNTS + 1 and "process:1" in keys and "process:11" not in keys
 
 
 steps = st.lists(

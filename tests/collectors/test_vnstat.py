@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors._tiling import pieces
-from collectors._vnstat import TIERS, Bucket, VnstatHistory, parse_vnstat
+from collectors._vnstatjson import TIERS, Bucket, VnstatHistory, parse_vnstat
+from collectors._vnstattiles import pieces
 from collectors.base import Roots
 from collectors.vnstat import ANSWER, STATUS, VnstatCollector, refused, run_vnstat
 from collectors.vnstat import zone as vnstat_zone

@@ -228,9 +228,9 @@ def follow(router: PlayedRouter, *, devices: float = 1.0, patience: Patience | N
     return Watching(opened, connections)
 
 
-HASTE = """import collectors._devicecounting
+HASTE = """import collectors._router.counting
 import sysmon.configschema as schema
-collectors._devicecounting.INTERVAL = 1.0
+collectors._router.counting.INTERVAL = 1.0
 schema.ROUTER["devices"] = schema.Option(schema.duration(1.0), '"1s"', "")
 """
 """What makes a program look every second, where nlbwmon's own steps of 30 s would be waited for."""

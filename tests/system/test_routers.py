@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors._routercommands import COMMANDS
+from collectors._router.commands import COMMANDS
 from collectors.registry import catalogue
 from remote.liveness import Patience
 from remote.ssh.script import COMMAND_SECONDS, script
@@ -49,7 +49,7 @@ def rows(tv: int = 1000, phone: int = 5000) -> list[Row]:
 @pytest.fixture
 def router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedRouter]:
     """A router that is not switched on yet, and is looked at every second."""
-    monkeypatch.setattr("collectors._devicecounting.INTERVAL", 1.0)
+    monkeypatch.setattr("collectors._router.counting.INTERVAL", 1.0)
     made = PlayedRouter(tmp_path / "router", monkeypatch.setenv)
     made.count(rows())
     yield made

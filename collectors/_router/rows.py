@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._category import category_of
-from collectors._lan import address_of, made_up, order
-from collectors._oui import vendor_of
+from collectors._router.category import category_of
+from collectors._router.lan import address_of, made_up, order
+from collectors._router.oui import vendor_of
 from sysmon.devicesources import LAYERS
 from sysmon.frame import DeviceRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from collectors._leases import Lease
-    from collectors._neighbours import Neighbour
-    from collectors._routerprobe import Probe
-    from collectors._stations import Station
+    from collectors._router.leases import Lease
+    from collectors._router.neighbours import Neighbour
+    from collectors._router.probe import Probe
+    from collectors._router.stations import Station
     from sysmon.frame import ServiceRow
 
 MAX_DEVICES = 2_400

@@ -6,7 +6,7 @@ import os
 import subprocess  # the one way to nlbwmon, whose socket speaks a format of its own that changes with its version
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._routercommands import COMMANDS, FOLDER
+from collectors._router.commands import COMMANDS, FOLDER
 from collectors.base import read_bytes
 from sysmon.errors import CollectorError
 

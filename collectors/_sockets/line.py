@@ -16,7 +16,7 @@ from sysmon.interfaces import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from collectors._inetdiag import DiagSocket
+    from collectors._sockets.inetdiag import DiagSocket
     from collectors.base import Roots
     from sysmon.frame import InterfaceRow
 

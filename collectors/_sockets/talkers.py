@@ -15,7 +15,7 @@ from sysmon.frame import TalkerRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from collectors._inetdiag import DiagSocket
+    from collectors._sockets.inetdiag import DiagSocket
 
 ACCOUNTS = 5_000
 """Accounts that are kept at most; those that moved least and have nothing open are let go of."""

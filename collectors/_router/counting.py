@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._conntrack import Growth, by_device, parse_conntrack
-from collectors._ledger import Ledger
-from collectors._nlbw import DOWN, Counters, failure, key_of, parse_nlbw, parse_services, services_of
-from collectors._routercommands import MOST_LINES
-from collectors._routertexts import Text
+from collectors._router.commands import MOST_LINES
+from collectors._router.conntrack import Growth, by_device, parse_conntrack
+from collectors._router.ledger import Ledger
+from collectors._router.nlbw import DOWN, Counters, failure, key_of, parse_nlbw, parse_services, services_of
+from collectors._router.texts import Text
 from sysmon.errors import CollectorError, Denied, MalformedInput, NoData, SysmonError, Unsupported
 from sysmon.frame import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors._devicerows import Known
-    from collectors._nlbw import Sums
-    from collectors._routerprobe import Probe
-    from collectors._stations import Station
+    from collectors._router.nlbw import Sums
+    from collectors._router.probe import Probe
+    from collectors._router.rows import Known
+    from collectors._router.stations import Station
     from sysmon.frame import ServiceRow
 
 INTERVAL = 30.0

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from collectors._lan import address_of, mac_of, single
+from collectors._router.lan import address_of, mac_of, single
 from sysmon.errors import CollectorError, MalformedInput, NoData, Unsupported
 from sysmon.frame import ServiceRow, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from collectors._lan import Lan
+    from collectors._router.lan import Lan
 
 MAX_ROWS = 100_000
 """Rows of one answer at most; nlbwmon keeps 10,000 unless it is told to keep more."""

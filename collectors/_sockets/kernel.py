@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from collectors._inetdiag import ALL_STATES, TCP, DiagSocket, parse_answer, request
+from collectors._sockets.inetdiag import ALL_STATES, TCP, DiagSocket, parse_answer, request
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import heapq
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._inetdiag import LISTEN, STATES, DiagSocket
+from collectors._sockets.inetdiag import LISTEN, STATES, DiagSocket
 from sysmon.frame import ConnectionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collectors._talkers import Owner
+    from collectors._sockets.talkers import Owner
 
 
 class _Shown(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from collectors._lan import address_of, mac_of
+from collectors._router.lan import address_of, mac_of
 
 MAX_NEIGHBOURS = 50_000
 """Neighbours taken at most."""

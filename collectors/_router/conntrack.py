@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._lan import address_of
-from collectors._nlbw import Sums, forget
+from collectors._router.lan import address_of
+from collectors._router.nlbw import Sums, forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collectors._lan import Lan
+    from collectors._router.lan import Lan
 
 MAX_ENTRIES = 100_000
 """Connections taken of one look at most."""

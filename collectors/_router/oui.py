@@ -19,7 +19,7 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors._lan import made_up
+from collectors._router.lan import made_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from collectors._lan import Lan, Network, address_of, mac_of, network_of, single
+from collectors._router.lan import Lan, Network, address_of, mac_of, network_of, single
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhdw]?)")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from collectors._vnstat import MOST, TIERS, Bucket
+from collectors._vnstatjson import MOST, TIERS, Bucket
 from sysmon.frame import clean_instance, join_key
 from sysmon.records import UsagePiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors._vnstat import VnstatInterface
+    from collectors._vnstatjson import VnstatInterface
 
 
 def pieces(interface: VnstatInterface) -> list[UsagePiece]:

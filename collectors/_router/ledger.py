@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors._nlbw import MAX_HELD, Sums, plus
+from collectors._router.nlbw import MAX_HELD, Sums, plus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collectors._lan import address_of, mac_of
+from collectors._router.lan import address_of, mac_of
 from sysmon.errors import MalformedInput
 from sysmon.frame import clean_text
 
