@@ -94,6 +94,8 @@ def no_router(config: Config) -> list[str]:
         "",
         "[routers.home]",
         'target = "ssh://root@192.168.1.1"',
+        "",
+        "or run: sysmon hosts add home ssh://root@192.168.1.1 --router",
     ]
 
 

@@ -96,7 +96,7 @@ class Book:
         if entry is None:
             entry = self._entries[key] = Entry()
             self._trim()
-        elif entry.reading or (entry.asked and (not live or now - entry.asked < seconds * 1e9)):
+        elif entry.reading or (not live and not entry.problem) or now - entry.asked < seconds * 1e9:
             self._entries.move_to_end(key)
             return entry
         entry.asked, entry.reading, entry.slow = now, True, False

@@ -168,6 +168,12 @@ async def test_an_answer_is_read_once_a_minute_and_that_of_the_past_once() -> No
     await desk.clock.advance(9999)
     assert desk.get("then", 8, live=False).value == 7
     assert desk.asked == ["now", "now", "then"]
+    failed = desk.get("before", StoreError("locked"), live=False)
+    await desk.settle()
+    await desk.clock.advance(61)
+    desk.get("before", 9, live=False)
+    await desk.settle()
+    assert (failed.value, failed.problem) == (9, ""), "one that failed is read again"
 
 
 async def test_an_answer_with_nothing_in_it_is_asked_again_soon() -> None:
