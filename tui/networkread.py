@@ -112,11 +112,10 @@ async def read_day_totals(
     """Reads what every interface carried (today, this month); `live`: whether the moment is now."""
     day, _ = range_of("today", time, zone)
     month, _ = range_of("month", time, zone)
-    today = await amounts(history, host, "interface", day, _end(day, time, zone, live=live), zone)
-    before = await amounts(history, host, "interface", month, day, zone) if month < day else {}
-    return today, {
-        name: total({"": before.get(name, Amount()), name: today.get(name, Amount())}) for name in {*before, *today}
-    }
+    return (
+        await amounts(history, host, "interface", day, _end(day, time, zone, live=live), zone),
+        await amounts(history, host, "interface", month, _end(month, time, zone, live=live), zone),
+    )
 
 
 async def read_p95(
