@@ -43,6 +43,8 @@ LATER: Final = 300.0
 """Seconds until a host is asked for again of which no frame had come."""
 AGAIN: Final = 6 * 3600.0
 """Seconds after which a contact is one of its own again, rather than a line that shook."""
+RETRY: Final = 900.0
+"""Seconds after a question that failed in which no other is asked: each costs both sides."""
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 KNOWN: Final = 4 * DAY
@@ -91,6 +93,7 @@ class AgentPasts:
         self._there = there
         self._settle = settle
         self._asked: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
         self._waiting: dict[str, HostInfo] = {}
         self._come = asyncio.Event()
         self.taken: dict[str, int] = {}
@@ -100,7 +103,9 @@ class AgentPasts:
         """Notes that a server told of these hosts, under the ids that they have here."""
         now = self._station.clock.boottime()
         for info in hosts:
-            at = self._asked.get(info.id)
+            at, failed = self._asked.get(info.id), self._failed.get(info.id)
+            if failed is not None and now - failed < RETRY * 1e9:
+                continue
             if at is None or now - at >= AGAIN * 1e9:
                 self._waiting[info.id] = info
                 self._come.set()
@@ -130,9 +135,11 @@ class AgentPasts:
                     self._waiting[host] = info
                     continue
             except (SysmonError, ValueError, OverflowError, OSError):
-                # What was before stays unknown: no matter, and tried again with the next greeting. Other errors are
+                # What was before stays unknown: no matter, and tried again with a later greeting. Other errors are
                 # those of a clock beyond all dates.
+                self._failed[host] = self._station.clock.boottime()
                 continue
+            self._failed.pop(host, None)
             self._asked[host] = self._station.clock.boottime()
 
     async def take(self, info: HostInfo) -> bool:

@@ -42,7 +42,7 @@ DEADLINE = 10.0
 RANGE_DEADLINE = 30.0
 """Seconds a slice of frames may take."""
 INLINE = 256 << 10
-"""Bytes of spans that are decoded at once; more of them in a thread, behind everything else."""
+"""Bytes of an answer that are decoded at once; more of them in a thread, behind everything else."""
 
 
 class HttpHistory:
@@ -207,8 +207,7 @@ class HttpHistory:
     async def _get(self, path: str, params: Sequence[tuple[str, str]], kind: type[T]) -> T:
         body = await self._body(path, params, deadline=self._deadline)
         try:
-            value = wire.decode(body, kind)
-            return clean.value(value)
+            return _decoded(body, kind) if len(body) <= INLINE else await asyncio.to_thread(_decoded, body, kind)
         except MalformedInput as error:
             raise ProtocolMismatch(f"{self.target}{path}: {error}") from None
 
@@ -222,6 +221,10 @@ class HttpHistory:
     async def _list(self, path: str, params: Sequence[tuple[str, str]], kind: type[T]) -> list[T]:
         found: list[T] = await self._get(path, params, list[kind])  # type: ignore[valid-type]
         return found
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    return clean.value(wire.decode(body, kind))
 
 
 def _spans(body: bytes) -> list[RunSpan]:

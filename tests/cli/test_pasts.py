@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.agentpasts import AGAIN, KNOWN, AgentPasts, grown, tiled
+from cli.agentpasts import AGAIN, KNOWN, RETRY, AgentPasts, grown, tiled
 from cli.pasts import EVERY, HOLE, Bringer, Kept, shifted
 from cli.station import Station
 from sysmon.catalogue import Catalogue
@@ -343,3 +343,18 @@ def test_whatever_a_server_tells_pieces_of_a_key_never_overlap(told: list[tuple[
     for name in "ab":
         mine = [piece for piece in made if piece.key.endswith(name)]
         assert all(one.start < one.end <= two.start for one, two in pairwise(mine))
+
+
+async def test_a_server_that_fails_is_not_asked_at_every_greeting() -> None:
+    clock = FakeClock(T0 + DAY)
+    theirs = Served([usage(T0, 5 * MINUTE, 3)])
+    theirs.without = {"fiveminute", "hour"}
+    asks = asking(theirs, Served(spans=[span(CONTACT, CONTACT)]), Taker(), clock)
+    for _ in range(3):
+        asks.greeted([INFO])
+        await asks._ask_all()
+    assert len(theirs.asked) == 2
+    await clock.sleep(RETRY)
+    asks.greeted([INFO])
+    await asks._ask_all()
+    assert len(theirs.asked) == 4
