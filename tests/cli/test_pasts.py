@@ -310,6 +310,7 @@ async def test_of_one_that_has_no_frame_here_nothing_is_asked_yet_and_one_that_f
     await asks._ask_all()
     assert taker.pasts == [] and asks._waiting == {} and theirs.asked
     theirs.without = set()
+    await clock.sleep(RETRY)
     asks.greeted([INFO])
     await asks._ask_all()
     assert asks.taken == {HOST: 0} and taker.pasts == []
