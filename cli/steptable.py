@@ -11,6 +11,7 @@ from cli.tables import Column
 from sysmon import traffic
 from sysmon.records import Point, Series, SeriesAnswer
 from sysmon.units import MISSING, format_bits, format_bytes, format_duration, format_time, rfc3339
+from sysmon.zones import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +38,10 @@ GAPS: Final = 5
 def when(step: Step, by: str, zone: tzinfo) -> str:
     """Returns the time of a step, as exact as it is; of one that is known only as a longer one both ends."""
     text = datetime.fromtimestamp(step.start / 1000, zone).strftime(_FORMS[by])
-    lengths = {"fiveminute": 300_000, "hour": 3_600_000, "day": 90_000_000}
-    if by in lengths and step.end - step.start > lengths[by]:
-        text += f" to {datetime.fromtimestamp(step.end / 1000, zone).strftime(_FORMS[by])}"
+    if step.end > span_of(step.start, by, zone)[1]:
+        # Of days, months and years the last is named, of what is finer the moment.
+        end = step.end - 1 if by in ("day", "month", "year") else step.end
+        text += f" to {datetime.fromtimestamp(end / 1000, zone).strftime(_FORMS[by])}"
     return text
 
 

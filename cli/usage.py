@@ -37,6 +37,7 @@ EXAMPLE = """sysmon usage                                today, yesterday, this 
 sysmon usage eth0 --by day --since 30d
 sysmon usage --by month --format plot
 sysmon usage --stats                        95th percentile of the month, mean, caps
+sysmon usage --router home --by month       all devices behind a router together
 sysmon usage --router home --device tv --by hour"""
 
 FORMATS = ("table", "json", "csv", "plot")
@@ -60,7 +61,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", metavar="NAME", help="another host of the history")
     parser.add_argument("--device", metavar="NAME", help="a device behind a router instead of an interface")
-    parser.add_argument("--router", metavar="NAME", help="with --device: behind this router")
+    parser.add_argument(
+        "--router", metavar="NAME", help="all devices behind this router together; with --device: one of them"
+    )
     parser.add_argument("--by", choices=tuple(traffic.STEPS), help="one row per step")
     parser.add_argument(
         "--since", metavar="TIME", help=f"a moment, or {', '.join(RANGES)} (default: as many as vnStat shows)"
@@ -100,16 +103,16 @@ async def _nothing(history: History) -> None:
 
 
 def _kinds(options: argparse.Namespace) -> tuple[Kind, ...]:
-    return ("device",) if options.device is not None else ("interface",)
+    return ("device",) if options.device is not None or options.router is not None else ("interface",)
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.interface is not None and options.device is not None:
         raise UsageError("an interface and --device exclude each other", "leave one of them out")
-    if options.router is not None and options.device is None:
-        raise UsageError(
-            "--router goes with --device", "`sysmon devices --router NAME` lists them; --host NAME is itself"
-        )
+    if options.router is not None and options.interface is not None:
+        raise UsageError("an interface and --router exclude each other", "--host NAME is the router itself")
+    if options.router is not None and options.host is not None:
+        raise UsageError("--router and --host exclude each other", "--router is its devices, --host the router itself")
     if options.top and (options.stats or options.by or options.since):
         raise UsageError("--top goes with no --by, --since and --stats", "leave them out")
     if options.format == "plot" and (options.top or options.stats):
@@ -130,6 +133,9 @@ def _scope(found: Ledger, options: argparse.Namespace) -> Scope:
         device = ledger.one([each for each in found.devices if each.kind == "device"], options.device, found.labels)
         label = device.label or device.name
         return Scope(found.infos[device.host], "device", [Group(device.name, label, [device.name])], [], found.now)
+    if options.router is not None:
+        (id,) = found.chosen.routers
+        return Scope(found.infos[id], "device", [Group("total", "total", [])], [], found.now)
     if len(found.chosen.hosts) != 1:
         labels = ", ".join(found.infos[id].label for id in found.chosen.hosts)
         raise UsageError(f"there are {len(found.chosen.hosts)} hosts: {labels}", "choose one with --host")
@@ -214,7 +220,9 @@ def _bits(options: argparse.Namespace) -> bool:
 
 
 def _title(scope: Scope, group: Group) -> str:
-    what = f"{group.label} ({' + '.join(group.names)})" if group.name == "total" else group.label
+    what = f"{group.label} ({' + '.join(group.names)})" if group.name == "total" and group.names else group.label
+    if scope.kind == "device" and not group.names:
+        what = "all devices"
     return f"{tables.plain(what)} {'behind' if scope.kind == 'device' else 'on'} {tables.plain(scope.info.label)}"
 
 
@@ -298,8 +306,9 @@ def _stats(context: Context, scope: Scope, found: Ledger, ask: Ask, options: arg
         )
         return 0
     lines: list[str] = []
+    zone = zone_of(scope.info.timezone)
     for group, each in zip(chosen, told, strict=True):
-        lines += [_title(scope, group), *usagetables.figure_lines(each, tables.width(), bits=_bits(options)), ""]
+        lines += [_title(scope, group), *usagetables.figure_lines(each, zone, tables.width(), bits=_bits(options)), ""]
     usagetables.print_lines([*lines, *usagetables.cap_lines(caps, scope)])
     return 0
 

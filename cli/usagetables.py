@@ -10,7 +10,8 @@ from cli.devicetables import legend, number
 from cli.steptable import rate
 from cli.tables import Column, plain
 from sysmon import traffic, trafficanswers
-from sysmon.units import format_bytes, format_value, plain_duration, rfc3339
+from sysmon.answers import milliseconds
+from sysmon.units import format_bytes, format_time, format_value, plain_duration, rfc3339
 from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def outline_lines(scope: Scope, told: Sequence[Outline], caps: Sequence[Standing
         Column("expected", will, 1),
         Column("mean rate", [rate(step.rate) for step in steps], 3),
     ]
-    names = " + ".join(scope.counted)
+    names = " + ".join(scope.counted) if scope.kind == "interface" else "that of all devices"
     title = f"{plain(scope.info.label)}, days of {scope.info.timezone or 'UTC'}"
     if any(group.name == "total" for group in scope.groups):
         title += f"; total is {names}"
@@ -95,7 +96,7 @@ def outline_answer(scope: Scope, told: Sequence[Outline], caps: Sequence[Standin
     return {**made, "caps": [cap_answer(each) for each in caps]}
 
 
-def figure_lines(figures: Figures | None, room: int | None, *, bits: bool = True) -> list[str]:
+def figure_lines(figures: Figures | None, zone: tzinfo, room: int | None, *, bits: bool = True) -> list[str]:
     """Returns the lines of how fast it was."""
     if figures is None:
         return ["how fast it was is not known: that takes five minutes' values, which were not recorded in this time"]
@@ -109,9 +110,10 @@ def figure_lines(figures: Figures | None, room: int | None, *, bits: bool = True
         ),
     ]
     seen = format_value(figures.seen, "ratio")
+    start, end = (format_time(milliseconds(each), zone)[:16] for each in (figures.start, figures.end))
     return [
         *tables.lines(columns, room),
-        f"{figures.start} to {figures.end}, means of five minutes; {seen} of it is known",
+        f"{start} to {end}, means of five minutes; {seen} of it is known",
     ]
 
 

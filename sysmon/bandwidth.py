@@ -198,6 +198,15 @@ def total(found: Mapping[str, Amount], names: Iterable[str] | None = None) -> Am
     return sum_of
 
 
+def used(found: Mapping[str, Amount], name: str, *, counted: bool) -> Amount | None:
+    """Returns what one of a host's interfaces or devices used in a time, of what all of them did.
+
+    One that is counted and moved nothing where others did used 0. Where nothing at all was counted in that time, or it
+    is none that is counted, that is not known: None.
+    """
+    return found.get(name, Amount() if counted and found else None)
+
+
 def share(part: Amount, whole: Amount) -> float | None:
     """Returns what part of the whole it is (0..1), None where nothing went through."""
     return part.total / whole.total if whole.total else None

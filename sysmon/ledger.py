@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -159,19 +160,18 @@ def join(
         if name in known:
             base = told(known[name], here.get(name))
         part = whole.get(name)
-        # What is counted now and did not move in a time in which others did, did nothing.
-        idle = bandwidth.Amount() if base.total.total is not None else None
-
-        def used(amounts: Amounts, name: str = name, idle: Amount | None = idle) -> Amount | None:
-            return amounts.get(name, idle if amounts else None)
-
+        # Its counters are there; or it was counted once and is known, though its source has let go of it.
+        live = base.total.total is not None
+        kept = name in known and name in found.recorded
+        ranged = live or (kept and known[name].first < found.end)
+        use = partial(bandwidth.used, name=name, counted=live or kept)
         made.append(
             msgspec.structs.replace(
                 base,
-                today=bytes_of(used(found.today), found.today_start),
-                month=bytes_of(used(found.month), found.month_start),
-                recorded=bytes_of(used(found.recorded)),
-                range=None if found.range is None else bytes_of(found.range.get(name, bandwidth.Amount()), found.start),
+                today=bytes_of(use(found.today), found.today_start),
+                month=bytes_of(use(found.month), found.month_start),
+                recorded=bytes_of(use(found.recorded)),
+                range=bytes_of(bandwidth.used(found.range or {}, name, counted=ranged), found.start),
                 counted=name in counts if kind == "interface" else None,
                 share=bandwidth.share(part, total) if part is not None and name in counts else None,
             )

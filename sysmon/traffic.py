@@ -9,6 +9,7 @@ import msgspec
 from sysmon import bandwidth
 from sysmon.bandwidth import Amount
 from sysmon.errors import UsageError
+from sysmon.records import Span
 from sysmon.units import rfc3339
 from sysmon.zones import span_of, zone_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sysmon.bandwidth import Kind
     from sysmon.ports import History
-    from sysmon.records import HostInfo, Span
+    from sysmon.records import HostInfo
 
 STEPS: Final = {"5min": "fiveminute", "hour": "hour", "day": "day", "month": "month", "year": "year"}
 """Steps as users write them."""
@@ -26,6 +27,12 @@ MOST: Final = 10_000
 """Steps of one answer at most."""
 TOP: Final = 10
 """Days that are told as the busiest."""
+ASKED: Final = 16
+"""Gaps of which it is asked who else counted in them, at most: the longest."""
+_LOOKS: Final = (("fiveminute", bandwidth.FIVE_MINUTES), ("hour", 3_600_000), ("day", 90_000_000))
+"""Steps by which it is asked, and their milliseconds: of long gaps by coarse ones."""
+LONGEST_DAY: Final = 90_000_000
+"""Milliseconds of a day on which clocks are set back."""
 
 
 class Step(NamedTuple):
@@ -83,7 +90,8 @@ async def steps(
 
     Returns:
         From the first step of which anything is known to the last, oldest first; steps without traffic are 0, those
-        without data have no amount. Then the gaps within steps that are not known exactly.
+        without data have no amount. Then what of the time since the first of them is not known exactly: the gaps less
+        what somebody else counted in them.
 
     Raises:
         UsageError: there are more than `MOST`.
@@ -112,12 +120,43 @@ async def steps(
         made.append(Step(first, until, amount, max(0, min(until, now) - first)))
         reached = max(reached, until)
     fill(reached, min(end, now))
-    return made, _telling(gaps, [step for step in made if step.start in found])
+    left = unknown(gaps, [step for step in made if step.start in found])
+    left = [Span(max(gap.start, made[0].start), gap.end) for gap in left if gap.end > made[0].start]
+    blank = [(step.start, step.end) for step in made if step.amount is None]
+    return made, await _untold(history, info, kind, names, left, blank) if by != "fiveminute" else left
 
 
-def _telling(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
-    """Returns the gaps that something is not known exactly for: others were filled by who else counted."""
-    return [gap for gap in sorted(gaps, key=lambda each: each.start) if unknown([gap], made)]
+async def _untold(
+    history: History,
+    info: HostInfo,
+    kind: Kind,
+    names: Sequence[str],
+    gaps: Sequence[Span],
+    blank: Sequence[tuple[int, int]],
+) -> list[Span]:
+    """Returns what of gaps nobody told. A step that is not wholly certain may well be so nearly everywhere.
+
+    Our own bytes across a gap are spread over it and marked: what is exact within one was counted by somebody else.
+    Stretches in which nothing moved have no bytes: from the first to the last that were told somebody was there, but in
+    steps that are `blank`.
+    """
+    if not names:
+        # Of thousands of devices that would be asking for much.
+        return list(gaps)
+    told: list[tuple[int, int]] = []
+    for gap in sorted(bandwidth.uncovered(gaps, blank), key=lambda gap: gap.start - gap.end)[:ASKED]:
+        step, length = next((each for each in _LOOKS if gap.end - gap.start <= 2_000 * each[1]), _LOOKS[-1])
+        fine = await bandwidth.buckets(history, info.id, kind, gap.start, gap.end, step, names)
+        within = [
+            (each.start, min(each.end, gap.end))
+            for each in fine
+            if gap.start <= each.start < gap.end
+            and (each.end <= gap.end or each.end - each.start > length)
+            and not bandwidth.total(each.amounts).mark
+        ]
+        if within:
+            told.append((within[0][0], max(end for _, end in within)))
+    return bandwidth.uncovered(gaps, told)
 
 
 def unknown(gaps: Sequence[Span], made: Sequence[Step]) -> list[Span]:
@@ -148,7 +187,7 @@ class Outline(NamedTuple):
 async def outline(
     history: History, info: HostInfo, kind: Kind, groups: Sequence[Sequence[str]], now: int
 ) -> list[Outline]:
-    """Returns the usual periods of groups of interfaces or devices, each summed."""
+    """Returns the usual periods of groups of interfaces or devices, each summed; one without names is all of them."""
     zone = zone_of(info.timezone)
     found: list[list[Step]] = [[] for _ in groups]
     for by in ("day", "month"):
@@ -158,8 +197,8 @@ async def outline(
         amounts = {bucket.start: bucket.amounts for bucket in told}
         for number, names in enumerate(groups):
             for first, last in ((start, end), (before, start)):
-                held = {name: amounts.get(first, {}).get(name) for name in names}
-                known = {name: each for name, each in held.items() if each is not None}
+                held = amounts.get(first, {})
+                known = {name: held[name] for name in names if name in held} if names else held
                 amount = bandwidth.total(known) if known else None
                 found[number].append(Step(first, last, amount, min(last, now) - first))
     return [Outline(*each) for each in found]
@@ -175,10 +214,14 @@ async def names_of(history: History, info: HostInfo, kind: Kind, now: int) -> li
 async def top(
     history: History, info: HostInfo, kind: Kind, names: Sequence[str], now: int, most: int = TOP
 ) -> list[Step]:
-    """Returns the busiest days of all, the busiest first."""
+    """Returns the busiest days of all, the busiest first; what is known of a longer time alone was on no one day."""
     beginning, _ = bandwidth.range_of("all", now, zone_of(info.timezone))
     told = await bandwidth.buckets(history, info.id, kind, beginning, now, "day", names)
-    made = [Step(each.start, each.end, bandwidth.total(each.amounts), min(each.end, now) - each.start) for each in told]
+    made = [
+        Step(each.start, each.end, bandwidth.total(each.amounts), min(each.end, now) - each.start)
+        for each in told
+        if each.end - each.start <= LONGEST_DAY
+    ]
     return sorted(made, key=lambda step: (-(step.amount.total if step.amount else 0), step.start))[:most]
 
 

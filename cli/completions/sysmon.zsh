@@ -339,7 +339,7 @@ _shtab_sysmon_usage_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--host[another host of the history]:NAME:"
   "--device[a device behind a router instead of an interface]:NAME:"
-  "--router[with --device\: behind this router]:NAME:"
+  "--router[all devices behind this router together\; with --device\: one of them]:NAME:"
   "--by[one row per step]:by:(5min hour day month year)"
   "--since[a moment, or today, yesterday, 7d, 30d, month, year, all, reset (default\: as many as vnStat shows)]:TIME:"
   "--until[the end (default\: now)]:TIME:"

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,6 +131,68 @@ def test_a_device_has_its_usage(month: Path, capsys: pytest.CaptureFixture[str])
     assert "'tv' is the name of 2 devices" in said(capsys, "usage", "--device", "tv", status=2)
 
 
+def test_all_devices_behind_a_router_have_their_usage(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = sum(range(1, months.DEVICES + 1))
+    (series,) = json.loads(said(capsys, "usage", "--router", "home", "--json"))["series"]
+    assert series["counted"] and series["today"]["receive"] == 11 * whole * 1_000_000
+    assert series["yesterday"]["transmit"] == 24 * whole * 1_000
+    (days,) = json.loads(said(capsys, "usage", "--router", "home", "--by", "day", "--since", "7d", "--json"))["series"]
+    assert [step["receive"] for step in days["steps"]] == [24 * whole * 10**6] * 6 + [11 * whole * 10**6]
+    table = said(capsys, "usage", "--router", "home", "--by", "month")
+    assert table.startswith("all devices behind home\n") and "2026-10" in table
+    assert said(capsys, "usage", "--router", "home").startswith("home, days of UTC; total is that of all devices\n")
+    assert said(capsys, "usage", "--router", "home", "--top").startswith("all devices behind home\nbusiest days")
+
+
+@pytest.fixture
+def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history of what vnStat told alone: of old times years and what is left of them, then months, days, hours."""
+
+    def at(text: str) -> int:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+    stretches = [
+        (at("2025-01-01"), at("2026-01-01"), 12 * 10**9),
+        (at("2026-01-01"), at("2026-09-01"), 10**9),
+        (at("2026-09-01"), at("2026-10-01"), 4 * 10**9),
+        (at("2026-10-01"), at("2026-10-12"), 3 * 10**9),
+        *((at("2026-10-12") + day * DAY, at("2026-10-13") + day * DAY, 10**8 + day) for day in range(36)),
+    ]
+    hours = range(at("2026-11-17"), NOW, HOUR)
+    stretches += [(start, start + HOUR, 10**7) for start in hours if start != at("2026-11-21T05:00")]
+    path = months.settle(tmp_path, monkeypatch)
+    record(path, [UsagePiece(f"net.{way}:eth0", *each) for each in stretches for way in ("receive", "transmit")])
+
+
+def test_what_somebody_else_counted_is_no_gap(forgotten: None, capsys: pytest.CaptureFixture[str]) -> None:
+    for by in ("day", "month", "year"):
+        told = json.loads(said(capsys, "usage", "eth0", "--by", by, "--json"))
+        assert told["gaps"] == []
+        assert "no data" not in said(capsys, "usage", "eth0", "--by", by)
+    told = json.loads(said(capsys, "usage", "eth0", "--by", "hour", "--json"))
+    assert told["gaps"] == [{"start": "2026-11-21T05:00:00Z", "end": "2026-11-21T06:00:00Z"}]
+    assert "no data: 2026-11-21 05:00 for 1h" in said(capsys, "usage", "eth0", "--by", "hour")
+
+
+def test_what_is_known_of_a_longer_time_alone_is_told_as_that(
+    forgotten: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_month = said(capsys, "usage", "eth0", "--by", "month", "--since", "all").splitlines()
+    assert [line.split("  ")[0] for line in by_month if line.startswith("20")] == [
+        "2025-01 to 2025-12",
+        "2026-01 to 2026-08",
+        "2026-09",
+        "2026-10",
+        "2026-11",
+    ]
+    assert not any(" to " in line for line in said(capsys, "usage", "eth0", "--by", "year").splitlines())
+    # Nobody knows what was on a day of them.
+    top = said(capsys, "usage", "eth0", "--top").splitlines()[2:]
+    assert len(top) == 10 and not any(" to " in line for line in top) and top[0].startswith("2026-11-17 Tue")
+    days = said(capsys, "usage", "eth0", "--by", "day", "--since", "2026-10-01", "--until", "2026-10-14")
+    assert "2026-10-01 Thu to 2026-10-11 Sun" in days
+
+
 def test_the_busiest_days_come_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +257,7 @@ def test_the_95th_percentile_is_that_of_five_minutes(
     assert figures["receive"]["mean"] == pytest.approx(sum(sizes) / len(sizes) / 300)
     assert figures["seen"] == pytest.approx(1.0)
     printed = said(capsys, "usage", "--stats", "--since", "24h")
+    assert "2026-11-20 11:00 to 2026-11-21 11:00, means of five minutes" in printed
     assert "95th percentile" in printed and "100.0 % of it is known" in printed
     assert said(capsys, "usage", "--by", "5min").count("\n") >= 24
 
@@ -213,7 +277,9 @@ def test_a_plot_is_as_wide_as_the_terminal(
     [
         (["eth1"], "'eth1' is no interface of laptop that was ever counted; did you mean 'eth0'?"),
         (["eth0", "--device", "tv"], "exclude each other"),
-        (["--router", "home"], "--router goes with --device"),
+        (["eth0", "--router", "home"], "an interface and --router exclude each other; --host NAME is the router"),
+        (["--host", "laptop", "--router", "home"], "--router and --host exclude each other"),
+        (["--router", "laptop"], "no devices were ever seen behind 'laptop'; routers are home"),
         (["--top", "--by", "day"], "--top goes with no --by"),
         (["--stats", "--by", "day"], "--stats and --by exclude each other"),
         (["--format", "plot", "--top"], "--format plot goes with --by"),

@@ -12,7 +12,8 @@ from sysmon import bandwidth, ledger, traffic
 from sysmon.bandwidth import Amount, Bucket
 from sysmon.devices import Bytes, Device, Rates, adding
 from sysmon.errors import UsageError
-from sysmon.records import HostInfo, Span, Usage
+from sysmon.frame import DeviceRow
+from sysmon.records import HostInfo, KnownDevice, Span, Usage
 from sysmon.zones import span_of, zone_of
 from tests.remote.support import MemoryHistory
 
@@ -88,6 +89,15 @@ async def test_steps_without_traffic_are_nothing_and_those_without_data_unknown(
         await traffic.steps(Counted({0: 1}), INFO, "interface", [], 0, NOW, "hour", NOW)
 
 
+@pytest.mark.anyio
+async def test_periods_of_a_group_without_names_are_those_of_all() -> None:
+    history = Counted({NOW - HOUR: 5, NOW - 24 * HOUR: 7})
+    named, everything, other = await traffic.outline(history, INFO, "interface", [["eth0"], [], ["eth1"]], NOW)
+    assert named == everything
+    assert named.today.amount == Amount(5, 0) and named.yesterday.amount == Amount(7, 0)
+    assert all(step.amount is None for step in other)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8),
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8),
@@ -133,6 +143,37 @@ def test_order_is_by_number_then_name_and_what_has_none_is_last() -> None:
     assert [each.label for each in ledger.order(devices(), "name")] == ["anna", "TV", "tv"]
     with pytest.raises(UsageError, match="did you mean 'share'"):
         ledger.order([], "shrae")
+
+
+def test_what_is_counted_and_did_not_move_is_nothing_and_what_is_not_counted_unknown() -> None:
+    moved, none = {"a": Amount(5, 6)}, Amount()
+    assert bandwidth.used(moved, "a", counted=False) == Amount(5, 6)
+    assert bandwidth.used(moved, "b", counted=True) == none
+    assert bandwidth.used(moved, "b", counted=False) is None
+    # Where nothing at all was counted, nobody may have been there to count.
+    assert bandwidth.used({}, "b", counted=True) is None
+
+    def known(key: str, first: int) -> KnownDevice:
+        return KnownDevice(host=INFO.id, key=key, row=DeviceRow(key=key), first=first, last=first)
+
+    told = ledger.Sums(
+        today={"a": Amount(1, 1)},
+        month={"a": Amount(2, 2)},
+        recorded={"a": Amount(3, 3), "away": Amount(4, 4), "later": Amount(5, 5)},
+        today_start=NOW - 11 * HOUR,
+        month_start=NOW - 500 * HOUR,
+        range={"a": Amount(1, 0)},
+        start=NOW - 30 * HOUR,
+        end=NOW - 20 * HOUR,
+        known=[known("away", NOW - 900 * HOUR), known("later", NOW - HOUR), known("mute", NOW - 900 * HOUR)],
+    )
+    here = [Device(kind="device", host=INFO.id, name=name, total=Bytes(7, 7)) for name in ("a", "idle")]
+    rows = {each.name: each for each in ledger.join(INFO, "device", here, told)}
+    zero = Bytes(0, 0, told.today_start)
+    assert rows["idle"].today == zero and rows["away"].today == zero
+    # Seen, but never counted.
+    assert (rows["mute"].today, rows["mute"].recorded, rows["mute"].range) == (None, None, None)
+    assert rows["away"].range == Bytes(0, 0, told.start) and rows["later"].range is None
 
 
 def test_who_is_meant() -> None:

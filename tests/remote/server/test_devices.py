@@ -158,6 +158,9 @@ async def test_usage_comes_by_step(month: Path) -> None:
         periods = await asked(port, "/v1/usage?host=laptop&by=periods")
         eth0 = next(each for each in periods["series"] if each["name"] == "eth0")
         assert eth0["yesterday"]["total"] == 24 * 11 * 10**8
+        (behind,) = (await asked(port, "/v1/usage?host=home&kind=device&by=periods"))["series"]
+        assert behind["today"]["receive"] == 11 * 820 * 10**6 and behind["yesterday"]["transmit"] == 24 * 820 * 10**3
+        assert (behind["names"], behind["counted"]) == ([], True) and behind["figures"] is None
         assert "eth9" in (await asked(port, "/v1/usage?host=laptop&by=day&name=eth9", 404))["error"]
         assert "2 devices" in (await asked(port, "/v1/usage?host=home&kind=device&by=day&name=tv", 404))["error"]
         plain = await asked(port, "/v1/usage?host=laptop&step=year&since=40d&key=net.receive:eth0")
