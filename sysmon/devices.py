@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 KINDS: Final[tuple[Kind, ...]] = ("interface", "device")
 """Kinds of what bytes are counted for."""
+COLLECTOR: Final = "devices"
+"""What reads the devices of a router."""
 _WAYS: Final = ("receive", "transmit")
 _NONE: Final = (None, None)
 _OVER: Final = re.compile(
@@ -218,6 +220,7 @@ def _devices(
 ) -> list[Device]:
     rows = {row.key: row for row in state.tables.devices or ()}
     found = []
+    looked = _looked(state)
     for name in sorted({*raw, *rows}):
         row = rows.get(name) or DeviceRow(key=name)
         connections = readings.get(f"device.connections:{name}")
@@ -228,9 +231,16 @@ def _devices(
                 rates=Rates(rates.get(f"device.receive_rate:{name}"), rates.get(f"device.transmit_rate:{name}")),
                 total=Bytes(*raw.get(name, _NONE)),
                 connections=None if connections is None else int(connections),
+                last=looked if made.online else None,
             )
         )
     return found
+
+
+def _looked(state: State) -> int | None:
+    """Returns when a router's devices were looked at last, Unix milliseconds."""
+    read, frame = state.reads.get(COLLECTOR), state.frame
+    return None if read is None or frame is None else frame.time - max(0, frame.monotonic - read) // 1_000_000
 
 
 def of_row(host: str, row: DeviceRow, *, online: bool | None = None) -> Device:
@@ -270,7 +280,8 @@ def told(known: KnownDevice, now: Device | None) -> Device:
         network=now.network or row.network,
         services=now.services or row.services,
         first=known.first,
-        last=known.last,
+        # It is kept every few minutes alone.
+        last=max(known.last, now.last or 0),
     )
 
 
