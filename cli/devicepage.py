@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli import tables
-from cli.devicetables import LAYERS, builtins, legend, number, seen
+from cli.devicetables import LAYERS, builtins, legend, number, seen, state_of, why_apart
 from cli.output import write_json
 from cli.steptable import CSV, gap_lines, rate, rows, step_table
 from cli.tables import Column, plain
@@ -95,13 +95,14 @@ def _head(device: Device, info: HostInfo, now: int) -> list[str]:
         title = f"{plain(device.name)} of {info.label}"
         link = device.link
         if link is not None:
-            state = link.state or ("up" if link.up else "down")
-            told.append(("kind", f"{link.kind}, {state}" + (f", on {', '.join(link.lower)}" if link.lower else "")))
+            told.append(
+                ("kind", f"{link.kind}, {state_of(link)}" + (f", on {', '.join(link.lower)}" if link.lower else ""))
+            )
             told.append(("address", ", ".join(link.addresses)))
             told.append(("network", " ".join(filter(None, [link.network, _signal(link.signal)]))))
             told.append(("speed", "" if link.speed is None else rate(link.speed)))
-        if device.counted is False:
-            told.append(("counts", "no: its bytes go through another interface too, or never leave this machine"))
+        if why := why_apart(device):
+            told.append(("counts", f"not in the total: {why}"))
         told.append(
             ("errors", "" if device.errors is None else f"{device.errors}, drops {device.drops or 0}, since boot")
         )

@@ -168,7 +168,7 @@ def _print(context: Context, found: Ledger, listed: list[Device], total: int, op
         lines += [*device_table(devices, everyone, found.labels, found.now, room, ranged=ranged), ""]
     if not listed:
         lines += ["nothing is known yet of any interface or device", ""]
-    lines += legend(lines)
+    lines += legend(lines, interfaces)
     if len(listed) < total or options.page:
         size = options.per_page or 50
         lines.append(f"page {options.page or 1} of {max(1, -(-total // size))}: {len(listed)} of {total} rows")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from cli import tables
 from cli.tables import Column, plain
+from sysmon.interfaces import apart
 from sysmon.ledger import whole
 from sysmon.units import MISSING, format_bytes, format_value, plain_duration, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sysmon.bandwidth import Amount
-    from sysmon.devices import Bytes, Device
+    from sysmon.devices import Bytes, Device, Link
 
 MARKS: Final = {
     "≥": "≥ at least: a counter began anew in it",
     "~": "~ partly spread over a time without data",
-    "*": "* not in the total: its bytes go through another interface too",
 }
 """What the marks of tables mean."""
 LAYERS: Final = {
@@ -153,7 +154,7 @@ def _state(each: Device | None, *, gone: bool) -> str:
         # It is told as gone only where the others are there.
         return "gone" if each is not None and gone and each.total.total is None else ""
     link = each.link
-    words = [link.state or ("up" if link.up else "down")]
+    words = [state_of(link)]
     if link.network:
         words.append(plain(link.network))
     if link.signal is not None:
@@ -163,10 +164,28 @@ def _state(each: Device | None, *, gone: bool) -> str:
     return " ".join(words)
 
 
-def legend(lines: Sequence[str]) -> list[str]:
-    """Returns one line that explains the marks which a table has."""
+def why_apart(device: Device) -> str:
+    """Returns why an interface is not in the total, '' where it is or that is not known."""
+    if device.kind != "interface" or device.counted is not False:
+        return ""
+    link = device.link
+    moved = any(part is not None and part.total for part in (device.total, device.recorded, device.range))
+    kind = link.kind if link is not None else "loopback" if re.fullmatch(r"lo\d*", device.name) else "virtual"
+    return apart(kind, moved=moved, lies_on=link is not None and bool(link.lower or link.master))
+
+
+def state_of(link: Link) -> str:
+    """Returns the state of a link: as the kernel tells it, else whether it is up: loopback and tunnels tell none."""
+    return link.state if link.state not in ("", "unknown") else "up" if link.up else "down"
+
+
+def legend(lines: Sequence[str], devices: Iterable[Device] = ()) -> list[str]:
+    """Returns one line that explains the marks which a table has; `devices`: what it shows."""
     text = "\n".join(lines)
     told = [meaning for mark, meaning in MARKS.items() if mark in text]
+    reasons = sorted({why for each in devices if (why := why_apart(each))})
+    if reasons and "*" in text:
+        told.append(f"* not in the total: {', or '.join(reasons)}")
     return ["; ".join(told)] if told else []
 
 

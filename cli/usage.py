@@ -270,7 +270,7 @@ def _outline(context: Context, scope: Scope, found: Ledger, options: argparse.Na
     if options.format == "json":
         write_json(usagetables.outline_answer(scope, told, caps))
     else:
-        usagetables.print_lines(usagetables.outline_lines(scope, told, caps, tables.width()))
+        usagetables.print_lines(usagetables.outline_lines(scope, told, caps, tables.width()), found.devices)
     return 0
 
 

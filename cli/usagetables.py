@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
     from cli.usage import Scope
     from sysmon.caps import Standing
+    from sysmon.devices import Device
     from sysmon.traffic import Figures, Outline, Step
 
 
-def print_lines(lines: list[str]) -> None:
-    """Prints lines, and what their marks mean."""
+def print_lines(lines: list[str], devices: Sequence[Device] = ()) -> None:
+    """Prints lines, and what their marks mean. `devices`: what they tell of."""
     while lines and not lines[-1]:
         lines.pop()
-    told = legend(lines)
+    told = legend(lines, devices)
     print("\n".join([*lines, *([""] if told else []), *told]))
 
 

@@ -13,6 +13,23 @@ LAID_OVER = frozenset({"bridge", "bond", "vlan", "tunnel", "wireguard", "virtual
 """Kinds whose bytes go through another interface as well."""
 
 
+def apart(kind: str, *, moved: bool, lies_on: bool) -> str:
+    """Returns why an interface that does not count is left out of the sum, for people.
+
+    Args:
+        kind: of the interface.
+        moved: whether anything went through it that is known.
+        lies_on: whether it is known to lie on another one, or to be a port of one.
+    """
+    if kind == "loopback":
+        return "loopback"
+    if not moved:
+        return "nothing went through it"
+    if lies_on or kind in LAID_OVER:
+        return "its bytes go through another interface too"
+    return "it is not the way to the world"
+
+
 def counted(rows: Iterable[InterfaceRow]) -> list[str]:
     """Returns the names of the interfaces whose sum is the host's traffic.
 

@@ -150,9 +150,9 @@ def here(own: str = OWN) -> list[Device]:
             counted=counted,
             errors=0,
             drops=0,
-            link=Link(kind=kind, up=True, state="up"),
+            link=Link(kind=kind, up=True, state=state),
         )
-        for name, kind, counted in (("eth0", "ethernet", True), ("lo", "loopback", False))
+        for name, kind, counted, state in (("eth0", "ethernet", True, "up"), ("lo", "loopback", False, "unknown"))
     ]
 
 

@@ -7,16 +7,18 @@ import csv
 import io
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.devicetables import why_apart
 from cli.tables import Column, cells_of, fit, lines, plain, shortened
 from collectors.registry import catalogue
 from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
+from sysmon.devices import Bytes, Device, Link
 from tests.cli import months
 from tests.cli.months import DEVICES, NOW, ROUTER, mac, said
 
@@ -49,8 +51,8 @@ def test_the_table_adds_up(month: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert rows["eth0"].split()[1:5] == ["10.0", "KiB/s", "1.0", "KiB/s"]
     assert "11.3 GiB" in rows["eth0"] and "100.0 %" in rows["eth0"]
     # The bridge is gone, and what went through it went through eth0.
-    assert rows["br0*"].endswith("gone") and "lo*" in rows
-    assert "* not in the total: its bytes go through another interface too" in printed
+    assert rows["br0*"].endswith("gone") and rows["lo*"].endswith("loopback  up")
+    assert "* not in the total: its bytes go through another interface too, or loopback" in printed
     totals = [line for line in printed if line.startswith("total")]
     assert "11.3 GiB" in totals[0] and "20.0 KiB/s" not in totals[0]
     assert sum(line.endswith("nlbwmon") for line in printed) == DEVICES
@@ -123,6 +125,29 @@ def test_one_device_has_a_page(month: Path, capsys: pytest.CaptureFixture[str]) 
     assert answer["services"][0] == ["HTTPS", 1000, 100, 1] or answer["services"][0]["name"] == "HTTPS"
     assert said(capsys, "devices", "192.168.1.11").startswith("anna-phone")
     assert said(capsys, "devices", "eth0").startswith("eth0 of laptop")
+    loopback = said(capsys, "devices", "lo")
+    assert "loopback, up" in loopback and "not in the total: loopback\n" in loopback
+
+
+def test_what_is_left_out_of_the_total_says_why() -> None:
+    def left_out(kind: str, size: int = 5, **link: Any) -> str:
+        return why_apart(
+            Device(
+                kind="interface",
+                host=ROUTER,
+                name="x",
+                counted=False,
+                total=Bytes(size, 0),
+                link=Link(kind=kind, **link),
+            )
+        )
+
+    assert left_out("loopback", 0) == "loopback"
+    assert left_out("virtual", 0) == left_out("ethernet", 0) == "nothing went through it"
+    assert left_out("bridge") == left_out("other", master="br0") == "its bytes go through another interface too"
+    assert left_out("other") == "it is not the way to the world"
+    assert why_apart(Device(kind="interface", host=ROUTER, name="eth0", counted=True)) == ""
+    assert why_apart(Device(kind="device", host=ROUTER, name=mac(1))) == ""
 
 
 def test_a_name_of_two_asks_which(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
