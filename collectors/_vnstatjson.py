@@ -57,7 +57,7 @@ class VnstatInterface(NamedTuple):
 
     Attributes:
         name: of the kernel, as it came; `alias`: given by a user.
-        created: the day that it has been counted since. `updated`: up to when it is counted. Unix milliseconds.
+        created: the day that it has been counted since; where rows are older, the first of them. `updated`: up to when it is counted. Unix milliseconds.
         receive, transmit: bytes in all, also those of which it is not known any more when they went through.
         tiers: tier -> its buckets, oldest first; none of them begins after `updated`.
     """
@@ -156,6 +156,7 @@ class _Reader:
             for tier in TIERS
             if tier in self._names
         }
+        created = _begun(tiers, created)
         return VnstatInterface(
             name=_word(item.get(name), f"{place}.{name}"),
             alias=clean_text(_word(item.get(alias, ""), f"{place}.{alias}", empty=True)),
@@ -257,6 +258,16 @@ class _Reader:
 
     def _bytes(self, item: Mapping[str, object], name: str, place: str) -> int:
         return _integer(item.get(name), f"{place}.{name}", 0, (MOST - 1) // self._unit) * self._unit
+
+
+def _begun(tiers: Mapping[str, list[Bucket]], created: int) -> int:
+    """Returns since when was counted: that day. A database that was restored, or brought together from several, is
+    younger than its rows: then it says nothing, and the first of them begin where they begin.
+    """
+    firsts = [each[0] for each in tiers.values() if each]
+    if any(first.end <= created for first in firsts):
+        return min(first.start for first in firsts)
+    return created
 
 
 def _clipped(buckets: list[Bucket], created: int, updated: int) -> list[Bucket]:

@@ -243,6 +243,25 @@ def test_the_first_year_begins_with_the_first_day_and_a_month_where_it_is_told_t
     ]
 
 
+def test_a_database_younger_than_its_rows_is_counted_since_the_first_of_them() -> None:
+    created = {"date": {"year": 2026, "month": 6, "day": 10}}
+    rows = {
+        "hour": [row("2026-06-10 10:00", 1)],
+        "day": [row("2026-06-08", 100, parts=3), row("2026-06-10", 3, parts=3)],
+        "month": [row("2026-05-01", 1000, parts=2), row("2026-06-01", 203, parts=2)],
+        "year": [row("2026-01-01", 5203, parts=1)],
+    }
+    (interface,) = parsed(
+        answer(rows, datetime(2026, 6, 10, 12), created=created), now=at("2026-06-10 12:00")
+    ).interfaces
+    assert interface.created == at("2026-01-01")
+    found = received(pieces(interface))
+    assert sum(count for _, _, count in found) == 5203 and disjoint(pieces(interface))
+    # What the year has more was before its first month, and nothing of it was today.
+    assert found[0] == (at("2026-01-01"), at("2026-05-01"), 4000)
+    assert sum(count for start, _, count in found if start >= at("2026-06-10")) == 3
+
+
 @st.composite
 def traffic(draw: st.DrawFn) -> tuple[str, dict[str, list[Bucket]], int, int]:
     """What went through in five minutes of some days, and the answer of a vnStat that saw it and kept some of it."""
