@@ -57,7 +57,8 @@ class VnstatInterface(NamedTuple):
 
     Attributes:
         name: of the kernel, as it came; `alias`: given by a user.
-        created: the day that it has been counted since; where rows are older, the first of them. `updated`: up to when it is counted. Unix milliseconds.
+        created: the day that it has been counted since; where rows are older, the first of them. `updated`: up to when
+            it is counted. Unix milliseconds.
         receive, transmit: bytes in all, also those of which it is not known any more when they went through.
         tiers: tier -> its buckets, oldest first; none of them begins after `updated`.
     """
@@ -151,7 +152,7 @@ class _Reader:
         created = min(self._stamp(day), updated)
         rotate = item.get("monthrotate", self._rotate)
         first = 1 if rotate is None else _integer(rotate, f"{place}.monthrotate", 1, 28)
-        tiers = {
+        tiers: dict[str, list[Bucket]] = {
             tier: self._tier(tier, traffic.get(self._names[tier], []), f"{place}.traffic.{self._names[tier]}", first)
             for tier in TIERS
             if tier in self._names
