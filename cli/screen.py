@@ -91,6 +91,7 @@ def _local(context: Context, options: argparse.Namespace) -> tuple[Services, Cal
         problem=source.problem,
         hosts=_book(context),
         notes=_LaterNotes(context),
+        local=source.local_id,
         save_settings=lambda settings: _save(context, settings),
     )
     return services, ready
@@ -117,6 +118,7 @@ class _LaterNotes:
 
 
 def _targets(context: Context, targets: list[str]) -> Services:
+    from cli.local import own_host
     from tui.services import Services
 
     source = _Remotes(context, targets)
@@ -129,6 +131,7 @@ def _targets(context: Context, targets: list[str]) -> Services:
         clock=context.clock,
         watch=source.watch,
         hosts=_book(context),
+        local=own_host(context),
         unwatched="this screen keeps to its targets; `sysmon` without any shows all configured hosts",
         save_settings=lambda settings: _save(context, settings),
     )

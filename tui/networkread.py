@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sysmon.bandwidth import Amount, Bucket, amounts, buckets, cap_period, p95, range_of, till, total
+from sysmon.bandwidth import Amount, Bucket, amounts, buckets, p95, range_of, till, total
+from sysmon.caps import applies, devices_meant, standing
 from tui.networkrange import period_of
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from sysmon.bandwidth import Kind
+    from sysmon.caps import Standing
     from sysmon.config import CapSettings
     from sysmon.ports import History
     from sysmon.records import HostInfo, KnownDevice
@@ -140,79 +141,31 @@ async def read_top_days(
     return sorted((day for day in days if day[1].total), key=lambda day: -day[1].total)[:TOP_DAYS]
 
 
-class CapUse(NamedTuple):
-    """How much of a cap is used in its present period."""
-
-    name: str
-    used: int
-    limit: float
-    start: int
-    end: int
-    mark: str
-    ways: str
-
-
 async def read_caps(
-    history: History,
-    host: str,
-    kind: Kind,
-    time: int,
-    zone: tzinfo,
-    caps: Mapping[str, tuple[CapSettings, Sequence[str]]],
-    *,
-    live: bool = False,
-) -> list[CapUse]:
-    """Reads how much of each cap is used; `caps`: name -> (settings, names it counts)."""
-    found = []
-    for name, (cap, names) in caps.items():
-        start, end = cap_period(time, cap.day, zone)
-        until = _end(start, time, zone, live=live)
-        told = total(await amounts(history, host, kind, start, until, zone, names), names) if names else Amount()
-        used = {
-            "both": told.total,
-            "receive": told.receive,
-            "transmit": told.transmit,
-            "larger": max(told.receive, told.transmit),
-        }[cap.count]
-        found.append(CapUse(name, used, cap.limit, start, end, told.mark, cap.count))
-    return found
-
-
-def caps_of(
-    caps: Mapping[str, CapSettings], info: HostInfo, counted: Sequence[str], names: Sequence[str]
-) -> dict[str, tuple[CapSettings, Sequence[str]]]:
-    """Returns the caps on the interfaces of a host, with those each counts.
+    history: History, host: str, time: int, zone: tzinfo, caps: Sequence[CapSettings], interfaces: Sequence[str] = ()
+) -> list[Standing]:
+    """Reads how caps of a host stand; those of which nothing is known are left out.
 
     Args:
-        caps: those of the configuration.
-        info: the host.
-        counted: its interfaces that add up to its traffic. `names`: all of them.
+        history, host, time, zone: as for `read_range`.
+        caps: apply to the host.
+        interfaces: those that add up to its traffic.
     """
-    found: dict[str, tuple[CapSettings, Sequence[str]]] = {}
-    for name, cap in caps.items():
-        if not cap.device and applies(cap, info):
-            kept = [each for each in names if fnmatchcase(each, cap.interface)] if cap.interface else [*counted]
-            found[name] = (cap, kept)
-    return found
+    found = [await standing(cap, history, host, time, zone, interfaces) for cap in caps]
+    return [each for each in found if each is not None]
+
+
+def caps_of(caps: Mapping[str, CapSettings], info: HostInfo, local: str) -> list[CapSettings]:
+    """Returns the caps on the interfaces of a host; `local`: id of this machine."""
+    return [cap for cap in caps.values() if not cap.device and applies(cap, info, local)]
 
 
 def device_caps(
-    caps: Mapping[str, CapSettings], info: HostInfo, key: str, labels: Sequence[str]
-) -> dict[str, tuple[CapSettings, Sequence[str]]]:
-    """Returns the caps on one device of a router: by its key, MAC, alias or name."""
-    known = {label.lower() for label in (key, *labels) if label}
-    return {
-        name: (cap, (key,))
-        for name, cap in caps.items()
-        if cap.device and cap.device.lower() in known and applies(cap, info)
-    }
-
-
-def applies(cap: CapSettings, info: HostInfo) -> bool:
-    """Whether a cap is meant for a host."""
-    if cap.host == "local":
-        return info.target == "local"
-    return any(fnmatchcase(name, cap.host) for name in (info.name, info.hostname, info.id) if name)
+    caps: Mapping[str, CapSettings], info: HostInfo, local: str, key: str, known: Sequence[KnownDevice]
+) -> list[CapSettings]:
+    """Returns the caps on one device of a router, by its key; `known`: all devices of it."""
+    own = [device for device in known if device.key == key]
+    return [cap for cap in caps.values() if cap.device and applies(cap, info, local) and devices_meant(cap, own)]
 
 
 class DevicesTold(NamedTuple):

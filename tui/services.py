@@ -29,6 +29,7 @@ class Services:
         unwatched: where what is configured is not what this screen shows: why, and what would show it.
         notes: keeps what a user calls devices, and since when they are counted anew, in the history of this machine;
             None where nothing can be written there.
+        local: id of this machine, '' where it is not known: which host the configuration means by `local`.
         save_settings: writes screen settings (theme …) to the config file; raises SysmonError.
     """
 
@@ -44,4 +45,5 @@ class Services:
     hosts: HostBook | None = None
     unwatched: str = ""
     notes: Notes | None = None
+    local: str = ""
     save_settings: Callable[[dict[str, object]], None] | None = None

@@ -16,13 +16,14 @@ from sysmon.bandwidth import Amount, Bucket
 from sysmon.clock import ManualClock
 from sysmon.config import CapSettings
 from sysmon.errors import StoreError, UsageError
-from sysmon.records import HostInfo
+from sysmon.frame import DeviceRow
+from sysmon.records import HostInfo, KnownDevice
 from tests.tui.scripted import START
 from tui.glyphs import ASCII
 from tui.networkbook import KEPT, Book
 from tui.networkfilter import FIELDS, begun, kept, parse_filter
 from tui.networkrange import RANGES, Period, next_range, period_of, range_words, steps_of
-from tui.networkread import applies, caps_of, device_caps
+from tui.networkread import caps_of, device_caps
 from tui.renderables.usagechart import usage_chart
 from tui.resolver import Resolver
 from tui.theme import DEFAULT_LOOK, look
@@ -304,12 +305,14 @@ def test_caps_are_those_of_the_host_its_interfaces_or_one_device() -> None:
         "lte": CapSettings(name="lte", limit=1, host="d*", interface="ww*"),
         "tv": CapSettings(name="tv", limit=1, device="02:AA:BB:00:00:01"),
     }
-    assert applies(caps["own"], here)
-    assert not applies(caps["own"], there)
-    assert caps_of(caps, here, ["eth0"], ["eth0", "lo"]) == {"own": (caps["own"], ["eth0"])}
-    assert caps_of(caps, there, ["eth0"], ["eth0", "wwan0"]) == {"lte": (caps["lte"], ["wwan0"])}
-    assert [*device_caps(caps, here, "02:aa:bb:00:00:01", ["tv"])] == ["tv"]
-    assert not device_caps(caps, here, "02:aa:bb:00:00:02", ["tv"])
+    assert caps_of(caps, here, here.id) == [caps["own"]]
+    assert caps_of(caps, there, here.id) == [caps["lte"]]
+    known = [
+        KnownDevice(host=here.id, key=f"02:aa:bb:00:00:0{end}", row=DeviceRow(key=""), first=1, last=2) for end in "12"
+    ]
+    assert device_caps(caps, here, here.id, "02:aa:bb:00:00:01", known) == [caps["tv"]]
+    assert not device_caps(caps, here, here.id, "02:aa:bb:00:00:02", known)
+    assert not device_caps(caps, there, here.id, "02:aa:bb:00:00:01", known)
 
 
 # -- names of addresses

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from textual.strip import Strip
 
+    from sysmon.caps import Standing
     from tui.model import View
-    from tui.networkread import CapUse, RangeTold, Totals
+    from tui.networkread import RangeTold, Totals
     from tui.theme import Look
 
 _BESIDE: Final = 84
@@ -48,7 +49,7 @@ class DevicePast:
     told: RangeTold | None = None
     totals: Totals | None = None
     reset: tuple[int, Amount | None] | None = None
-    caps: tuple[CapUse, ...] = ()
+    caps: tuple[Standing, ...] = ()
     problem: str = ""
     ranged: bool = False
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from sysmon.caps import Standing
     from tui.model import View
     from tui.networkbook import Entry
-    from tui.networkread import CapUse, RangeTold, Totals
+    from tui.networkread import RangeTold, Totals
 
 
 class DevicesTab(DeviceNotes):
@@ -226,14 +227,15 @@ class DevicesTab(DeviceNotes):
                 ),
             )
             reset = (since, entry.value.amounts.get(device.key) if entry.value is not None else None)
-        caps: tuple[CapUse, ...] = ()
-        labels = (device.row.mac, device.alias, device.row.name, device.label)
-        wanted = device_caps(self.network.services.config.caps, view.info, device.key, labels)
+        caps: tuple[Standing, ...] = ()
+        services = self.network.services
+        devices = known.devices if known is not None else []
+        wanted = device_caps(services.config.caps, view.info, services.local, device.key, devices)
         if wanted:
             used = self.ask(
                 view,
-                ("pagecaps", names, *wanted),
-                lambda history: read_caps(history, host, "device", time, zone, wanted, live=view.live),
+                ("pagecaps", names, *(cap.name for cap in wanted)),
+                lambda history: read_caps(history, host, time, zone, wanted),
             )
             caps = tuple(used.value or ())
         ranged = self.network.range != "now"

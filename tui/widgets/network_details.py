@@ -15,6 +15,7 @@ from tui.widgets.network_amounts import amount_head, amount_line
 from tui.widgets.network_columns import count_text, total_texts
 from tui.widgets.network_rows import Interface, rate_text, speed_text
 from tui.widgets.network_scroll import GAP, ScrollPanel, heading, side_by_side, wrapped
+from tui.widgets.network_totals import cap_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from sysmon.bandwidth import Amount
+    from sysmon.caps import Standing
     from tui.model import View
     from tui.networkread import RangeTold, Totals
     from tui.theme import Look
@@ -61,6 +63,7 @@ class Past:
     p95: tuple[float | None, float | None] | None = None
     problem: str = ""
     note: str = ""
+    caps: tuple[Standing, ...] = ()
 
 
 class InterfaceDetails(ScrollPanel):
@@ -190,6 +193,8 @@ class InterfaceDetails(ScrollPanel):
         if since is not None:
             known_since = format_time(since, past.zone)[:10]
             lines.append(key_value(Pair("known since", known_since), width, look=look))
+        for stood in past.caps:
+            lines += cap_lines(stood, width, look, past.zone)
         if past.days:
             lines += [blank(width, palette.text), heading("days with the most", width, look)]
             lines += [amount_line(day_text(start, past.zone, year=True), amount, width, look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from sysmon.bandwidth import Amount
+    from sysmon.caps import Standing
     from sysmon.frame import InterfaceRow
     from tui.model import View
     from tui.networkbook import Entry
-    from tui.networkread import CapUse, RangeTold
+    from tui.networkread import RangeTold
 
 P95_SECONDS = 600.0
 """How old the percentile of a month may be: it asks for every five minutes of it."""
@@ -124,7 +126,7 @@ class InterfacesTab(NetworkTab):
         if not self.ranged:
             self.query_one(ProtocolsPanel).show(view)
         else:
-            self._show_totals(view, rows, whole[0] if whole else None, days)
+            self._show_totals(view, whole[0] if whole else None, days)
         self.draw_one(view)
 
     def _structure(self, view: View) -> Sequence[InterfaceRow] | None:
@@ -166,21 +168,11 @@ class InterfacesTab(NetworkTab):
     def _show_totals(
         self,
         view: View,
-        rows: Sequence[Interface],
         whole: Interface | None,
         days: Entry[tuple[dict[str, Amount], dict[str, Amount]]],
     ) -> None:
-        zone, host = zone_of(view.info.timezone), view.info.id
+        zone = zone_of(view.info.timezone)
         members = whole.members if whole is not None else ()
-        caps: tuple[CapUse, ...] = ()
-        wanted = caps_of(self.network.services.config.caps, view.info, members, [row.name for row in rows])
-        if wanted:
-            entry = self.ask(
-                view,
-                ("caps", *wanted),
-                lambda history: read_caps(history, host, "interface", view.time, zone, wanted, live=view.live),
-            )
-            caps = tuple(entry.value or ())
         p95 = self._p95(view, members).value if members else None
         self.query_one(TotalsPanel).show(
             Sums(
@@ -191,10 +183,34 @@ class InterfacesTab(NetworkTab):
                 today=whole.today if whole is not None else None,
                 month=whole.month if whole is not None else None,
                 p95=p95,
-                caps=caps,
+                caps=self._caps(view, members),
                 problem=days.problem,
                 live=view.live,
             )
+        )
+
+    def _caps(self, view: View, members: tuple[str, ...]) -> tuple[Standing, ...]:
+        services = self.network.services
+        wanted = caps_of(services.config.caps, view.info, services.local)
+        if not wanted:
+            return ()
+        zone, host = zone_of(view.info.timezone), view.info.id
+        entry = self.ask(
+            view,
+            ("caps", members),
+            lambda history: read_caps(history, host, view.time, zone, wanted, members),
+            empty=lambda told: not told,
+        )
+        return tuple(entry.value or ())
+
+    def _caps_on(self, view: View, row: Interface) -> tuple[Standing, ...]:
+        """Those on one interface, or on all that count."""
+        members = next((each.members for each in self._all if each.members), ())
+        return tuple(
+            stood
+            for stood in self._caps(view, members)
+            if row.members
+            or (fnmatchcase(row.name, stood.cap.interface) if stood.cap.interface else members == row.names)
         )
 
     def _p95(self, view: View, names: tuple[str, ...]) -> Entry[tuple[float | None, float | None]]:
@@ -251,7 +267,7 @@ class InterfacesTab(NetworkTab):
         ]  # fmt: skip
         return Past(
             zone, told.value, totals.value, tuple(days.value or ()), self._p95(view, names).value,
-            totals.problem or told.problem, f"vnStat: {vnstat[0].message}" if vnstat else "",
+            totals.problem or told.problem, f"vnStat: {vnstat[0].message}" if vnstat else "", self._caps_on(view, row),
         )  # fmt: skip
 
     # -- what is chosen

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from sysmon.bandwidth import Amount, estimate
 from sysmon.units import format_bits, format_bytes
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from textual.strip import Strip
 
-    from tui.networkread import CapUse
+    from sysmon.caps import Standing
     from tui.theme import Look
+
+_TABLE: Final = 5
+"""Lines of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Sums:
     today: Amount | None = None
     month: Amount | None = None
     p95: tuple[float | None, float | None] | None = None
-    caps: tuple[CapUse, ...] = ()
+    caps: tuple[Standing, ...] = ()
     problem: str = ""
     live: bool = True
 
@@ -73,12 +76,13 @@ class TotalsPanel(Panel):
             return centered(["no totals:", sums.problem], width, height, look=look)
         if not sums.members:
             return centered(["no interface counts"], width, height, look=look)
-        if height < 5:
+        if height < _TABLE:
             return _short(sums, width, look)[:height]
-        lines = _table(sums, width, look)
-        for cap in sums.caps:
-            lines += cap_lines(cap, width, look, sums.zone)
-        return lines
+        caps = [cap_lines(each, width, look, sums.zone) for each in sums.caps]
+        if len(caps) and height < _TABLE + 2 * len(caps):
+            # A cap says more than what the month will come to.
+            return [*_short(replace(sums, caps=()), width, look), *(line for lines in caps for line in lines)][:height]
+        return [*_table(sums, width, look), *(line for lines in caps for line in lines)]
 
 
 def _sizes(amount: Amount | None, look: Look) -> tuple[str, str, str]:
@@ -132,7 +136,9 @@ def _short(sums: Sums, width: int, look: Look) -> list[Strip]:
         Pair("month", f"{down}{month[0]} {up}{month[1]}" if sums.month is not None else None),
         Pair("will be", None if coming is None else marked(format_bytes(coming, short=True), "~", look)),
     ]
-    second = [Pair(cap.name, f"{cap_percent(cap)} of {format_bytes(cap.limit, short=True)}") for cap in sums.caps]
+    second = [
+        Pair(each.cap.name, f"{cap_percent(each)} of {format_bytes(each.cap.limit, short=True)}") for each in sums.caps
+    ]
     rates = sums.p95 or (None, None)
     if None not in rates:
         second.append(Pair("p95", " ".join(
@@ -142,26 +148,26 @@ def _short(sums: Sums, width: int, look: Look) -> list[Strip]:
     return [*lines, pairs_line(second, width, look=look)] if second else lines
 
 
-def cap_percent(cap: CapUse) -> str:
+def cap_percent(stood: Standing) -> str:
     """How much of a cap is used."""
-    return f"{cap.used / cap.limit * 100:.0f} %" if cap.limit else "–"
+    return f"{stood.utilization * 100:.0f} %"
 
 
-def cap_lines(cap: CapUse, width: int, look: Look, zone: tzinfo) -> list[Strip]:
+def cap_lines(stood: Standing, width: int, look: Look, zone: tzinfo) -> list[Strip]:
     """A cap's name with a bar, and below it how much that is and when it begins anew."""
     palette = look.palette
-    part = cap.used / cap.limit if cap.limit else 0.0
+    cap, part = stood.cap, stood.utilization
     style = palette.critical if part >= 1 else palette.warning if part >= 0.9 else None
-    percent = cap_percent(cap)
+    percent = cap_percent(stood)
     name = fit(f"cap {cap.name}", min(max(8, width // 3), len(cap.name) + 4), ellipsis=look.glyphs.ellipsis)
     room = max(0, width - len(name) - len(percent) - 2)
     bar = meter(min(1.0, part), room, low=0.0, high=1.0, hue=palette.hue("receive"), look=look, style=style)
     first: Spans = [(name, palette.dim), (" ", palette.text), *bar, (" ", palette.text)]
     first.append((percent, style or palette.strong))
-    used = marked(format_bytes(cap.used), cap.mark, look)
-    ways = {"both": "", "receive": " received", "transmit": " sent", "larger": " one way"}[cap.ways]
+    used = marked(format_bytes(stood.used), stood.amount.mark, look)
+    ways = {"both": "", "receive": " received", "transmit": " sent", "larger": " one way"}[cap.count]
     left: Spans = [(f"  {used} of {format_bytes(cap.limit)}{ways}".replace(".0 ", " "), palette.text)]
-    right: Spans = [(f"anew {day_text(cap.end, zone)}", palette.dim)]
+    right: Spans = [(f"anew {day_text(stood.end, zone)}", palette.dim)]
     return [
         strip(first, width, palette.text),
         strip(beside(left, right, width, palette.text, ellipsis=look.glyphs.ellipsis), width, palette.text),

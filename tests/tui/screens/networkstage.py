@@ -278,6 +278,7 @@ def staged(
     """
     script.faults = (*script.faults, *faults)
     given = rig(script, history=history, screen=ScreenSettings(start="network"))
+    given.services.local = script.host
     hosts = {name: HostSettings(name=name, target=f"ssh://root@{name}", router=True) for name in routers}
     given.services.config = msgspec.structs.replace(given.services.config, hosts=hosts, caps=caps or {})
     return given

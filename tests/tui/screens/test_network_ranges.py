@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from sysmon.bandwidth import Amount
+from sysmon.caps import Standing
 from sysmon.config import CapSettings
 from sysmon.frame import Fault, InterfaceRow, Tables
 from tests.tui.screens.networkstage import Gateway, Ledger, staged
@@ -17,7 +18,6 @@ from tests.tui.scripted import START, make_app, view
 from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII
-from tui.networkread import CapUse
 from tui.screens.network import NetworkScreen
 from tui.theme import DEFAULT_LOOK, look
 from tui.widgets.network_columns import signal_text
@@ -28,7 +28,7 @@ from tui.widgets.table import Table
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-    from sysmon.records import Moment
+    from sysmon.records import HostInfo, Moment
 
 pytestmark = pytest.mark.anyio
 
@@ -281,13 +281,47 @@ async def test_what_counts_in_a_past_that_does_not_tell_is_as_of_now() -> None:
 
 
 def test_a_cap_that_is_used_up_stands_out() -> None:
-    use = CapUse("isp", 11 * GIB, 10 * GIB, 0, START * 1000, "", "larger")
+    cap = CapSettings(name="isp", limit=10 * GIB, count="larger")
+    use = Standing(cap, 11 * GIB, Amount(11 * GIB, GIB), 0, START * 1000, None)
     for appearance in (DEFAULT_LOOK, look(glyphs=ASCII)):
         first, second = cap_lines(use, 44, appearance, UTC)
         assert "110 %" in first.text
         assert second.text.strip().startswith("11 GiB of 10 GiB one way")
     styles = {segment.style for segment in cap_lines(use, 36, DEFAULT_LOOK, UTC)[0]}
     assert DEFAULT_LOOK.palette.critical in styles
+
+
+async def test_a_cap_of_this_machine_shows_whoever_records_it_and_on_what_it_counts() -> None:
+    class Attached(Gateway):
+        @property
+        def info(self) -> HostInfo:
+            return replace(super().info, target="unix:///run/sysmon/sysmon.sock")
+
+    script = Attached(name="home", processes=2)
+    caps = {
+        "line": CapSettings(name="line", limit=5000 * GIB),
+        "air": CapSettings(name="air", limit=GIB, interface="wl*"),
+    }
+    assert "cap line" in "\n".join(await lines_of(script, "r", caps=caps))
+    narrow = "\n".join(await lines_of(script, "r", caps=caps, size=(80, 24)))
+    assert "line" in narrow
+    assert "air" in narrow
+    whole = "\n".join(await lines_of(script, "r", "end", "enter", caps=caps, size=(160, 50)))
+    assert "cap line" in whole
+    assert "cap air" in whole
+    wan = "\n".join(await lines_of(script, "r", "enter", caps=caps, size=(160, 50)))
+    assert "cap" not in wan, "of several that count it is one"
+    wifi = "\n".join(await lines_of(script, "slash", *"wlan0", "enter", "enter", caps=caps, size=(160, 50)))
+    assert "cap air" in wifi
+    assert "cap line" not in wifi
+    elsewhere = gateway()
+    given = staged(elsewhere, Ledger(elsewhere, range(60)), caps=caps)
+    given.services.local = "0" * 16
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 4)
+        await press(pilot, "r")
+        assert "cap line" not in "\n".join(text_of(app)), "this machine is another"
 
 
 async def test_an_interface_called_total_is_not_the_total() -> None:
