@@ -53,8 +53,13 @@ _PROBE = "; ".join(
     )
 )
 
+GONE = "no nlbwmon runs"
+"""Said on stderr after nlbw failed while its daemon is not there."""
+
 COMMANDS: Mapping[str, Command] = {
-    "nlbw": Command("nlbw -c json -g family,mac,ip", "look"),
+    "nlbw": Command(
+        f'nlbw -c json -g family,mac,ip || {{ s=$?; [ -n "$(pidof nlbwmon)" ] || echo "{GONE}" >&2; exit $s; }}', "look"
+    ),
     "leases": Command(
         f'f=$(uci -q get "dhcp.@dnsmasq[0].leasefile"); head -n {MOST_LINES} -- "${{f:-/tmp/dhcp.leases}}"', "look"
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors._router.commands import MOST_LINES
+from collectors._router.commands import GONE, MOST_LINES
 from collectors._router.conntrack import Growth, by_device, parse_conntrack
 from collectors._router.ledger import Ledger
 from collectors._router.nlbw import DOWN, Counters, failure, key_of, parse_nlbw, parse_services, services_of
@@ -122,7 +122,8 @@ class Counting:
                 raise CollectorError("the router told nothing of nlbw")
             text = Text("", 127)
         if (error := failure(text.status, text.said)) is not None:
-            if isinstance(error, NoData) and text.status == DOWN and look.probe.nlbwmon:
+            there = look.probe.nlbwmon and GONE not in text.said
+            if isinstance(error, NoData) and text.status == DOWN and there:
                 raise CollectorError(
                     "nlbwmon does not answer on the router", "it has just ended, or answers root alone"
                 )

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,34 @@ def test_nlbwmon_that_runs_and_does_not_answer_is_not_said_to_be_down(router: Ro
     reading = router.look()
     assert "does not answer" in reading.faults[0].message and "root" in reading.faults[0].hint
     assert told(reading) == {} and "nlbw" in router.collector.needs()
+
+
+def test_nlbwmon_that_ended_since_it_was_looked_for_is_said_to_be_down_at_once(router: Router, tmp_path: Path) -> None:
+    router.look()
+    # As the command really says it where no daemon runs.
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, does in (
+        ("nlbw", "echo Error while processing command: Bad file descriptor >&2; exit 247"),
+        ("pidof", "exit 1"),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    ran = subprocess.run(
+        ["sh", "-c", COMMANDS["nlbw"].text], env={"PATH": f"{tools}:/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (247, "")
+    router.put("nlbw", "", 247, ran.stderr)
+    assert "probe" not in router.collector.needs()
+    reading = router.look()
+    assert "does not run" in reading.faults[0].message and "service nlbwmon start" in reading.faults[0].hint
+    (tools / "pidof").write_text("#!/bin/sh\necho 812\n")
+    ran = subprocess.run(
+        ["sh", "-c", COMMANDS["nlbw"].text], env={"PATH": f"{tools}:/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert ran.returncode == 247
+    router.put("nlbw", "", 247, ran.stderr)
+    assert "does not answer" in router.look().faults[0].message
 
 
 def test_nlbwmon_that_stays_away_is_done_without_and_counters_go_on(router: Router) -> None:
