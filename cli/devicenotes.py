@@ -79,7 +79,7 @@ def _notes(context: Context) -> SqliteNotes:
 
 
 def status(context: Context, options: argparse.Namespace) -> int:
-    """Says how the routers are; ends with status 1 when one that should be there is not."""
+    """Says how the routers are; ends with status 1 when one that should be there is not, or cannot count."""
     from cli.routerstatus import standing
 
     found: Ledger = gather(context, Ask(), host=options.host, router=options.router, rates=False)

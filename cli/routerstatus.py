@@ -8,6 +8,7 @@ import msgspec
 
 from cli.devicetables import LAYERS
 from cli.tables import plain
+from sysmon.bandwidth import METRICS
 from sysmon.devicesources import LIMITS
 from sysmon.frame import Fault
 from sysmon.units import format_time, plain_duration, rfc3339
@@ -22,6 +23,8 @@ COLLECTOR = "devices"
 """What reads the devices of a router."""
 FINE = ("live", "late", "connecting", "paused", "replay")
 """States of a router that are nothing wrong."""
+ANSWERING = ("live", "late")
+"""Those in which it tells what it counts."""
 
 
 class Standing(NamedTuple):
@@ -37,6 +40,7 @@ class Standing(NamedTuple):
         since: Unix ms since when devices are recorded. `resets`: when users began to count anew.
         faults: what its collector says is missing.
         expected_off: that it is away is nothing wrong.
+        uncounted: whether it answers, and the bytes of its devices cannot be counted.
     """
 
     name: str
@@ -54,11 +58,13 @@ class Standing(NamedTuple):
     resets: list[int]
     faults: list[Fault]
     expected_off: bool = False
+    uncounted: bool = False
 
     @property
     def broken(self) -> bool:
-        """Whether something should be there and is not."""
-        return self.state not in (*FINE, "unknown") and not self.expected_off
+        """Whether something should be there and is not: the router, or what counts on it."""
+        away = self.state not in (*FINE, "unknown") and not self.expected_off
+        return away or (self.uncounted and self.state in ANSWERING)
 
     def line(self) -> str:
         """Returns its first line."""
@@ -86,9 +92,10 @@ class Standing(NamedTuple):
             made.append(f"recorded since {format_time(self.since)[:16]}")
         if self.resets:
             made.append(f"counted anew since {format_time(self.resets[-1])[:16]}")
-        made += [
-            f"{each.kind}: {plain(each.message)}{f'; {plain(each.hint)}' if each.hint else ''}" for each in self.faults
-        ]
+        for each in self.faults:
+            made.append(f"{each.kind}: {plain(each.message)}")
+            if each.hint:
+                made.append(f"  → {plain(each.hint)}")
         return made
 
     def builtins(self) -> dict[str, Any]:
@@ -102,6 +109,7 @@ class Standing(NamedTuple):
 
 class _Frame(msgspec.Struct):
     faults: list[Fault] = []
+    readings: dict[str, int | float] = {}
 
 
 async def standing(context: Context, found: Ledger) -> list[Standing]:
@@ -132,6 +140,7 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
     source = next((each for each in devices if each.source and each.online), None) or next(
         (each for each in devices if each.source), None
     )
+    faults, counts = await _faults(context, found, host)
     state, message = ("unknown", _nobody(found)) if status is None else (status.state, status.message)
     if settings is not None and settings.paused:
         state, message = "paused", ""
@@ -151,8 +160,9 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
         else None,
         since=min((each.first for each in devices if each.first is not None), default=None),
         resets=[] if sums is None else list(sums.resets),
-        faults=await _faults(context, found, host),
+        faults=faults,
         expected_off=settings is not None and settings.expected_off,
+        uncounted=bool(faults) and not counts,
     )
 
 
@@ -162,18 +172,21 @@ def _nobody(found: Ledger) -> str:
     return "nobody records now: `sysmon --record` does"
 
 
-async def _faults(context: Context, found: Ledger, host: str) -> list[Fault]:
-    """Returns what the collector of its devices says is missing now."""
+async def _faults(context: Context, found: Ledger, host: str) -> tuple[list[Fault], bool]:
+    """Returns what the collector of its devices says is missing now, and whether any of them is counted."""
     if not host or not found.present.who:
-        return []
+        return [], False
     from cli.neighbours import Neighbours
 
     neighbours = Neighbours(context.places, context.config.agent.port, found.present.own)
     neighbour = await neighbours.find()
     if neighbour is None:
-        return []
+        return [], False
     try:
         frame = msgspec.json.decode(await neighbours.ask(neighbour, f"/v1/frame?host={host}"), type=_Frame)
     except (OSError, TimeoutError, ValueError, EOFError, RecursionError):
-        return []
-    return [each for each in frame.faults if each.collector == COLLECTOR]
+        return [], False
+    counted = tuple(f"{metric}:" for metric in METRICS["device"])
+    return [each for each in frame.faults if each.collector == COLLECTOR], any(
+        key.startswith(counted) for key in frame.readings
+    )

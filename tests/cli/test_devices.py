@@ -14,16 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.devicetables import why_apart
+from cli.main import run
+from cli.present import Present
 from cli.tables import Column, cells_of, fit, lines, plain, shortened
 from collectors.registry import catalogue
 from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
 from sysmon.devices import Bytes, Device, Link
+from sysmon.records import Status
 from tests.cli import months
 from tests.cli.months import DEVICES, NOW, ROUTER, mac, said
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sysmon.records import Liveness
 
 ROUTERS = '[routers.home]\ntarget = "ssh://root@192.168.1.1"\n[routers.attic]\ntarget = "ssh://root@192.168.7.1"\n'
 
@@ -189,6 +194,58 @@ def test_the_routers_say_how_they_are(month: Path, capsys: pytest.CaptureFixture
     assert "attic (ssh://root@192.168.7.1): UNKNOWN" in printed
     home, attic = json.loads(said(capsys, "devices", "status", "--json"))
     assert (home["devices"], home["since"], attic["devices"]) == (DEVICES, "2026-10-27T11:00:00Z", 0)
+
+
+class Telling:
+    """A recorder beside that tells one frame of a router."""
+
+    frame: dict[str, Any]
+
+    def __init__(self, *given: object) -> None:
+        pass
+
+    async def find(self) -> str:
+        return "recorder"
+
+    async def ask(self, neighbour: str, path: str) -> bytes:
+        assert path == f"/v1/frame?host={ROUTER}"
+        return json.dumps(self.frame).encode()
+
+
+@pytest.mark.parametrize(
+    ("frame", "state", "status"),
+    [
+        ({"readings": {"device.receive:a": 5}}, "live", 0),
+        # Something is wrong, and they are counted all the same.
+        ({"readings": {"device.receive:a": 5}, "faults": ["names"]}, "live", 0),
+        ({"readings": {"memory.total": 5}, "faults": ["down"]}, "live", 1),
+        ({"readings": {"memory.total": 5}, "faults": ["down"]}, "paused", 0),
+        ({"readings": {"memory.total": 5}}, "live", 0),
+        ({"readings": {}, "faults": []}, "offline", 1),
+    ],
+)
+def test_a_router_that_cannot_count_is_something_wrong(
+    month: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    frame: dict[str, Any],
+    state: Liveness,
+    status: int,
+) -> None:
+    fault = {"collector": "devices", "kind": "no_data", "message": "nlbwmon does not run", "hint": "start nlbwmon"}
+    Telling.frame = {**frame, "faults": [{**fault, "message": each} for each in frame.get("faults", [])]}
+    monkeypatch.setattr("cli.neighbours.Neighbours", Telling)
+
+    async def look(context: object, *, rates: bool) -> Present:
+        told = [Status(host=ROUTER, name="home", state=state), Status(host="", name="attic", state="connecting")]
+        return Present(months.OWN, {}, "recorder", "", {}, told)
+
+    monkeypatch.setattr("cli.ledgers.look", look)
+    assert run(["devices", "status"]) == status
+    printed = capsys.readouterr().out.splitlines()
+    for each in frame.get("faults", []):
+        at = printed.index(f"  no_data: {each}")
+        assert printed[at + 1] == "    → start nlbwmon"
 
 
 @pytest.mark.parametrize(
