@@ -96,6 +96,7 @@ class HostModel:
         self.state = State(catalogue)
         self.window = Window()
         self.pulse = Pulse(info.id)
+        self._paces: list[int] = []
         self.windowed = True
         """Whether the window is filled: a megabyte per host, which hundreds of them must not have."""
         self.alerts: dict[tuple[str, str], AlertState] = {}
@@ -131,11 +132,19 @@ class HostModel:
             self.pulse = Pulse(self.info.id)
             self.window = Window()
         self.pulse.take(second, beat(self.state))
+        self.window.hold = self._hold(second, None if last is None else last.time // 1000)
         if self.windowed:
             self.window.append(second, self._values())
         # Its values are in the state by now: of hundreds of hosts they must not be held twice.
         self.state.frame = msgspec.structs.replace(frame, readings={}, reads={}, intervals={}, tables=Tables(), cost={})
         return True
+
+    def _hold(self, second: int, before: int | None) -> int:
+        """Returns the seconds that a value stands in graphs until the next: two paces of a host of slow frames."""
+        if before is not None and second > before:
+            self._paces = [*self._paces[-4:], second - before]
+        seen = min(self._paces) if len(self._paces) > 2 else round(min(self.state.intervals.values(), default=1.0))
+        return 2 * seen if seen > 1 else 1
 
     def _is_late(self, frame: Frame, last: Frame, *, heard: bool) -> bool:
         if frame.boot == last.boot:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sysmon.frame import join_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sysmon.records import Series
 
@@ -22,10 +22,15 @@ class Window:
 
     Seven digits of each are kept, more than any picture shows. A value read more seldom is repeated until it goes
     stale, so a column is what the screen would have shown.
+
+    Attributes:
+        hold: seconds up to which a value stands until the next: of a host that is looked at more seldom than once a
+            second, two of its intervals.
     """
 
     def __init__(self, length: int = WINDOW) -> None:
         self.length = length
+        self.hold = 1
         self.end: int | None = None
         self._columns: dict[str, tuple[int, array[float]]] = {}
 
@@ -45,7 +50,7 @@ class Window:
         start, data = column
         missing = second - start - len(data)
         if missing > 0:
-            data.extend([math.nan] * missing)
+            data.extend([data[-1] if missing < self.hold else math.nan] * missing)
         data.append(value)
         if len(data) >= 2 * self.length:
             cut = len(data) - self.length
@@ -57,7 +62,7 @@ class Window:
         column = self._columns.get(key)
         limit = column[0] if column else None
         older: list[tuple[int, float]] = []
-        for second, value in points:
+        for second, value in self._held(points):
             if column is None or second < column[0]:
                 older.append((second, value))
             elif second - column[0] < len(column[1]) and math.isnan(column[1][second - column[0]]):
@@ -74,6 +79,15 @@ class Window:
         if self.end is None or self.end < stop - 1:
             self.end = stop - 1
         self._columns[key] = (start, data)
+
+    def _held(self, points: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+        """Yields points with those between them at which the earlier one still stood."""
+        last: tuple[int, float] | None = None
+        for second, value in points:
+            if last is not None and second - last[0] <= self.hold:
+                yield from ((between, last[1]) for between in range(last[0] + 1, second))
+            yield second, value
+            last = second, value
 
     def points(self, key: str, count: int, step: int = 1) -> list[float | None]:
         """Returns the last `count` points of a series, each the mean over `step` seconds aligned to multiples of it."""
@@ -113,6 +127,7 @@ class Window:
         """Returns a window that stays as it is while this one goes on."""
         twin = Window(self.length)
         twin.end = self.end
+        twin.hold = self.hold
         twin._columns = {key: (start, data[:]) for key, (start, data) in self._columns.items()}
         return twin
 

@@ -23,6 +23,30 @@ def test_window_keeps_gaps_as_gaps() -> None:
     assert window.points("unknown", 3) == [None, None, None]
 
 
+def test_a_value_of_a_host_that_is_looked_at_seldom_stands_until_the_next() -> None:
+    window = Window(20)
+    window.hold = 10
+    window.append(100, {"a": 1.0})
+    window.append(105, {"a": 2.0})
+    window.append(118, {"a": 3.0})
+    assert window.points("a", 19) == [1.0] * 5 + [2.0] + [None] * 12 + [3.0]
+    points = [Point(time * 1000, 1, 1.0, float(time), 1.0, 1.0) for time in (85, 90, 99)]
+    prefill(window, Series(host="h", metric="a", instance="", step=1000, points=points))
+    assert window.points("a", 34)[:16] == [85.0] * 5 + [90.0] * 9 + [99.0, 1.0]
+
+
+def test_the_pace_of_a_host_is_that_of_its_frames() -> None:
+    script = Script(processes=1)
+    host = HostModel(script.info, catalogue())
+    for second in (0, 5, 10, 15, 20, 45, 50):
+        host.take_frame(script.frame(second))
+    key = next(iter(host.window.keys()))
+    shown = host.window.points(key, 51)
+    assert None not in shown[10:21], "what stood between two looks is no gap"
+    assert shown[21:45] == [None] * 24, "looks that were missed are one"
+    assert None not in shown[45:]
+
+
 def test_window_does_not_call_missing_what_came_before_its_first_value() -> None:
     window = Window(10)
     window.append(100, {"a": 1.0})
