@@ -12,6 +12,7 @@ from textual.app import App
 
 from sysmon.errors import SysmonError
 from sysmon.frame import Frame
+from sysmon.records import Hello, HostInfo
 from sysmon.wrong import Finding
 from tui import feed, textual_private, theme
 from tui.actions import STEPS, ScreenActions
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 SETTLED: Final = 3.0
 """Seconds after which what is needed all the time has been loaded."""
+CHOOSING: Final = 5.0
+"""Seconds from the start in which another host may be shown than the first that was heard of."""
 
 
 AGAIN_AFTER: Final = 3.5
@@ -91,6 +94,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self.model = Model(services.catalogue)
         self.cursor = Cursor()
         self.host_id = host
+        self.unchosen = host is None
         self.problem = ""
         self.interval = min(STEPS, key=lambda step: abs(step - services.config.screen.interval))
         self._screens: dict[str, HostScreen] = {}
@@ -134,6 +138,7 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
             self.notify(notice, markup=False)
         if self.settles:
             self.set_timer(SETTLED, settle)
+        self.set_timer(CHOOSING, lambda: setattr(self, "unchosen", False))
         self.watch_tables()
         self.run_worker(self._listen(), name="updates", exit_on_error=True)
         self.set_interval(1.0, self._stalled)
@@ -156,6 +161,8 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         if self.host_id is None and host_id is not None:
             self.host_id = host_id
             self.model.look_at(host_id)
+        elif self.unchosen and isinstance(update, HostInfo | Hello):
+            self._prefer_own()
         elif self.host_id is not None and self.host_id not in self.model.hosts and not isinstance(update, Frame):
             self._show_another()
         if host_id != self.host_id:
@@ -310,8 +317,21 @@ class SysmonApp(ScreenActions, TimeActions, CellDiffMixin, App[int], inherit_bin
         self._screen_named(name).reveal(item)
         await self.action_screen(name)
 
+    def _prefer_own(self) -> None:
+        """Shows this machine, or the one that the hub runs on, before the hosts that it follows: who comes first among
+        the greetings is chance. Somebody who has begun to read is not disturbed.
+        """
+        shown, own = self.host, self.model.hosts.get(self.services.local)
+        if own is None and shown is not None:
+            via = set(shown.info.via)
+            own = next((each for each in self.model.hosts.values() if each.info.hub and each.info.hub in via), None)
+        if own is not None and own is not shown:
+            self.show_host(own.info.id)
+            self.unchosen = True
+
     def show_host(self, host_id: str) -> None:
         """Shows another host."""
+        self.unchosen = False
         if host_id in self.model.hosts and host_id != self.host_id:
             self.host_id = host_id
             self.model.look_at(host_id)

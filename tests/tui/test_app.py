@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from sysmon.config import ScreenSettings
 from sysmon.errors import RemoteError
@@ -158,6 +159,33 @@ async def test_graphs_are_full_from_history() -> None:
         window = host[script.host].window
         points = window.points("cpu.utilization", 200)
         assert points.count(None) <= 1, "the first live frame alone has no rate"
+
+
+async def test_this_machine_is_shown_first_whoever_is_heard_of_before() -> None:
+    router = Script(host="ffff0000ffff0000", name="home")
+    given = rig(router)
+    own = Script()
+    given.services.local = own.host
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.host_id == router.host)
+        given.source.push(own.info)
+        await until(pilot, lambda: app.host_id == own.host)
+        app.show_host(router.host)
+        given.source.push(own.info, own.frame(0))
+        await until(pilot, lambda: app.model.hosts[own.host].frames == 1)
+        assert app.host_id == router.host, "somebody chose it"
+
+
+async def test_the_machine_of_a_hub_is_shown_before_those_it_follows() -> None:
+    first, second = Script(host="ffff0000ffff0000", name="home"), Script()
+    given = rig(first)
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        given.source.push(replace(first.info, via=["4444"]))
+        await until(pilot, lambda: app.host is not None and app.host.info.via == ["4444"])
+        given.source.push(replace(second.info, hub="4444", via=["4444"]))
+        await until(pilot, lambda: app.host_id == second.host)
 
 
 async def test_another_host_is_chosen() -> None:
