@@ -179,13 +179,18 @@ def state_of(link: Link) -> str:
     return link.state if link.state not in ("", "unknown") else "up" if link.up else "down"
 
 
+def apart_words(reasons: Iterable[str]) -> str:
+    """Returns what `*` means where interfaces are left out for some reasons."""
+    return f"* not in the total: {', or '.join(reasons)}"
+
+
 def legend(lines: Sequence[str], devices: Iterable[Device] = ()) -> list[str]:
     """Returns one line that explains the marks which a table has; `devices`: what it shows."""
     text = "\n".join(lines)
     told = [meaning for mark, meaning in MARKS.items() if mark in text]
     reasons = sorted({why for each in devices if (why := why_apart(each))})
     if reasons and "*" in text:
-        told.append(f"* not in the total: {', or '.join(reasons)}")
+        told.append(apart_words(reasons))
     return ["; ".join(told)] if told else []
 
 

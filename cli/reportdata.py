@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
+from cli.devicetables import why_apart
 from sysmon import bandwidth, ledger, traffic
 from sysmon.bandwidth import Amount
 from sysmon.caps import applies, standing
-from sysmon.devices import adding
+from sysmon.devices import Bytes, Device, adding, bytes_of
 from sysmon.ledger import Ask
 from sysmon.zones import zone_of
 
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from cli.present import Present
     from sysmon.caps import Standing
     from sysmon.config import Config
-    from sysmon.devices import Device
     from sysmon.ports import History
     from sysmon.records import Event, HostInfo, Span
     from sysmon.traffic import Figures, Step
@@ -46,12 +48,15 @@ class Period(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One interface. `counted`: whether it adds up to the host's traffic. `share`: of that, None for others."""
+    """One interface. `counted`: whether it adds up to the host's traffic. `share`: of that, None for others, of which
+    `why` says why they do not.
+    """
 
     name: str
     amount: Amount
     counted: bool
     share: float | None
+    why: str = ""
 
 
 class HostPart(NamedTuple):
@@ -84,7 +89,7 @@ class RouterPart(NamedTuple):
 
     Attributes:
         top: the largest, with `range` and `share`. `rest`: (how many, what) of the others that used anything.
-        total: of all. `days`: of that total.
+        total: of all, None where nothing was counted. `days`: of that total.
         new: first seen in this period. `known`: how many there ever were, `since`: Unix ms of the first.
         reset: Unix ms since which users count anew, if that is within or before the period.
     """
@@ -93,7 +98,7 @@ class RouterPart(NamedTuple):
     period: Period
     top: list[Device]
     rest: tuple[int, Amount]
-    total: Amount
+    total: Amount | None
     days: list[Step]
     new: list[Device]
     new_count: int
@@ -103,7 +108,9 @@ class RouterPart(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A whole report. `events`: with the label of their host. `counts`: severity -> how many of all."""
+    """A whole report. `events`: with the label of their host. `counts`: severity -> how many of all. `silent`: of whom
+    nothing was counted in the period.
+    """
 
     label: str
     now: int
@@ -111,6 +118,7 @@ class Report(NamedTuple):
     routers: list[RouterPart]
     events: list[tuple[Event, str]]
     counts: dict[str, int]
+    silent: list[str]
 
 
 async def compose(
@@ -136,14 +144,20 @@ async def compose(
     events: list[tuple[Event, str]] = []
     counts: Counter[str] = Counter()
     told: set[str] = set()
+    silent: list[str] = []
     for info in infos:
         period = period_of(info)
         found = await _host(history, info, period, now, here, config)
         if found is not None:
             hosts.append(found)
-        behind = await _router(history, info, period, now, here)
+        known, behind = await _router(history, info, period, now, here)
         if behind is not None:
             routers.append(behind)
+        # A router may be known by its devices alone.
+        if found is None and not known:
+            silent.append(info.label)
+        if known and behind is None:
+            silent.append(f"the devices behind {info.label}")
         for event in await history.events(info.id, period.start, min(period.end, now)):
             if event.kind in TOLD and event.id not in told:
                 told.add(event.id)
@@ -152,7 +166,7 @@ async def compose(
     events.sort(key=lambda each: (-each[0].time, each[0].id))
     label = period_of(infos[0]).label if infos else ""
     order = {name: counts[name] for name in ("critical", "warning", "info") if counts[name]}
-    return Report(label, now, hosts, routers, events[:EVENTS], order)
+    return Report(label, now, hosts, routers, events[:EVENTS], order, silent)
 
 
 async def _host(
@@ -163,13 +177,15 @@ async def _host(
     found = await bandwidth.amounts(history, info.id, "interface", period.start, until, zone)
     if not found:
         return None
-    present = {each.name: each.counted for each in here.of(info.id, "interface")}
-    counted = adding((name, present.get(name)) for name in sorted(found))
+    present = {each.name: each for each in here.of(info.id, "interface")}
+    counted = adding((name, present[name].counted if name in present else None) for name in sorted(found))
     total = bandwidth.total(found, counted)
-    parts = [
-        Part(name, amount, name in counted, bandwidth.share(amount, total) if name in counted else None)
-        for name, amount in found.items()
-    ]
+    parts = []
+    for name, amount in found.items():
+        each = present.get(name) or Device(kind="interface", host=info.id, name=name)
+        each = msgspec.structs.replace(each, counted=name in counted, total=Bytes(), range=bytes_of(amount))
+        share = bandwidth.share(amount, total) if name in counted else None
+        parts.append(Part(name, amount, name in counted, share, why_apart(each)))
     parts.sort(key=lambda part: (not part.counted, -part.amount.total, part.name))
     end = min(period.end, now)
     days: list[Step] = []
@@ -185,9 +201,12 @@ async def _host(
             if stood is not None:
                 caps.append(stood)
     # Where a gap was filled by who else counted nothing is missing.
-    gaps = traffic.unknown(await history.gaps(info.id, period.start, end), steps)
-    gaps = [gap for gap in gaps if gap.end - gap.start > SHORT]
+    blank = await history.gaps(info.id, period.start, end)
+    gaps = [gap for gap in traffic.unknown(blank, steps) if gap.end - gap.start > SHORT]
     began = gaps.pop(0).end if gaps and gaps[0].start <= period.start and gaps[0].end < end else None
+    if began is not None and any(step.start == began and step.start < blank[0].end < step.end for step in steps):
+        # The first hour was not counted from its beginning.
+        began = blank[0].end
     longest = sorted(gaps, key=lambda gap: gap.start - gap.end)[:OUTAGES]
     return HostPart(
         info=info,
@@ -211,11 +230,14 @@ def _busiest(steps: Sequence[Step]) -> Step | None:
     return max(known, key=lambda step: (step.amount.total if step.amount else 0, -step.start), default=None)
 
 
-async def _router(history: History, info: HostInfo, period: Period, now: int, here: Present) -> RouterPart | None:
+async def _router(
+    history: History, info: HostInfo, period: Period, now: int, here: Present
+) -> tuple[bool, RouterPart | None]:
+    """Returns whether devices behind a host are known, and what they did, None where nothing was counted."""
     end = min(period.end, now)
     told = await ledger.sums(history, info, "device", now, Ask("", period.start, None if period.end >= now else end))
     if not told.known and not told.recorded:
-        return None
+        return False, None
     joined = ledger.join(info, "device", here.of(info.id, "device"), told)
     listed = [each for each in ledger.order(joined, "total") if each.range is not None and each.range.total]
     rest = ledger.whole(listed[TOP:], lambda each: each.range) or Amount()
@@ -225,12 +247,14 @@ async def _router(history: History, info: HostInfo, period: Period, now: int, he
     # All are new in the period in which watching began.
     began = min((each.first for each in told.known), default=0)
     fresh = [each for each in new if (each.first or 0) > began + SHORT]
-    return RouterPart(
+    if not told.range and not fresh:
+        return True, None
+    return True, RouterPart(
         info=info,
         period=period,
         top=listed[:TOP],
         rest=(len(listed[TOP:]), rest),
-        total=bandwidth.total(told.range or {}),
+        total=bandwidth.total(told.range) if told.range else None,
         days=days,
         new=fresh[:NEW],
         new_count=len(fresh),

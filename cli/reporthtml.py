@@ -62,11 +62,11 @@ def html(report: Report) -> str:
         if router.new:
             body += ["<h3>New devices</h3>", *_list(words.newcomers(router))]
         body.append("</section>")
-    if not report.hosts and not report.routers:
-        body.append("<p>Nothing was counted in this time.</p>")
+    if told := words.silent(report):
+        body.append(f"<p>{text(told)}</p>")
     if report.events:
         body += [f"<h2>Events: {text(words.counts(report))}</h2>", *_list(words.events(report))]
-    told = words.marks(shown)
+    told = words.marks(shown, report)
     foot = [f"<p>{text(told)}</p>"] if told else []
     body += ["<footer>", *foot, f"<p>Written by sysmon on {format_time(report.now)[:16]}.</p>", "</footer>"]
     return "\n".join(

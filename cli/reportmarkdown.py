@@ -62,12 +62,12 @@ def markdown(report: Report) -> str:
         lines += _days(router.days, zone)
         if router.new:
             lines += ["### New devices", "", *(f"- {escaped(each)}" for each in words.newcomers(router)), ""]
-    if not report.hosts and not report.routers:
-        lines += ["Nothing was counted in this time.", ""]
+    if told := words.silent(report):
+        lines += [escaped(told), ""]
     if report.events:
         lines += [f"## Events: {escaped(words.counts(report))}", ""]
         lines += [*(f"- {escaped(each)}" for each in words.events(report)), ""]
-    told = words.marks(shown)
+    told = words.marks(shown, report)
     lines += ["---", ""]
     lines += [escaped(told), ""] if told else []
     lines += [f"Written by sysmon on {format_time(report.now)[:16]}."]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cli.devicetables import LAYERS, MARKS, number
+from cli.devicetables import LAYERS, MARKS, apart_words, number
 from cli.steptable import rate
 from sysmon.units import format_bytes, format_duration, format_time, format_value
 from sysmon.zones import zone_of
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from cli.reportdata import HostPart, Period, Report, RouterPart
     from sysmon.traffic import Step
+
+
+SILENT: Final = 20
+"""Hosts that are named of which nothing was counted, at most."""
 
 
 class Grid(NamedTuple):
@@ -153,8 +157,17 @@ def day(step: Step, zone: tzinfo) -> str:
     return datetime.fromtimestamp(step.start / 1000, zone).strftime("%Y-%m-%d %a")
 
 
-def marks(texts: Sequence[str]) -> str:
+def silent(report: Report) -> str:
+    """Returns of whom nothing was counted in the time, or ''."""
+    if not report.silent:
+        return ""
+    more = f" and {len(report.silent) - SILENT} more" if len(report.silent) > SILENT else ""
+    return f"Nothing was counted in this time: {', '.join(report.silent[:SILENT])}{more}."
+
+
+def marks(texts: Sequence[str], report: Report) -> str:
     """Returns what the marks that occur mean, or ''."""
     text = "\n".join(texts)
-    shown = [meaning for mark, meaning in MARKS.items() if (mark if mark != "*" else " *") in text]
-    return "; ".join(shown)
+    told = [meaning for mark, meaning in MARKS.items() if mark in text]
+    reasons = sorted({each.why for host in report.hosts for each in host.parts if each.why})
+    return "; ".join([*told, *([apart_words(reasons)] if reasons else [])])

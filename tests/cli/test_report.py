@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,10 +15,16 @@ from hypothesis import strategies as st
 from cli.report import period_of
 from cli.reportmarkdown import escaped
 from cli.tables import plain
+from collectors.registry import catalogue
+from store.retention import Retention
+from store.writer import SqliteRecorder
+from sysmon.clock import ManualClock
 from sysmon.errors import UsageError
+from sysmon.records import HostInfo
 from sysmon.zones import zone_of
 from tests.cli import months
 from tests.cli.months import NOW, said
+from tests.remote.support import frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +92,38 @@ def test_markdown_tells_the_month(month: Path, capsys: pytest.CaptureFixture[str
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_of_whom_nothing_was_counted_is_said_and_is_not_nothing(
+    month: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for form in ("markdown", "html"):
+        page = said(capsys, "report", "--period", "2025-10", "--format", form)
+        assert "Nothing was counted in this time: laptop, the devices behind home." in page
+        assert "0 B" not in page and "Devices behind" not in page
+    page = said(capsys, "report")
+    assert "Nothing was counted" not in page
+    assert "\\* not in the total: its bytes go through another interface too, or loopback" in page
+
+
+def test_what_is_not_known_ends_where_recording_began(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = months.settle(tmp_path, monkeypatch)
+    start = months.NOW - 2 * months.HOUR + 540_000  # nine minutes after nine
+
+    async def record() -> None:
+        clock = ManualClock(months.NOW)
+        recorder = SqliteRecorder.open(path, catalogue(), retention=Retention(free=0.0), clock=clock)
+        await recorder.record_host(HostInfo(id=months.OWN, hostname="laptop", timezone="UTC"))
+        for seq in range(1, 112):
+            # A frame a minute.
+            made = frame(seq, host=months.OWN, start=start + (seq - 1) * 59_000 - 1000)
+            await recorder.record(made, received=made.time)
+        await recorder.close()
+
+    asyncio.run(record())
+    assert "- Nothing is known of the time before 2026-11-21 09:09.\n" in said(capsys, "report")
 
 
 def test_html_is_a_page_by_itself(month: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -180,4 +219,4 @@ def test_what_is_wrong_is_said(month: Path, capsys: pytest.CaptureFixture[str], 
     assert "did you mean 'home'?" in said(capsys, "report", "--host", "hone", status=2)
     words = said(capsys, "report", "--output", str(tmp_path / "no" / "r.md"), status=1)
     assert "cannot be written: No such file or directory" in words
-    assert "Nothing was counted in this time." in said(capsys, "report", "--host", "laptop", "--period", "2026-01")
+    assert "Nothing was counted in this time: laptop." in said(capsys, "report", "--host", "laptop", "--period", "2026-01")
