@@ -16,6 +16,7 @@ from remote.server.usage import BY, Answers, Wanted
 from sysmon import answers
 from sysmon.devices import KINDS
 from sysmon.errors import UsageError, nearest
+from sysmon.frame import split_key
 from sysmon.records import HistoryStatus, SeriesQuery
 from sysmon.zones import STEPS
 
@@ -34,6 +35,14 @@ MAX_NAMES = 20
 """Interfaces or devices of one answer on usage at most."""
 DAY = 86_400_000
 """Milliseconds."""
+MAX_TOTALS = 250_000
+"""Totals of one answer of `/v1/usage` at most: each takes some 120 bytes on the wire, and four times that here."""
+ACCOUNTED = frozenset(("net.receive", "net.transmit", "disk.read", "disk.write", "device.receive", "device.transmit"))
+"""Counters whose totals are kept."""
+LENGTHS = {"fiveminute": DAY // 288, "hour": DAY // 24, "day": DAY, "month": 28 * DAY, "year": 365 * DAY}
+"""Step -> milliseconds that it lasts at least."""
+KEPT_FINE = 41 * DAY
+"""Milliseconds for which five minutes are kept."""
 
 
 class Past:
@@ -180,9 +189,23 @@ class Past:
         since, until = query.span(self._clock.now(), 31 * DAY)
         step = query.choice("step", STEPS, "day")
         keys = request.query_params.getlist("key")
+        await self._check_size(host, since, until, step, keys)
         return await json_reply(
             request, await self._backend.asked(self._backend.kept().usage(host, since, until, step, keys))
         )
+
+    async def _check_size(self, host: str, since: int, until: int, step: str, keys: list[str]) -> None:
+        """Refuses a question whose answer could take hundreds of megabytes, before anything is read for it."""
+        count = len(keys)
+        if not count:
+            known = await self._backend.asked(self._backend.kept().keys(host))
+            count = sum(split_key(key)[0] in ACCOUNTED for key in known)
+        kept = min(until - since, KEPT_FINE) if step == "fiveminute" else until - since
+        totals = count * (kept // LENGTHS[step] + 1)
+        if totals > MAX_TOTALS:
+            raise UsageError(
+                f"that may be {totals} totals, more than {MAX_TOTALS}", "ask for less time, longer steps or some keys"
+            )
 
     def _wanted(self, request: Request, query: Query, host: str) -> Wanted:
         for name in ("step", "key"):

@@ -162,6 +162,10 @@ async def test_usage_comes_by_step(month: Path) -> None:
         assert behind["today"]["receive"] == 11 * 820 * 10**6 and behind["yesterday"]["transmit"] == 24 * 820 * 10**3
         assert (behind["names"], behind["counted"]) == ([], True) and behind["figures"] is None
         assert "eth9" in (await asked(port, "/v1/usage?host=laptop&by=day&name=eth9", 404))["error"]
+        much = await asked(port, "/v1/usage?host=home&since=1980-01-01T00:00:00Z&step=hour", 400)
+        assert "totals, more than 250000" in much["error"]
+        few = await asked(port, "/v1/usage?host=home&since=1980-01-01T00:00:00Z&step=month")
+        assert few
         assert "2 devices" in (await asked(port, "/v1/usage?host=home&kind=device&by=day&name=tv", 404))["error"]
         plain = await asked(port, "/v1/usage?host=laptop&step=year&since=40d&key=net.receive:eth0")
         assert [each["bytes"] for each in plain] == [months.DAYS * 24 * 10**9]
