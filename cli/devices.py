@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from cli import devicenotes, devicepage, tables
@@ -75,13 +76,23 @@ def run(options: argparse.Namespace) -> int:
     if verb:
         return devicepage.page(context, options, found, ask)
     listed, total = _listed(found, options)
-    if options.format == "json":
-        write_json(_json(found, listed, total, options))
-    elif options.format == "csv":
+    if options.format == "csv":
         write_csv(listed, found.labels)
+        return 0
+    problems = asyncio.run(_problems(context, found))
+    if options.format == "json":
+        write_json(_json(found, listed, total, problems))
     else:
-        _print(context, found, listed, total, options)
+        _print(context, found, listed, total, options, problems)
     return 0
+
+
+async def _problems(context: Context, found: Ledger) -> list[str]:
+    """Returns what is missing of devices now, a sentence each: numbers that are not there look like little traffic."""
+    from cli.routerstatus import faults
+
+    wrong = {found.infos[id].label: (await faults(context, found, id))[0] for id in found.chosen.routers}
+    return [f"{label}: {fault.message}" for label, each in wrong.items() for fault in each]
 
 
 def _check(options: argparse.Namespace, verb: str) -> None:
@@ -136,7 +147,7 @@ def _listed(found: Ledger, options: argparse.Namespace) -> tuple[list[Device], i
     return listed[(page - 1) * size : page * size], total
 
 
-def _json(found: Ledger, listed: list[Device], total: int, options: argparse.Namespace) -> dict[str, object]:
+def _json(found: Ledger, listed: list[Device], total: int, problems: list[str]) -> dict[str, object]:
     ranges = [each for each in found.sums.values() if each.range is not None]
     return {
         "time": rfc3339(found.now),
@@ -146,10 +157,18 @@ def _json(found: Ledger, listed: list[Device], total: int, options: argparse.Nam
         "hosts": {id: found.infos[id].label for id in dict.fromkeys([*found.chosen.hosts, *found.chosen.routers])},
         "devices": [builtins(each) for each in listed],
         "problem": found.present.problem,
+        "problems": problems,
     }
 
 
-def _print(context: Context, found: Ledger, listed: list[Device], total: int, options: argparse.Namespace) -> None:
+def _print(
+    context: Context,
+    found: Ledger,
+    listed: list[Device],
+    total: int,
+    options: argparse.Namespace,
+    problems: list[str],
+) -> None:
     room = tables.width()
     ranged = any(each.range is not None for each in found.sums.values())
     interfaces = [each for each in listed if each.kind == "interface"]
@@ -172,7 +191,7 @@ def _print(context: Context, found: Ledger, listed: list[Device], total: int, op
     if len(listed) < total or options.page:
         size = options.per_page or 50
         lines.append(f"page {options.page or 1} of {max(1, -(-total // size))}: {len(listed)} of {total} rows")
-    lines += _foot(context, found)
+    lines += [*map(tables.plain, problems), *_foot(context, found)]
     print("\n".join(lines))
 
 

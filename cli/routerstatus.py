@@ -140,7 +140,7 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
     source = next((each for each in devices if each.source and each.online), None) or next(
         (each for each in devices if each.source), None
     )
-    faults, counts = await _faults(context, found, host)
+    wrong, counts = await faults(context, found, host)
     state, message = ("unknown", _nobody(found)) if status is None else (status.state, status.message)
     if settings is not None and settings.paused:
         state, message = "paused", ""
@@ -160,9 +160,9 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
         else None,
         since=min((each.first for each in devices if each.first is not None), default=None),
         resets=[] if sums is None else list(sums.resets),
-        faults=faults,
+        faults=wrong,
         expected_off=settings is not None and settings.expected_off,
-        uncounted=bool(faults) and not counts,
+        uncounted=bool(wrong) and not counts,
     )
 
 
@@ -172,7 +172,7 @@ def _nobody(found: Ledger) -> str:
     return "nobody records now: `sysmon --record` does"
 
 
-async def _faults(context: Context, found: Ledger, host: str) -> tuple[list[Fault], bool]:
+async def faults(context: Context, found: Ledger, host: str) -> tuple[list[Fault], bool]:
     """Returns what the collector of its devices says is missing now, and whether any of them is counted."""
     if not host or not found.present.who:
         return [], False

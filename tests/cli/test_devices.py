@@ -243,7 +243,13 @@ def test_a_router_that_cannot_count_is_something_wrong(
     monkeypatch.setattr("cli.ledgers.look", look)
     assert run(["devices", "status"]) == status
     printed = capsys.readouterr().out.splitlines()
+    listed = said(capsys, "devices")
+    assert json.loads(said(capsys, "devices", "--json"))["problems"] == [
+        f"home: {each}" for each in frame.get("faults", [])
+    ]
     for each in frame.get("faults", []):
+        # Numbers that are missing are explained beside those that are not.
+        assert f"\nhome: {each}\n" in listed
         at = printed.index(f"  no_data: {each}")
         assert printed[at + 1] == "    → start nlbwmon"
 
