@@ -224,16 +224,9 @@ class PastKeeper:
         known = self._told.get((start, end, step))
         if known is None:
             known = self._told[start, end, step] = {}
-            # The view adds what others told; without it the rest is our own.
-            self._connection.execute("SAVEPOINT own")
-            try:
-                self._connection.execute("DELETE FROM past WHERE host = ?", (self._number,))
-                for each in self._view.usage(self._host, start, end, step, self._keys):
-                    made = Known(each.start, each.end, each.bytes, each.at_least)
-                    known.setdefault(each.key, []).append(made)
-            finally:
-                self._connection.execute("ROLLBACK TO own")
-                self._connection.execute("RELEASE own")
+            for each in self._view.usage(self._host, start, end, step, self._keys, own=True):
+                made = Known(each.start, each.end, each.bytes, each.at_least)
+                known.setdefault(each.key, []).append(made)
         return known
 
     def _firsts(self, given: dict[str, list[Piece]], stored: dict[str, list[Taken]], now: int) -> dict[str, int]:
