@@ -110,7 +110,7 @@ class Devices:
 
     def _load(self, host: int) -> dict[str, _Known]:
         return {
-            key: _Known(_DECODER.decode(body), first, last)
+            key: _Known(_row(key, body), first, last)
             for key, first, last, body in self._connection.execute(
                 "SELECT key, first, last, body FROM device WHERE host = ?", (host,)
             )
@@ -132,13 +132,21 @@ class Devices:
         self._connection.executemany("DELETE FROM device WHERE host = ? AND key = ?", [(host, key) for key in gone])
 
 
+def _row(key: str, body: bytes) -> DeviceRow:
+    """Returns what was kept of a device; of one whose row is damaged, that it is one: the next look tells it anew."""
+    try:
+        return _DECODER.decode(body)
+    except msgspec.DecodeError:
+        return DeviceRow(key=key)
+
+
 def known_devices(connection: sqlite3.Connection, host: str) -> list[KnownDevice]:
     """Returns the devices ever seen behind a router, those seen last first, with what users call them."""
     return [
         KnownDevice(
             host=host,
             key=key,
-            row=_DECODER.decode(body),
+            row=_row(key, body),
             first=first,
             last=last,
             alias=alias or "",

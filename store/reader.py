@@ -10,12 +10,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from store.files import store_error
 from store.held import HeldFrames
 from store.lock import holder
 from store.schema import connect, refuse_newer, version_of
 from store.views import View
-from sysmon.errors import StoreError
+from sysmon.errors import Corrupt, StoreError
 from sysmon.records import HistoryStatus, SeriesAnswer, Span
 
 if TYPE_CHECKING:
@@ -205,6 +207,10 @@ class SqliteHistory:
                 if attempt == 1 and self._replaced(view):
                     continue
                 raise store_error(error, self.path) from error
+            except msgspec.DecodeError as error:
+                raise Corrupt(
+                    f"history {self.path} is damaged: {error}", "set it aside, and a new one is begun"
+                ) from error
             finally:
                 connection.set_progress_handler(None, 0)
                 if connection.in_transaction:

@@ -80,12 +80,17 @@ def applies(cap: CapSettings, info: HostInfo, local: str) -> bool:
 
 
 def devices_meant(cap: CapSettings, known: Iterable[KnownDevice]) -> list[str]:
-    """Returns the keys of the devices that a cap names by MAC, alias or name; no difference is made in case."""
+    """Returns the keys of the devices that a cap names by MAC, alias or name; no difference is made in case.
+
+    Of one name there may be several, shown with the end of their MACs: they count together. Whoever gives its device
+    the name of another adds to that one's cap, and takes nothing from it.
+    """
     wanted = cap.device.lower()
     return [
         each.key
         for each in known
         if wanted in (each.key.lower(), each.row.mac.lower(), each.alias.lower(), each.row.name.lower())
+        or (each.row.mac and each.row.name.lower() == f"{wanted} ({each.row.mac[-5:]})")
     ]
 
 

@@ -56,8 +56,8 @@ class Ledger:
         if begun:
             told = {key: value for key, value in told.items() if key in sums or key in listed}
         if len(told) > MAX_HELD:
-            # Those told before come first: a router that makes devices up does not push out what is there.
-            kept = sorted(told, key=lambda key: (key not in self._told, key not in sums, key))[:MAX_HELD]
+            # Who moved most stays: devices that are made up do not push out those that use the line.
+            kept = sorted(told, key=lambda key: (-sum(sums.get(key, ZERO)[:2]), key not in self._told, key))[:MAX_HELD]
             told = {key: told[key] for key in kept}
         self._told = told
         return told

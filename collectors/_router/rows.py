@@ -155,8 +155,16 @@ class Known:
 
 
 def bounded(keys: Collection[str], before: Collection[str], size: Mapping[str, int]) -> set[str]:
-    """Returns `MAX_DEVICES` of the devices at most: those told before, then those that moved most."""
+    """Returns `MAX_DEVICES` of the devices at most: those that moved most, of those alike those told before.
+
+    So nobody who makes devices up on the LAN takes the place of one that uses the line. Alike are those of which one
+    moved less than four times as much as the other, lest they keep changing places.
+    """
     if len(keys) <= MAX_DEVICES:
         return set(keys)
-    ordered = sorted(keys, key=lambda key: (key not in before, -size.get(key, 0), key))
-    return set(ordered[:MAX_DEVICES])
+
+    def rank(key: str) -> tuple[int, bool, int, str]:
+        moved = size.get(key, 0)
+        return -(moved.bit_length() // 2), key not in before, -moved, key
+
+    return set(sorted(keys, key=rank)[:MAX_DEVICES])

@@ -199,7 +199,9 @@ class Past:
         count = len(keys)
         if not count:
             known = await self._backend.asked(self._backend.kept().keys(host))
-            count = sum(split_key(key)[0] in ACCOUNTED for key in known)
+            # Readings are forgotten before totals are: devices are known for longer than their series.
+            devices = await self._backend.asked(self._backend.kept().devices(host))
+            count = max(sum(split_key(key)[0] in ACCOUNTED for key in known), 2 * len(devices))
         kept = min(until - since, KEPT_FINE) if step == "fiveminute" else until - since
         totals = count * (kept // LENGTHS[step] + 1)
         if totals > MAX_TOTALS:

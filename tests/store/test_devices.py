@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,10 +14,15 @@ from hypothesis import strategies as st
 from store import devices
 from store.devices import Devices, cleaned, known_devices
 from store.notes import SqliteNotes
+from store.reader import SqliteHistory
+from store.retention import Retention
 from store.schema import connect, migrate, prepare
+from store.writer import SqliteRecorder
+from sysmon.catalogue import Catalogue
 from sysmon.clock import ManualClock
+from sysmon.errors import Corrupt
 from sysmon.frame import DeviceRow, ServiceRow
-from sysmon.records import KnownDevice
+from sysmon.records import HostInfo, KnownDevice
 from tests.store.helpers import reading, recording, rows
 from tests.store.worlds import HOST, START
 
@@ -182,3 +189,38 @@ def test_texts_are_harmless_and_short(text: str, many: list[str], sizes: list[in
     assert len(made.key.encode()) <= 255 and len(made.addresses) <= devices.MAX_ADDRESSES
     assert cleaned(made) == made
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=DeviceRow) == made
+
+
+@pytest.mark.anyio
+async def test_a_damaged_row_costs_its_own_words_and_no_other(tmp_path: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock()
+    recorder = SqliteRecorder.open(path, Catalogue([]), retention=Retention(), clock=clock)
+    await recorder.record_host(HostInfo(id="aa"))
+    await recorder.record_devices("aa", [DeviceRow(key="k1", name="tv"), DeviceRow(key="k2", name="nas")], clock.now())
+    await recorder.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE device SET body = substr(body, 1, 3) WHERE key = 'k1'")
+        connection.commit()
+    history = SqliteHistory.open(path, Catalogue([]), clock=clock)
+    try:
+        found = {each.key: each.row.name for each in await history.devices("aa")}
+    finally:
+        await history.close()
+    assert found == {"k1": "", "k2": "nas"}
+
+
+@pytest.mark.anyio
+async def test_what_is_damaged_elsewhere_is_said_and_is_no_fault_of_ours(tmp_path: Path) -> None:
+    path, clock = tmp_path / "history.db", ManualClock()
+    recorder = SqliteRecorder.open(path, Catalogue([]), retention=Retention(), clock=clock)
+    await recorder.record_host(HostInfo(id="aa"))
+    await recorder.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE host SET info = substr(info, 1, 3)")
+        connection.commit()
+    history = SqliteHistory.open(path, Catalogue([]), clock=clock)
+    try:
+        with pytest.raises(Corrupt, match="damaged"):
+            await history.hosts()
+    finally:
+        await history.close()

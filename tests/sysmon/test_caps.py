@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sysmon.bandwidth import Amount
-from sysmon.caps import applies, spent, standing
+from sysmon.caps import applies, devices_meant, spent, standing
 from sysmon.config import CapSettings
 from sysmon.frame import DeviceRow
 from sysmon.records import HostInfo, KnownDevice, Usage
@@ -88,6 +88,14 @@ async def test_a_device_goes_by_alias_name_or_address(device: str) -> None:
     found = await standing(cap, history, "aa", at("2026-11-01T10:00:00"), UTC, [])  # type: ignore[arg-type]
     assert found is not None
     assert found.used == 30
+
+
+def test_whoever_takes_the_name_of_another_adds_to_its_cap() -> None:
+    def known(key: str, name: str) -> KnownDevice:
+        return KnownDevice(host="aa", key=key, row=DeviceRow(key=key, mac=key, name=name), first=0, last=0)
+
+    both = [known(TABLET, "tv (dd:01)"), known("02:aa:bb:cc:dd:02", "TV (dd:02)"), known("02:aa:bb:cc:dd:03", "nas")]
+    assert devices_meant(CapSettings(name="x", limit=1, device="tv"), both) == [TABLET, "02:aa:bb:cc:dd:02"]
 
 
 @pytest.mark.anyio
