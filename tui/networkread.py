@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sysmon.bandwidth import Amount, Bucket, amounts, buckets, p95, range_of, till, total
 from sysmon.caps import applies, devices_meant, standing
+from sysmon.zones import span_of
 from tui.networkrange import period_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def read_range(
 
 
 class Totals(NamedTuple):
-    """Sums by name of the ranges that people ask for; `since`: the first of which anything is known."""
+    """Sums by name of the ranges that people ask for."""
 
     today: dict[str, Amount]
     yesterday: dict[str, Amount]
@@ -73,7 +74,6 @@ class Totals(NamedTuple):
     month: dict[str, Amount]
     last_month: dict[str, Amount]
     all: dict[str, Amount]
-    since: dict[str, int]
 
 
 async def read_totals(
@@ -91,11 +91,9 @@ async def read_totals(
     start, _ = range_of("all", time, zone)
     months = await buckets(history, host, kind, start, time + 1, "month", names)
     everything: dict[str, Amount] = {}
-    since: dict[str, int] = {}
     for bucket in months:
         for name, amount in bucket.amounts.items():
             everything[name] = everything[name].plus(amount) if name in everything else amount
-            since[name] = min(bucket.start, since.get(name, bucket.start))
     return Totals(
         today=await told("today"),
         yesterday=await told("yesterday", range_of("yesterday", time, zone)[1]),
@@ -103,8 +101,29 @@ async def read_totals(
         month=await told("month"),
         last_month=await amounts(history, host, kind, before, month, zone, names),
         all=everything,
-        since=since,
     )
+
+
+async def read_since(
+    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str]
+) -> tuple[int, ...]:
+    """Reads from when on anything is known, as exactly as it is kept; nothing where nothing is known by `time`."""
+    start, _ = range_of("all", time, zone)
+    end = time + 1
+    found: tuple[int, ...] = ()
+    for step in ("month", "day", "hour", "fiveminute"):
+        told = await buckets(history, host, kind, start, end, step, names)
+        if not told:
+            # No finer steps are kept of so long ago.
+            return found
+        start, end = max(start, told[0].start), told[0].end
+        found = (start,)
+        if span_of(start, step, zone)[1] < end:
+            # Known only as a whole.
+            return found
+    begun = [span.start for span in await history.spans(host) if start <= span.start < end]
+    first = min(begun, default=start)
+    return (first,) if first <= time else ()
 
 
 async def read_day_totals(

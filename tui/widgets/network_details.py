@@ -53,7 +53,8 @@ _CHART_ROWS: Final = 16
 class Past:
     """What the history told of an interface, or why not.
 
-    `told`: the range shown; `days`: the best, (start, amount) each; `note`: what vnStat's state is, where it is wrong.
+    `told`: the range shown; `days`: the best, (start, amount) each; `note`: what vnStat's state is, where it is wrong;
+    `since`: from when on anything is known, Unix milliseconds.
     """
 
     zone: tzinfo
@@ -64,6 +65,7 @@ class Past:
     problem: str = ""
     note: str = ""
     caps: tuple[Standing, ...] = ()
+    since: int | None = None
 
 
 class InterfaceDetails(ScrollPanel):
@@ -189,9 +191,8 @@ class InterfaceDetails(ScrollPanel):
                 for mark, rate in zip((glyphs.down, glyphs.up), past.p95, strict=True)
             )
             lines.append(key_value(Pair("p95 of month", rates, "bit/s"), width, look=look))
-        since = min((totals.since[name] for name in row.names if name in totals.since), default=None)
-        if since is not None:
-            known_since = format_time(since, past.zone)[:10]
+        if past.since is not None:
+            known_since = format_time(past.since, past.zone)[:16].removesuffix(" 00:00")
             lines.append(key_value(Pair("known since", known_since), width, look=look))
         for stood in past.caps:
             lines += cap_lines(stood, width, look, past.zone)

@@ -10,7 +10,16 @@ from textual.containers import Horizontal
 from sysmon.zones import zone_of
 from tui.networkfilter import kept
 from tui.networkrange import period_of, range_words
-from tui.networkread import caps_of, read_caps, read_day_totals, read_p95, read_range, read_top_days, read_totals
+from tui.networkread import (
+    caps_of,
+    read_caps,
+    read_day_totals,
+    read_p95,
+    read_range,
+    read_since,
+    read_top_days,
+    read_totals,
+)
 from tui.renderables.frame import Hint
 from tui.widgets.network_chart import RangeChart
 from tui.widgets.network_columns import columns
@@ -262,12 +271,20 @@ class InterfacesTab(NetworkTab):
             lambda history: read_top_days(history, host, "interface", time, zone, names),
             seconds=P95_SECONDS,
         )
+        since = self.ask(
+            view,
+            ("since", names),
+            lambda history: read_since(history, host, "interface", time, zone, names),
+            seconds=P95_SECONDS,
+            empty=lambda told: not told,
+        )
         vnstat = [
             fault for fault in view.state.faults if fault.collector == "vnstat" and fault.kind != "unsupported"
         ]  # fmt: skip
         return Past(
             zone, told.value, totals.value, tuple(days.value or ()), self._p95(view, names).value,
             totals.problem or told.problem, f"vnStat: {vnstat[0].message}" if vnstat else "", self._caps_on(view, row),
+            min(since.value or (), default=None),
         )  # fmt: skip
 
     # -- what is chosen
