@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,7 @@ async def run_service(
         say(f"sysmon {who}: serving {own.runner.identity.info.label} on {where}{kept}")
         say(*(f"sysmon {who}: {line}" for line in way_in.told()))
         notify.tell("READY=1", f"STATUS={archive.problem() or f'serving on {where}{kept}'}")
+        asyncio.get_running_loop().call_later(LOOK, settle)
 
     async def extra_when_recording(extra: Follow) -> None:
         await recording.wait()
@@ -193,6 +195,14 @@ async def _begin(context: Context, station: Station, archive: Archive, recording
     engine = Engine(context.config.rules, context.catalogue, context.clock)
     await station.begin(archive.recorder, engine, archive.history)
     recording.set()
+
+
+def settle() -> None:
+    """Has what was loaded and made so far looked through no more: a full collection of garbage holds everybody up, for
+    tens of milliseconds where thousands of devices are asked for.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _look_after(
