@@ -35,6 +35,15 @@ def load_config(path: Path, catalogue: Catalogue, *, named: bool = False) -> Con
     return load(path, catalogue, named=named, collectors=collector_options(), actions=key_actions())
 
 
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Returns what changes whenever the file does, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def check_text(text: str, name: str, catalogue: Catalogue) -> Config:
     """Checks the text of a configuration file that is called `name`; errors are those of `load_config`."""
     return parse(text, name, catalogue, collectors=collector_options(), actions=key_actions())

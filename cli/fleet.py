@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cli.configuration import load_config, stamp
 from remote.target import host_target
 from sysmon.errors import ConfigError, StoreError, SysmonError, UsageError
 from sysmon.records import Liveness, Status
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from cli.context import Context
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from remote.liveness import Patience
     from sysmon.config import HostSettings
     from sysmon.records import Hello
-
-    Stamp = tuple[int, int, int] | None
 
 LOOK: Final = 0.7
 """Seconds between looks at the configuration file. A change is taken at the second look that finds it the same, so that
@@ -95,13 +93,13 @@ class Fleet:
 
     async def run(self) -> None:
         """Follows until it is cancelled."""
-        taken = seen = _stamp(self._context)
+        taken = seen = stamp(self._context.places.config)
         try:
             hosts = self._read() if self._changed else None
             await self._take(self._context.config.hosts if hosts is None else hosts)
             while True:
                 await asyncio.sleep(self._look)
-                now = _stamp(self._context)
+                now = stamp(self._context.places.config)
                 if now == seen and now != taken:
                     taken = now
                     hosts = self._read()
@@ -113,8 +111,6 @@ class Fleet:
 
     def _read(self) -> Mapping[str, HostSettings] | None:
         """Returns the hosts that the file has now, or None where it has mistakes."""
-        from cli.configuration import load_config
-
         context = self._context
         try:
             hosts = load_config(context.places.config, context.catalogue, named=context.places.config_named).hosts
@@ -255,11 +251,3 @@ def _text(host: HostSettings) -> str:
         return str(host_target(host))
     except SysmonError:
         return host.target
-
-
-def _stamp(context: Context) -> Stamp:
-    try:
-        found: os.stat_result = context.places.config.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -21,6 +21,7 @@ from sysmon.records import HostInfo, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 HOST = HostInfo(id="aa", hostname="db-1", timezone="UTC")
 
@@ -52,7 +53,9 @@ class History:
 
 
 @pytest.mark.anyio
-async def test_what_counts_is_held_against_the_cap_and_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_counts_is_held_against_the_cap_and_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     clock, history = ManualClock(), History()
     station = Station(catalogue(), clock)
     station.engine = Engine(DEFAULT_RULES, station.catalogue, clock)
@@ -66,7 +69,8 @@ async def test_what_counts_is_held_against_the_cap_and_ends_with_it(monkeypatch:
     )
     await station.take(frame)
     config = Config(caps={"line": CapSettings(name="line", limit=1000)})
-    context: Any = SimpleNamespace(config=config, clock=clock)
+    places = SimpleNamespace(config=tmp_path / "config.toml", config_named=False)
+    context: Any = SimpleNamespace(config=config, clock=clock, catalogue=catalogue(), places=places)
     archive: Any = SimpleNamespace(history=history)
 
     def fires() -> dict[str, float | None]:
@@ -87,6 +91,12 @@ async def test_what_counts_is_held_against_the_cap_and_ends_with_it(monkeypatch:
         assert fires() == {"cap.utilization:line": 0.85}
         history.broken = False
         await history.looked()
+        # What the file has is taken up, and kept while it has mistakes.
+        for text, value in (("limit = 'much'", 0.85), ("limit = 900", 850 / 900), ("limit = 900\nday = 40", 850 / 900)):
+            places.config.write_text(f"[caps.line]\n{text}\n")
+            await history.looked()
+            await history.looked()
+            assert fires() == {"cap.utilization:line": value}
         context.config = Config()
     finally:
         watching.cancel()
