@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sysmon.errors import SysmonError
 from tui.timetravel import read_series
-from tui.window import WINDOW, prefill
+from tui.window import WINDOW, hold_of, prefill
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -54,8 +54,10 @@ async def fill(
             for event in reversed(await history.events(identity, limit=_EVENTS)):
                 host.take_event(event)
         for metric in metrics:
+            told = host.catalogue.get(metric)
+            hold = hold_of(host.state.intervals, told.collector if told is not None else "")
             for series in await read_series(history, identity, metric, now, seconds):
-                prefill(host.window, series)
+                prefill(host.window, series, hold)
     except SysmonError:
         # Live data fills the graphs; `Services.problem` says what is wrong with the history.
         return

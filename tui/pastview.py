@@ -8,7 +8,7 @@ from sysmon.derive import State
 from sysmon.records import Status
 from sysmon.wrong import findings
 from tui.model import View
-from tui.window import Window, prefill
+from tui.window import Window, hold_of, prefill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,12 @@ def past_view(
         state.apply(moment.previous)
     state.apply(moment.frame)
     window = Window()
-    for each in series:
-        prefill(window, each)
     window.end = moment.frame.time // 1000
+    intervals = state.intervals or host.state.intervals
+    window.hold = hold_of(intervals)
+    for each in series:
+        metric = host.catalogue.get(each.metric)
+        prefill(window, each, hold_of(intervals, metric.collector if metric is not None else ""))
     evidence: Evidence | None = moment.evidence
     return View(
         info=host.info,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sysmon.frame import join_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sysmon.records import Series
 
@@ -57,12 +57,18 @@ class Window:
             del data[:cut]
             self._columns[key] = (start + cut, data)
 
-    def prefill(self, key: str, points: Iterable[tuple[int, float]]) -> None:
-        """Lays older values, (second, value) in order, before those the column holds already, and into its gaps."""
+    def prefill(self, key: str, points: Iterable[tuple[int, float]], hold: int = 1) -> None:
+        """Lays older values, (second, value) in order, before those the column holds already, and into its gaps.
+
+        Args:
+            key: of the series.
+            points: its values.
+            hold: seconds up to which one of them stands until the next, where that is longer than the host's.
+        """
         column = self._columns.get(key)
         limit = column[0] if column else None
         older: list[tuple[int, float]] = []
-        for second, value in self._held(points):
+        for second, value in self._held(points, max(hold, self.hold)):
             if column is None or second < column[0]:
                 older.append((second, value))
             elif second - column[0] < len(column[1]) and math.isnan(column[1][second - column[0]]):
@@ -80,14 +86,16 @@ class Window:
             self.end = stop - 1
         self._columns[key] = (start, data)
 
-    def _held(self, points: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
-        """Yields points with those between them at which the earlier one still stood."""
+    def _held(self, points: Iterable[tuple[int, float]], hold: int) -> Iterator[tuple[int, float]]:
+        """Yields points with those between them, and up to the end, at which the earlier one still stood."""
         last: tuple[int, float] | None = None
         for second, value in points:
-            if last is not None and second - last[0] <= self.hold:
+            if last is not None and second - last[0] <= hold:
                 yield from ((between, last[1]) for between in range(last[0] + 1, second))
             yield second, value
             last = second, value
+        if last is not None and hold > 1 and self.end is not None:
+            yield from ((after, last[1]) for after in range(last[0] + 1, min(self.end, last[0] + hold) + 1))
 
     def points(self, key: str, count: int, step: int = 1) -> list[float | None]:
         """Returns the last `count` points of a series, each the mean over `step` seconds aligned to multiples of it."""
@@ -132,8 +140,23 @@ class Window:
         return twin
 
 
-def prefill(window: Window, series: Series) -> None:
-    """Lays a series read from history before what a window holds; a step of several seconds fills each of them."""
+def hold_of(intervals: Mapping[str, float], collector: str = "") -> int:
+    """Returns the seconds that a value stands in graphs until the next: two intervals of what is not read each second.
+
+    Args:
+        intervals: of the collectors of a host, seconds.
+        collector: which of them reads the value; '' for the values of whole frames.
+    """
+    frames = min(intervals.values(), default=1.0)
+    seconds = math.ceil(max(frames, intervals.get(collector, frames)))
+    return 2 * seconds if seconds > 1 else 1
+
+
+def prefill(window: Window, series: Series, hold: int = 1) -> None:
+    """Lays a series read from history before what a window holds; a step of several seconds fills each of them.
+
+    `hold`: as for `Window.prefill`.
+    """
     seconds = max(1, series.step // 1000)
     spread = ((point.time // 1000 + offset, point.mean) for point in series.points for offset in range(seconds))
-    window.prefill(join_key(series.metric, series.instance), spread)
+    window.prefill(join_key(series.metric, series.instance), spread, hold)

@@ -47,6 +47,28 @@ def test_the_pace_of_a_host_is_that_of_its_frames() -> None:
     assert None not in shown[45:]
 
 
+def test_the_past_of_what_is_read_seldom_has_a_gap_only_where_a_read_is_missing() -> None:
+    script = Script(processes=1)
+    intervals = {"network": 5.0, "devices": 30.0}
+    moment = Moment(frame=msgspec.structs.replace(script.frame(250), intervals=intervals))
+    looks, frames = (0, 30, 65, 95, 190, 220), (200, 205, 215, 230, 245)
+
+    def series(metric: str, seconds: tuple[int, ...]) -> Series:
+        points = [Point((START + each) * 1000, 1, 1.0, float(each), 1.0, 1.0) for each in seconds]
+        return Series(host=script.host, metric=metric, instance="x", step=1000, points=points)
+
+    told = [series("device.receive_rate", looks), series("net.receive_rate", frames)]
+    window = past_view(HostModel(script.info, catalogue()), moment, told).window
+    assert window.end == START + 250
+    shown = window.points("device.receive_rate:x", 251)
+    assert shown[:96] == [0.0] * 30 + [30.0] * 35 + [65.0] * 30 + [95.0]
+    assert shown[96:190] == [None] * 94
+    assert shown[190:] == [190.0] * 30 + [220.0] * 31, "the last stands until the moment shown"
+    assert window.points("net.receive_rate:x", 51) == (
+        [200.0] * 5 + [205.0] * 10 + [215.0] + [None] * 14 + [230.0] + [None] * 14 + [245.0] * 6
+    )
+
+
 def test_window_does_not_call_missing_what_came_before_its_first_value() -> None:
     window = Window(10)
     window.append(100, {"a": 1.0})

@@ -174,8 +174,8 @@ async def test_what_was_committed_late_leaves_no_hole(monkeypatch: pytest.Monkey
     holes = []
     prefill = Window.prefill
 
-    def watched(window: Window, key: str, points: Iterable[tuple[int, float]]) -> None:
-        prefill(window, key, points)
+    def watched(window: Window, key: str, points: Iterable[tuple[int, float]], hold: int = 1) -> None:
+        prefill(window, key, points, hold)
         if key == "memory.utilization":
             holes.append(window.points(key, 5).count(None))
 
