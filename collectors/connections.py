@@ -40,6 +40,15 @@ LINGER = 5.0
 PACE = 15.0
 """Seconds between two reads up to which somebody is taken to look; nobody does where only evidence is due."""
 
+SELDOM = 90.0
+"""Seconds between two looks up to which a quiet host is listened to in between."""
+
+QUIET = 50.0
+"""Connections that end in a second, up to which a host is quiet."""
+
+CALM = 600.0
+"""Seconds after more had ended than could be heard of, until a host may be quiet again."""
+
 TOLD = 60.0
 """Seconds for which it is told that closed connections were lost."""
 
@@ -89,6 +98,7 @@ class Connections(Collector):
         self._since: float | None = None
         self._unbroken: float | None = None
         self._read = 0.0
+        self._ended = 0.0
         self._lost = 0
         self._lost_at: float | None = None
 
@@ -101,7 +111,7 @@ class Connections(Collector):
         """
         if not self.roots.live:
             raise Unsupported("connections are told by the kernel alone, not by its files")
-        now = time.monotonic()
+        now, before = time.monotonic(), self._read
         faults = self._listen(now)
         try:
             moved = self._line.read()
@@ -114,6 +124,7 @@ class Connections(Collector):
         ledger.look((each for protocol, each in sockets if protocol == "tcp"), now, anew=anew)
         if self._closings is not None:
             closed, lost = self._closings.take()
+            self._ended = len(closed) / max(1.0, now - before)
             ledger.close(closed)
             if lost > self._lost:
                 self._unbroken = self._lost_at = now
@@ -143,7 +154,7 @@ class Connections(Collector):
     def _listen(self, now: float) -> list[Fault]:
         """Listens for closed connections while somebody looks; returns what is wrong with that."""
         gap, self._read = now - self._read, now
-        seconds = max(LINGER, 2.5 * gap) if gap <= PACE else LINGER
+        seconds = max(LINGER, 2.5 * gap) if gap <= (SELDOM if self._is_quiet(now) else PACE) else LINGER
         if self._closings is not None and self._closings.keep(seconds):
             return []
         self._closings = self._unbroken = None
@@ -154,6 +165,12 @@ class Connections(Collector):
             return [Fault(self.name, "unsupported", message, "a kernel from 4.2 on tells of them")]
         self._unbroken, self._lost = now, 0
         return []
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether so few connections end here that it costs nothing to hear of all, also while nobody looks: then those
+        that ended between two looks stand in the evidence too.
+        """
+        return self._ended <= QUIET and (self._lost_at is None or now - self._lost_at > CALM)
 
     def _sockets(self, faults: list[Fault]) -> list[tuple[str, DiagSocket]]:
         states = ALL_STATES

@@ -274,6 +274,37 @@ def test_nobody_looks_any_more_and_listening_ends(collector: Connections, monkey
     assert reading.values["connections.unbroken"] == 0.0 and reading.values["connections.counted"] > 0
 
 
+@pytest.mark.parametrize(
+    ("gap", "ended", "lost", "seconds"),
+    [
+        (1.0, 0.0, None, connections.LINGER),
+        (10.0, 1000.0, None, 25.0),
+        (30.0, 1.0, None, 75.0),
+        (30.0, 1000.0, None, connections.LINGER),
+        (30.0, 1.0, 900.0, connections.LINGER),
+        (3600.0, 0.0, None, connections.LINGER),
+    ],
+)
+def test_a_quiet_host_is_listened_to_between_the_looks_for_evidence(
+    gap: float, ended: float, lost: float | None, seconds: float
+) -> None:
+    kept: list[float] = []
+
+    class Listening:
+        def keep(self, seconds: float) -> bool:
+            kept.append(seconds)
+            return True
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    collector = Connections(Roots())
+    collector._closings = Listening()  # type: ignore[assignment]
+    collector._read, collector._ended, collector._lost_at = 1000.0 - gap, ended, lost
+    collector._listen(1000.0)
+    assert kept == [seconds]
+
+
 def test_the_thread_ends_with_the_collector() -> None:
     collector = Connections(Roots())
     collector.read()
