@@ -88,6 +88,8 @@ def gather(
         return await _read(history, status, infos, here, ask, now, host, router, kinds, everything, routers)
 
     if not context.history_path.exists():
+        if router is not None:
+            _reached(router, routers, here.hosts)
         return asyncio.run(_unrecorded(here, now, host, router))
     return context.read_history(read)
 
@@ -115,8 +117,8 @@ async def _read(
 ) -> Ledger:
     for id, info in here.hosts.items():
         infos.setdefault(id, info)
-    if router is not None and router in routers and not any(info.name == router for info in infos.values()):
-        raise UsageError(f"router '{router}' was never reached", "`sysmon devices status` says why")
+    if router is not None:
+        _reached(router, routers, infos)
     if not any(info.target == "local" or info.id == here.own for info in infos.values()):
         # It may be that of routers alone: what this machine does now is told all the same.
         infos[here.own] = _this(here)
@@ -134,6 +136,16 @@ async def _read(
         moved = told.recorded if everything else {name: each for name, each in told.month.items() if each.total}
         devices += join(infos[id], kind, here.of(id, kind), told, moved)
     return Ledger(now, here, infos, chosen, devices, found, status)
+
+
+def _reached(router: str, routers: Sequence[str], infos: dict[str, HostInfo]) -> None:
+    """Says of a configured router that was never there that this is why nothing is known of it.
+
+    Raises:
+        UsageError: it was not.
+    """
+    if router in routers and not any(info.name == router for info in infos.values()):
+        raise UsageError(f"router '{router}' was never reached", "`sysmon devices status` says why")
 
 
 def _this(here: Present) -> HostInfo:

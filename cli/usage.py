@@ -15,7 +15,7 @@ from cli.ranges import asked
 from cli.steptable import CSV, gap_lines, plot, rows, step_table
 from sysmon import ledger, traffic, trafficanswers
 from sysmon.bandwidth import RANGES
-from sysmon.caps import applies, standing
+from sysmon.caps import applies, concerns, devices_meant, standing
 from sysmon.devices import adding
 from sysmon.errors import UsageError, nearest
 from sysmon.ledger import Ask, bounds
@@ -314,10 +314,17 @@ def _stats(context: Context, scope: Scope, found: Ledger, ask: Ask, options: arg
 
 
 async def _caps(context: Context, history: History, scope: Scope, found: Ledger) -> list[Standing]:
-    """Returns how the caps of the host stand."""
+    """Returns how the caps stand that have to do with what is told."""
     made = []
+    named = {name for group in scope.groups for name in group.names}
+    known = await history.devices(scope.info.id) if scope.kind == "device" else ()
     for cap in context.config.caps.values():
-        if applies(cap, scope.info, found.present.own):
+        if scope.kind == "device":
+            meant = devices_meant(cap, known) if cap.device else []
+            wanted = bool(meant) and (not named or not named.isdisjoint(meant))
+        else:
+            wanted = scope.whole or concerns(cap, named, scope.counted)
+        if wanted and applies(cap, scope.info, found.present.own):
             told = await standing(cap, history, scope.info.id, scope.now, zone_of(scope.info.timezone), scope.counted)
             if told is not None:
                 made.append(told)

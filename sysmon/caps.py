@@ -9,7 +9,7 @@ from sysmon import bandwidth
 from sysmon.catalogue import gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import tzinfo
 
     from sysmon.bandwidth import Amount
@@ -73,9 +73,11 @@ class Standing(NamedTuple):
 
 
 def applies(cap: CapSettings, info: HostInfo, local: str) -> bool:
-    """Whether a cap is one of this host. `local`: id of the machine that the configuration is of."""
+    """Whether a cap is one of this host. `local`: id of the machine that the configuration is of; a cap of a device is
+    one of whichever router knows it.
+    """
     if cap.host == "local":
-        return info.id == local
+        return info.id == local or bool(cap.device)
     return any(fnmatchcase(label, cap.host) for label in (info.name, info.hostname, info.id) if label)
 
 
@@ -92,6 +94,13 @@ def devices_meant(cap: CapSettings, known: Iterable[KnownDevice]) -> list[str]:
         if wanted in (each.key.lower(), each.row.mac.lower(), each.alias.lower(), each.row.name.lower())
         or (each.row.mac and each.row.name.lower() == f"{wanted} ({each.row.mac[-5:]})")
     ]
+
+
+def concerns(cap: CapSettings, names: Collection[str], counted: Collection[str]) -> bool:
+    """Whether a cap of interfaces has to do with any of some; `counted`: those that add up to the host's traffic."""
+    if cap.device:
+        return False
+    return any(fnmatchcase(name, cap.interface) if cap.interface else name in counted for name in names)
 
 
 def spent(cap: CapSettings, amount: Amount) -> int:

@@ -230,7 +230,7 @@ CAP = {
     "limit": Option(quantity("bytes", 1, 1 << 60), '"1 TB"', "bytes that may go through in a month"),
     "host": Option(text, '"local"', "glob over host names; local: this machine"),
     "interface": Option(text, '""', "glob over its interfaces; empty: all that count towards its total"),
-    "device": Option(text, '""', "instead of an interface: MAC, alias or name of a device behind a router"),
+    "device": Option(text, '""', "instead of an interface: MAC, alias or name of a device, of any router without host"),
     "count": Option(choice("both", "receive", "transmit", "larger"), '"both"', "which way counts"),
     "day": Option(integer(1, 31), "1", "day of the month on which it begins anew"),
 }

@@ -284,7 +284,10 @@ def test_what_is_wrong_is_said(
 def test_without_a_history_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    months.settle(tmp_path, monkeypatch)
+    months.settle(tmp_path, monkeypatch, ROUTERS)
+    assert "router 'attic' was never reached; `sysmon devices status` says why" in said(
+        capsys, "devices", "--router", "attic", status=2
+    )
     printed = said(capsys, "devices")
     assert "eth0" in printed and "no history yet" in printed
     (eth0, _) = json.loads(said(capsys, "devices", "--json"))["devices"]

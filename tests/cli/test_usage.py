@@ -33,6 +33,9 @@ limit = "10 GB"
 count = "transmit"
 interface = "eth*"
 day = 20
+[caps.phone]
+limit = "1 GB"
+device = "anna-phone"
 """
 
 
@@ -129,6 +132,17 @@ def test_a_device_has_its_usage(month: Path, capsys: pytest.CaptureFixture[str])
         capsys, "usage", "--device", "anna-phone", "--router", "home", "--by", "hour"
     )
     assert "'tv' is the name of 2 devices" in said(capsys, "usage", "--device", "tv", status=2)
+
+
+def test_caps_are_told_beside_what_they_count(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*arguments: str) -> set[str]:
+        printed = said(capsys, "usage", *arguments).splitlines()
+        return {line.split()[1].rstrip(":") for line in printed if line.startswith("cap ")}
+
+    assert told() == told("eth0") == told("--stats") == {"line", "upload"}
+    assert told("br0") == told("lo") == set()
+    assert told("--router", "home") == told("--device", "anna-phone") == {"phone"}
+    assert told("--device", "device-7") == set()
 
 
 def test_all_devices_behind_a_router_have_their_usage(month: Path, capsys: pytest.CaptureFixture[str]) -> None:

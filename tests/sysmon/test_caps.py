@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sysmon.bandwidth import Amount
-from sysmon.caps import applies, devices_meant, spent, standing
+from sysmon.caps import applies, concerns, devices_meant, spent, standing
 from sysmon.config import CapSettings
 from sysmon.frame import DeviceRow
 from sysmon.records import HostInfo, KnownDevice, Usage
@@ -50,6 +50,16 @@ def test_a_cap_is_of_the_hosts_that_its_glob_names(host: str, mine: bool) -> Non
 
 def test_the_local_machine_is_no_other() -> None:
     assert not applies(CapSettings(name="line", limit=1), HOST, "bb")
+    # This machine has no devices behind it: that of a device is one of whichever router knows it.
+    assert applies(CapSettings(name="tv", limit=1, device="tv"), HOST, "bb")
+    assert not applies(CapSettings(name="tv", limit=1, device="tv", host="home"), HOST, "bb")
+
+
+def test_a_cap_concerns_what_it_counts() -> None:
+    line, up = CapSettings(name="line", limit=1), CapSettings(name="up", limit=1, interface="wan*")
+    assert concerns(line, ["eth0"], ["eth0"]) and not concerns(line, ["lan1"], ["eth0"])
+    assert concerns(up, ["lan1", "wan0"], ["eth0"]) and not concerns(up, ["eth0"], ["eth0"])
+    assert not concerns(CapSettings(name="tv", limit=1, device="tv"), ["eth0"], ["eth0"])
 
 
 @pytest.mark.parametrize(("count", "bytes"), [("both", 30), ("receive", 10), ("transmit", 20), ("larger", 20)])
