@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sysmon.evidence import top, top_talkers
+from sysmon.frame import READ_BY
 from sysmon.records import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sysmon.derive import State
-    from sysmon.frame import Frame
+    from sysmon.frame import Frame, TalkerRow
     from sysmon.ports import Recorder
 
     Record = Callable[[Callable[[Recorder], Awaitable[None]]], Awaitable[None]]
@@ -32,6 +35,7 @@ class Witnessed:
         self._record = record
         self._every = every * 1e9 - 5e8
         self._last: dict[str, int] = {}
+        self._moved: dict[str, tuple[str, int, dict[str, TalkerRow]]] = {}
 
     async def look(self, frame: Frame, state: State, time: int) -> None:
         """Keeps who is busiest, where that is due. `time`: of the frame, by this side's clock."""
@@ -40,12 +44,28 @@ class Witnessed:
         last = self._last.get(frame.host)
         if last is None or frame.monotonic < last or frame.monotonic - last >= self._every:
             self._last[frame.host] = frame.monotonic
-            await self.keep(frame.host, state, time)
+            await self.keep(frame.host, state, time, self._since(frame, state))
 
-    async def keep(self, host: str, state: State, time: int) -> None:
-        """Keeps who is busiest now."""
+    def _since(self, frame: Frame, state: State) -> list[TalkerRow]:
+        """Returns who used the network with their mean rates since the last record: what moved between two looks, and
+        who did it and has left, stand in none of the looks alone.
+        """
+        if state.stale("connections") or not state.talkers:
+            self._moved.pop(frame.host, None)
+            return []
+        at = state.reads.get(READ_BY["talkers"], frame.monotonic)
+        before = self._moved.get(frame.host)
+        self._moved[frame.host] = frame.boot, at, {row.key: row for row in state.talkers}
+        if before is None or before[0] != frame.boot or at - before[1] < 1e9:
+            return state.talkers
+        return [_mean(row, before[2].get(row.key), (at - before[1]) / 1e9) for row in state.talkers]
+
+    async def keep(self, host: str, state: State, time: int, talkers: list[TalkerRow] | None = None) -> None:
+        """Keeps who is busiest. `talkers`: who used the network, those of the last look by default."""
         rows = top(state.processes, EVIDENCE_ROWS)
-        talkers = [] if state.stale("connections") else top_talkers(state.talkers, EVIDENCE_ROWS)
+        if talkers is None:
+            talkers = [] if state.stale("connections") else state.talkers
+        talkers = top_talkers(talkers, EVIDENCE_ROWS)
         if rows or talkers:
             evidence = Evidence(host=host, time=time, processes=rows, talkers=talkers)
             await self._record(lambda kept: kept.record_evidence(evidence))
@@ -58,3 +78,13 @@ class Witnessed:
         if rows:
             age = max(0, frame.monotonic - frame.reads.get("devices", frame.monotonic)) // 1_000_000
             await self._record(lambda kept: kept.record_devices(frame.host, rows, time - age))
+
+
+def _mean(row: TalkerRow, before: TalkerRow | None, seconds: float) -> TalkerRow:
+    """Returns a row with its mean rates; it is counted from 0, and one that fell was counted anew."""
+    received, sent = (0, 0) if before is None else (before.received, before.sent)
+    if row.received < received or row.sent < sent:
+        return row
+    return msgspec.structs.replace(
+        row, receive_rate=(row.received - received) / seconds, transmit_rate=(row.sent - sent) / seconds
+    )

@@ -72,6 +72,21 @@ async def test_the_ten_that_used_the_network_most_stand_beside_the_processes() -
     await station.close()
 
 
+async def test_who_used_the_network_between_two_records_stands_in_the_next_though_it_rests_by_then() -> None:
+    clock, history = ManualClock(now=T0), Kept()
+    station = Station(CATALOGUE, clock, recorder=history, evidence=30.0)
+    for second in range(70):
+        clock.step_wall(T0 + second * 1000 - clock.now())
+        burst = TalkerRow(key="curl", kind="process", pid=9, received=1000 * min(max(second - 40, 0), 5), sent=0)
+        rows = [burst] if second >= 38 else []
+        rest = TalkerRow(key="sshd", kind="process", pid=1, received=5, sent=0)
+        await station.take(frame(second, Tables(processes=seen(second).processes, talkers=[*rows, rest])))
+    by_time = {each.time: [(row.key, row.receive_rate) for row in each.talkers] for each in history.evidences}
+    assert by_time[T0 + 31_000] == []
+    assert by_time[T0 + 61_000] == [("curl", pytest.approx(5000 / 30))]
+    await station.close()
+
+
 async def test_devices_are_kept_by_this_clock_as_of_when_they_were_asked_for() -> None:
     clock, history = ManualClock(now=T0), Kept()
     station = Station(CATALOGUE, clock, recorder=history)
