@@ -189,7 +189,8 @@ def parse_time(text: str, now: int, zone: tzinfo | None = None) -> int:
         return int(float(low) * 1000)
     back = re.fullmatch(r"-?\s*((?:\d+(?:\.\d+)?\s*(?:ms|min|[smhdwy])\s*)+)(ago)?", low)
     if back:
-        return now - int(parse_duration(back[1]) * 1000)
+        # Before 1970 nothing was counted: it is as good as the beginning.
+        return max(0, now - int(min(parse_duration(back[1]), 1e12) * 1000))
     here = datetime.fromtimestamp(now / 1000, zone)
     clock = re.fullmatch(r"(yesterday\s+|today\s+)?(\d{1,2}):(\d{2})(?::(\d{2}))?", low)
     try:

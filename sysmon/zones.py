@@ -32,10 +32,17 @@ def span_of(moment: int, step: str, zone: tzinfo) -> tuple[int, int]:
     """Returns the step of usage (start, end) that a moment (ms) lies in.
 
     Raises:
-        UsageError: another step.
+        UsageError: another step, or a moment beyond all dates.
     """
     if step not in STEPS:
         raise UsageError(f"'{step}' is not a step of usage", f"write {', '.join(STEPS[:-1])} or {STEPS[-1]}")
+    try:
+        return _span_of(moment, step, zone)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{moment} ms since 1970 lies beyond all dates", "choose a time within a lifetime") from None
+
+
+def _span_of(moment: int, step: str, zone: tzinfo) -> tuple[int, int]:
     if step in _FINE:
         # By offset rather than by the clock's face: the hour that a change of clocks repeats is two hours.
         length = _FINE[step]

@@ -1,6 +1,7 @@
 """Totals are exact across blocks, reboots, resets, holes, late frames and trimming."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from sysmon.clock import ManualClock
 from sysmon.errors import UsageError
 from sysmon.frame import Frame
 from sysmon.records import HostInfo, SeriesQuery, Usage
-from sysmon.zones import span_of, zone_of
+from sysmon.zones import STEPS, span_of, zone_of
 from tests.store.helpers import put, reading, recording, seal_all
 from tests.store.worlds import HOST, START, World
 
@@ -295,3 +296,14 @@ async def test_an_older_run_that_comes_after_the_newer_one_was_sealed(tmp_path: 
         stats = found.series[0].stats
         # One read of each boot has none before it.
         assert stats is not None and stats.count == len(frames) + len(rebooted) - 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_at_the_end_of_all_dates_is_refused_in_words(step: str) -> None:
+    last = 253_402_300_799_000
+    try:
+        start, end = span_of(last, step, UTC)
+    except UsageError as error:
+        assert "beyond all dates" in str(error)
+    else:
+        assert start <= last < end

@@ -127,3 +127,8 @@ def test_any_text_is_a_moment_or_a_clear_error(text: str) -> None:
 def test_rfc3339() -> None:
     assert rfc3339(NOON) == "2026-11-21T11:00:00Z"
     assert rfc3339(NOON + 5) == "2026-11-21T11:00:00.005Z"
+
+
+@pytest.mark.parametrize("text", ["9999999999d", "999999999999y ago", "60y"])
+def test_what_lies_before_1970_is_as_good_as_the_beginning(text: str) -> None:
+    assert parse_time(text, NOON, BERLIN) == 0
