@@ -251,7 +251,8 @@ def uncovered(gaps: Iterable[Span], spans: Iterable[tuple[int, int]]) -> list[Sp
     found = []
     for gap in sorted(gaps, key=lambda each: each.start):
         at = gap.start
-        for start, end in ordered[max(0, bisect_right(ordered, (at,)) - 1) :]:
+        for place in range(max(0, bisect_right(ordered, (at,)) - 1), len(ordered)):
+            start, end = ordered[place]
             if start >= gap.end:
                 break
             if end <= at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -103,11 +104,15 @@ async def steps(
     if not found:
         return [], gaps
     made: list[Step] = []
+    gaps = sorted(gaps, key=lambda each: each.start)
+    starts = [gap.start for gap in gaps]
 
     def fill(at: int, until: int) -> None:
         while at < until:
             _, after = span_of(at, by, zone)
-            blank = any(gap.start <= at and min(after, now) <= gap.end for gap in gaps)
+            # They never overlap: only the last that began by then can cover it.
+            place = bisect_right(starts, at) - 1
+            blank = place >= 0 and min(after, now) <= gaps[place].end
             made.append(Step(at, after, None if blank else Amount(), max(0, min(after, now) - at)))
             at = after
             if len(made) > MOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,36 @@ async def test_steps_without_traffic_are_nothing_and_those_without_data_unknown(
     assert [step.start for step in made] == [at + hour * HOUR for hour in range(10)]
     with pytest.raises(UsageError, match="more than 10000 steps"):
         await traffic.steps(Counted({0: 1}), INFO, "interface", [], 0, NOW, "hour", NOW)
+
+
+@pytest.mark.anyio
+async def test_gaps_without_number_take_no_longer_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def looked(count: int) -> int:
+        """How many gaps are looked at for steps of a time that has so many."""
+        step = bandwidth.FIVE_MINUTES
+        history = Counted({NOW - number * 2 * step: 1 for number in range(1, count + 1)})
+        history.blank = [
+            Span(NOW - number * 2 * step + step, NOW - number * 2 * step + 2 * step) for number in range(count, 0, -1)
+        ]
+        turns = 0
+
+        def tracer(frame: object, event: str, argument: object) -> object:
+            nonlocal turns
+            turns += 1
+            return tracer
+
+        sys.settrace(tracer)  # type: ignore[arg-type]
+        try:
+            made, _ = await traffic.steps(
+                history, INFO, "interface", ["eth0"], NOW - 2 * (count + 1) * step, NOW, "fiveminute", NOW
+            )
+        finally:
+            sys.settrace(None)
+        assert len(made) == 2 * count
+        return turns
+
+    few = await looked(50)
+    assert await looked(400) < 12 * few
 
 
 @pytest.mark.anyio
