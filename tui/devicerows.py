@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sysmon.bandwidth import Amount, share, total
+from sysmon.bandwidth import Amount, share, total, used
 from sysmon.frame import DeviceRow
 from sysmon.records import KnownDevice
+from tui.window import WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ class Device:
     Attributes:
         key: instance of its readings. `row`: who it is, as last seen by then.
         label: what it is called; `category`: given, else guessed; `given`: whether a user gave the name.
-        online: None where the moment does not tell it (in the past).
+        online: None where the moment does not tell it: of the past it is known only of those that moved bytes then.
         receive, transmit: bytes per second, received being its download; None where not (yet) known.
         counted: whether anything counts its bytes.
         amount: what it moved in the range shown; None where not known. `share`: of all devices.
@@ -75,6 +76,8 @@ def build(
     live = {row.key: row for row in view.state.tables.devices or ()}
     by_key = {device.key: device for device in known or () if device.first <= view.time or device.key in live}
     rates = view.state.derived()
+    # A full frame has its counters from the last look, which may be that of the frame before: then they make no rate.
+    past = view.status.state == "replay"
     whole = total(amounts) if amounts is not None else None
     names = dict.fromkeys([*by_key, *live])
     found = []
@@ -88,8 +91,21 @@ def build(
                 host=device.host, key=key, row=row, first=device.first, last=device.last, alias=device.alias,
                 category=device.category,
             )  # fmt: skip
-        amount = None if amounts is None else amounts.get(key)
+        counts = any(view.value(f"{metric}:{key}") is not None for metric in COUNTERS)
+        kept = device is not None and bool(device.row.source) and device.first < view.time
+        amount = None if amounts is None else used(amounts, key, counted=counts or kept)
         last = entry.last if entry.last <= view.time or view.live else None
+        down, up = (rates.get(f"{metric}:{key}") for metric in RATES)
+        online = row.online if row is not None else (False if view.live and live else None)
+        seen = view.time if online else last if device is not None else None
+        if past:
+            down, up = (_then(view, f"{metric}:{key}") if rate is None else rate
+                        for metric, rate in zip(RATES, (down, up), strict=True))  # fmt: skip
+            online = True if down or up else None
+            seen = view.time if online else _moved(view, key) or seen
+        elif online is False and not down and not up:
+            # What its counters did not do for lack of a device is no rate of one.
+            down = up = None
         found.append(
             Device(
                 key=key,
@@ -98,19 +114,35 @@ def build(
                 category=entry.category or who.category,
                 alias=entry.alias,
                 given_category=entry.category,
-                online=row.online if row is not None else (False if view.live and live else None),
-                receive=rates.get(f"{RATES[0]}:{key}"),
-                transmit=rates.get(f"{RATES[1]}:{key}"),
+                online=online,
+                receive=down,
+                transmit=up,
                 connections=view.value(f"device.connections:{key}"),
                 counted=bool(who.source) or amount is not None,
                 amount=amount,
                 share=share(amount, whole) if amount is not None and whole is not None else None,
                 first=entry.first if device is not None else None,
-                last=view.time if row is not None and row.online else last if device is not None else None,
+                last=seen,
                 signal=row.signal if row is not None else None,
             )
         )
     return sorted(found, key=_rank)
+
+
+def _then(view: View, key: str) -> float | None:
+    """A rate of the step that the moment lies in."""
+    points = view.window.points(key, 1)
+    return points[0] if points else None
+
+
+def _moved(view: View, key: str) -> int | None:
+    """When it last moved bytes in the minutes before the moment, Unix milliseconds."""
+    end = view.window.end
+    if end is None:
+        return None
+    lines = [view.window.recorded(f"{metric}:{key}", WINDOW) for metric in RATES]
+    ago = [next((at for at, rate in enumerate(reversed(line)) if rate), None) for line in lines]
+    return max((1000 * (end - at) for at in ago if at is not None), default=None)
 
 
 def _rank(device: Device) -> tuple[bool, int, float, str]:

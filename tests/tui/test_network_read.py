@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors.registry import catalogue
 from sysmon.clock import ManualClock
-from sysmon.frame import Frame
+from sysmon.frame import DeviceRow, Frame, Number
 from sysmon.records import HostInfo, Past, UsagePiece
 from tests.store.helpers import put, reading, recording
 from tests.store.worlds import HOST
+from tui.devicerows import build
+from tui.model import HostModel
 from tui.networkread import read_since
+from tui.screens.network import NetworkScreen
+from tui.timetravel import PastReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,3 +71,55 @@ async def test_what_others_told_goes_back_further(tmp_path: Path) -> None:
 
 async def test_before_anything_is_known_there_is_nothing(tmp_path: Path) -> None:
     assert await since(tmp_path / "history.db", before=2 * HOUR) == ()
+
+
+MAC = "02:aa:bb:00:00:01"
+QUIET = "02:aa:bb:00:00:02"
+
+
+def looks(count: int) -> list[Frame]:
+    """A router read every five seconds, its devices at every sixth look, at 2000 bytes per second."""
+    found = []
+    for at in range(count):
+        read = (50 + 5 * at) * 10**9
+        devices = (50 + 30 * (at // 6)) * 10**9
+        full, looked = at % 12 == 0, at % 6 == 0
+        readings: dict[str, Number] = {"net.receive:wan": 50_000 * at}
+        if full or looked:
+            bytes_of = {"device.receive": 60_000 * (at // 6), "device.transmit": 3000 * (at // 6)}
+            readings |= {f"{metric}:{MAC}": value for metric, value in bytes_of.items()}
+            readings |= {f"{metric}:{QUIET}": 777 for metric in bytes_of}
+        found.append(
+            Frame(
+                host=HOST, run="a" * 16, seq=1 + at, boot="b" * 32, time=BEGUN + 5000 * at, monotonic=read,
+                readings=readings, reads={"network": read, **({"devices": devices} if full or looked else {})},
+                intervals={"network": 5.0, "devices": 30.0} if full else {}, full=full,
+            )
+        )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("seconds", [150, 165, 175, 180, 185])
+async def test_devices_of_the_past_have_the_rates_of_their_step_at_any_moment_of_it(
+    tmp_path: Path, seconds: int
+) -> None:
+    clock = ManualClock(BEGUN)
+    path = tmp_path / "history.db"
+    rows = [DeviceRow(key=key, mac=key, source="nlbwmon", layer="L3", online=True) for key in (MAC, QUIET)]
+    async with recording(path, clock, catalogue=catalogue()) as recorder:
+        await recorder.record_host(HostInfo(id=HOST, timezone="UTC"))
+        await recorder.record_devices(HOST, rows, BEGUN)
+        await put(recorder, clock, looks(60))
+        await recorder.record_devices(HOST, rows, clock.now())
+        await recorder.flush()
+    async with reading(path, clock, catalogue=catalogue()) as history:
+        host = HostModel(HostInfo(id=HOST, timezone="UTC"), catalogue())
+        landing = await PastReader(host, history, NetworkScreen.GRAPHED, clock.now()).at(BEGUN + 1000 * seconds)
+        assert landing.view is not None
+        known = await history.devices(HOST)
+        busy, quiet = build(landing.view, known, {})
+    assert busy.receive == pytest.approx(2000, rel=1e-6)
+    assert busy.transmit == pytest.approx(100, rel=1e-6)
+    assert (busy.online, busy.last) == (True, landing.view.time)
+    assert (quiet.receive, quiet.transmit) == (0, 0)
+    assert quiet.online is None, "whether who moved nothing was there is not kept"

@@ -40,8 +40,8 @@ def columns(*, bits: bool, now: Callable[[], int], size: str = "", ranged: bool 
         _text("mac", "MAC", 17, 13, lambda row: row.row.mac),
         Column("vendor", "VENDOR", width=None, min_width=12, fraction=0.5, priority=8, spans=_vendor),
         _text("category", "CATEGORY", 10, 7, lambda row: row.category),
-        rate_column("receive", "DOWN", "receive", lambda row: row.receive, bits=bits, priority=rates),
-        rate_column("transmit", "UP", "transmit", lambda row: row.transmit, bits=bits, priority=rates),
+        rate_column("receive", "DOWN", "receive", lambda row: row.receive, bits=bits, priority=rates, dim=_away),
+        rate_column("transmit", "UP", "transmit", lambda row: row.transmit, bits=bits, priority=rates, dim=_away),
         amount_column("received", "RECEIVED", 1 if ranged else 5, lambda row: row.amount, 0),
         amount_column("sent", "SENT", 1 if ranged else 5, lambda row: row.amount, 1),
         amount_column("total", "TOTAL" if ranged else "TODAY", 0 if ranged else 2, lambda row: row.amount, None),
@@ -58,8 +58,12 @@ def _missing(look: Look) -> Spans:
     return [(look.glyphs.missing, look.palette.faint)]
 
 
+def _away(row: Device) -> bool:
+    return row.online is False
+
+
 def _tone(row: Device, look: Look) -> Style:
-    return look.palette.faint if row.online is False else look.palette.text
+    return look.palette.faint if _away(row) else look.palette.text
 
 
 def _name(row: Device, width: int, look: Look) -> Spans:

@@ -186,7 +186,8 @@ class DevicesTab(DeviceNotes):
         if not self.rows:
             return []
         online = [row.online for row in self.rows if row.online is not None]
-        count = f"{sum(online)} of {len(self.rows)} online" if online else f"{len(self.rows)} devices"
+        word = "moved bytes then" if view.status.state == "replay" else "online"
+        count = f"{sum(online)} of {len(self.rows)} {word}" if online else f"{len(self.rows)} devices"
         note = note_of(view, self.rows)
         return [count, note] if note else [count, *sources(row.row for row in self.rows)]
 

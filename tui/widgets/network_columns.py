@@ -182,15 +182,22 @@ def _rate(
 
 
 def rate_column(
-    key: str, title: str, hue: HueName, value: Callable[[Any], float | None], *, bits: bool, priority: int = 0
+    key: str,
+    title: str,
+    hue: HueName,
+    value: Callable[[Any], float | None],
+    *,
+    bits: bool,
+    priority: int = 0,
+    dim: Callable[[Any], bool] = lambda row: False,
 ) -> Column[Any]:
-    """Bytes or bits per second of now."""
+    """Bytes or bits per second of now; `dim`: whose stands back."""
 
     def spans(row: Any, _width: int, look: Look) -> Spans:
         rate = value(row)
         if rate is None:
             return _missing(look)
-        style = look.palette.hue(hue).base if rate >= 1 else look.palette.faint
+        style = look.palette.hue(hue).base if rate >= 1 and not dim(row) else look.palette.faint
         return value_spans(rate_text(rate, bits=bits), style, look)
 
     return Column(key, title, width=11, align="right", priority=priority, spans=spans)

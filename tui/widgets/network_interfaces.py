@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal
 
+from sysmon.bandwidth import used
 from sysmon.zones import zone_of
 from tui.networkfilter import kept
 from tui.networkrange import period_of, range_words
@@ -112,13 +113,21 @@ class InterfacesTab(NetworkTab):
             empty=lambda told: not told[1],
         )
         today, month = days.value or ({}, {})
-        usage = {name: (today.get(name), month.get(name)) for name in {*today, *month}}
+
+        def counting(name: str) -> bool:
+            return view.value(f"net.receive:{name}") is not None
+
+        listed = [row.name for row in view.state.tables.interfaces or ()] or view.state.instances("net.receive")
+        usage = {
+            name: (used(today, name, counted=counting(name)), used(month, name, counted=counting(name)))
+            for name in {*today, *month, *listed}
+        }
         network = self.network
         rows = self._rows.build(
             view, usage, step=15 if network.has_class("-narrow") else 10, told=self._structure(view)
         )
         told = self._told(view).value if self.ranged else None
-        every = self._ranged.fill(rows, told, zone)
+        every = self._ranged.fill(rows, told, zone, counting)
         self._all = every
         whole = every[len(rows) :]
         quiet = sum(row.quiet for row in rows)

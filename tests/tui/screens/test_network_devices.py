@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Input
 
+from sysmon.bandwidth import Amount
 from sysmon.config import CapSettings
 from sysmon.errors import StoreError
-from sysmon.frame import DeviceRow, Fault, Tables
+from sysmon.frame import DeviceRow, Fault, Number, Tables
 from sysmon.records import KnownDevice, Status
 from tests.tui.screens.networkstage import Gateway, Ledger, Silent, staged
 from tests.tui.scripted import START, Script, catalogue, make_app, view
@@ -23,6 +24,8 @@ from tui.devicewords import LIMITS, limits
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.model import HostModel
 from tui.screens.network import NetworkScreen
+from tui.theme import DEFAULT_LOOK
+from tui.widgets.devices_columns import columns
 from tui.widgets.devices_page import DevicePage
 from tui.widgets.table import Table
 
@@ -125,6 +128,46 @@ def test_the_past_shows_nobody_who_came_later_and_nothing_of_now() -> None:
     assert [row.online for row in rows] == [None, None]
     assert [row.signal for row in rows] == [None, None]
     assert rows[1].last is None, "it was last seen after this moment"
+
+
+def test_who_moved_nothing_moved_nothing_and_who_is_not_counted_is_not_known() -> None:
+    script = gateway()
+    shown = view(script, 5)
+    uncounted = KnownDevice(
+        host=script.host, key="02:ff:00:00:00:02", row=DeviceRow(key="02:ff:00:00:00:02"), first=1, last=2
+    )
+    gone = KnownDevice(
+        host=script.host, key="02:ff:00:00:00:03", row=DeviceRow(key="02:ff:00:00:00:03", source="nlbwmon"), first=1,
+        last=2,
+    )  # fmt: skip
+    moved = {script.device_key(0): Amount(1000, 10)}
+    rows = {row.key: row for row in build(shown, [known(0, script), uncounted, gone], moved)}
+    assert rows[script.device_key(0)].amount == Amount(1000, 10)
+    assert rows[script.device_key(1)].amount == Amount(), "its counters are there"
+    assert rows[gone.key].amount == Amount(), "it was counted"
+    assert rows[uncounted.key].amount is None
+    assert all(row.amount is None for row in build(shown, [known(0, script)], {})), "nothing was counted of anybody"
+
+
+async def test_who_is_offline_stands_back_with_the_rates_and_has_none_of_nothing() -> None:
+    class Quiet(Gateway):
+        def readings(self, second: int) -> dict[str, Number]:
+            values = super().readings(second)
+            values |= {f"device.{way}:{self.device_key(9)}": 5000 for way in ("receive", "transmit")}
+            return values
+
+    script = Quiet(name="home", processes=2)
+    rows = {row.key: row for row in build(view(script, 5), [], None)}
+    busy, quiet = rows[script.device_key(4)], rows[script.device_key(9)]
+    assert (busy.online, quiet.online) == (False, False)
+    assert busy.receive
+    assert (quiet.receive, quiet.transmit) == (None, None)
+    for column in columns(bits=False, now=lambda: 0):
+        if column.key in ("receive", "transmit"):
+            assert column.spans is not None
+            styles = {style for _, style in column.spans(busy, 11, DEFAULT_LOOK)}
+            hue = DEFAULT_LOOK.palette.hue("receive" if column.key == "receive" else "transmit")
+            assert hue.base not in styles
 
 
 def test_sorting_puts_what_is_missing_last_either_way() -> None:
@@ -510,7 +553,7 @@ async def test_names_alone_are_no_zeroes() -> None:
     assert any("nothing there counts bytes by device" in line for line in lines)
     nas = next(line for line in lines if " nas " in line)
     assert nas.count("–") >= 5
-    assert "0 B" not in nas
+    assert " 0B " not in nas
 
 
 async def test_a_history_that_fails_is_said_and_the_rates_stay() -> None:

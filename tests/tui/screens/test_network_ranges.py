@@ -174,6 +174,23 @@ async def test_details_have_the_days_with_the_most_and_since_when() -> None:
     assert "vnStat" not in "\n".join(await lines_of(gateway(), "enter", faults=[unsupported]))
 
 
+async def test_an_interface_that_carried_nothing_says_so() -> None:
+    class Idle(Ledger):
+        def names(self) -> list[str]:
+            return [name for name in super().names() if not name.endswith(":lan2")]
+
+    script = gateway()
+    lines = await lines_of(script, "r", history=Idle(script, range(60)))
+    assert " 0B " in next(line for line in lines if line.startswith("│   lan2"))
+
+    class Unread(Ledger):
+        def names(self) -> list[str]:
+            return []
+
+    lines = await lines_of(script, "r", history=Unread(script, range(60)))
+    assert " 0B " not in next(line for line in lines if line.startswith("│   lan2")), "nothing was counted at all"
+
+
 async def test_details_say_since_when_to_the_minute() -> None:
     script = gateway()
     given = staged(script, Ledger(script, range(60)))
