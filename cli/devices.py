@@ -12,9 +12,10 @@ from cli.ledgers import gather
 from cli.output import write_json
 from cli.ranges import asked
 from sysmon import ledger
+from sysmon.devices import HEARD
 from sysmon.errors import UsageError
 from sysmon.traffic import STEPS
-from sysmon.units import format_time, rfc3339
+from sysmon.units import format_time, plain_duration, rfc3339
 from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,16 @@ async def _problems(context: Context, found: Ledger) -> list[str]:
     """Returns what is missing of devices now, a sentence each: numbers that are not there look like little traffic."""
     from cli.routerstatus import faults
 
-    wrong = {found.infos[id].label: (await faults(context, found, id))[0] for id in found.chosen.routers}
-    return [f"{label}: {fault.message}" for label, each in wrong.items() for fault in each]
+    told = {each.host: each for each in found.present.statuses}
+    made = []
+    for id in found.chosen.routers:
+        label, status = found.infos[id].label, told.get(id)
+        if status is not None and status.state not in HEARD:
+            since = "" if status.age is None else f" for {plain_duration(status.age)}"
+            made.append(f"{label} is {status.state}{since}{f': {status.message}' if status.message else ''}")
+        else:
+            made += [f"{label}: {fault.message}" for fault in (await faults(context, found, id))[0]]
+    return made
 
 
 def _check(options: argparse.Namespace, verb: str) -> None:

@@ -26,6 +26,8 @@ KINDS: Final[tuple[Kind, ...]] = ("interface", "device")
 """Kinds of what bytes are counted for."""
 COLLECTOR: Final = "devices"
 """What reads the devices of a router."""
+HEARD: Final = ("live", "late", "replay")
+"""How hosts are of which the present is known."""
 _WAYS: Final = ("receive", "transmit")
 _NONE: Final = (None, None)
 _OVER: Final = re.compile(
@@ -241,6 +243,11 @@ def _looked(state: State) -> int | None:
     """Returns when a router's devices were looked at last, Unix milliseconds."""
     read, frame = state.reads.get(COLLECTOR), state.frame
     return None if read is None or frame is None else frame.time - max(0, frame.monotonic - read) // 1_000_000
+
+
+def away(device: Device) -> Device:
+    """Returns one of a host that is not heard of now: what it did at the last look is not what it does."""
+    return msgspec.structs.replace(device, rates=Rates(), online=None, connections=None)
 
 
 def of_row(host: str, row: DeviceRow, *, online: bool | None = None) -> Device:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from remote.server.names import NotThere
-from sysmon.devices import Device, DeviceAnswer, present
+from sysmon.devices import HEARD, Device, DeviceAnswer, away, present
 from sysmon.errors import SysmonError, UsageError
 from sysmon.ledger import Ask, Sums, bounds, join, meant, order, settled, sums
 from sysmon.records import HostInfo
@@ -178,7 +178,8 @@ async def _present(
 ) -> dict[str, dict[Kind, list[Device]]]:
     found: dict[str, dict[Kind, list[Device]]] = {}
     for host in hosts:
-        state = backend.feed.state(host)
+        state, status = backend.feed.state(host), backend.feed.status(host)
+        gone = status is not None and status.state not in HEARD
         kinds: dict[Kind, list[Device]] = {}
         for kind in wanted.kinds:
             if state is None:
@@ -187,6 +188,8 @@ async def _present(
                 kinds[kind] = await totals.present(host, state)
             else:
                 kinds[kind] = present(host, state, (kind,))
+            if gone:
+                kinds[kind] = [away(each) for each in kinds[kind]]
         found[host] = kinds
         await asyncio.sleep(0)  # live readers come first
     return found

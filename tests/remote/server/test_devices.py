@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from collectors.registry import catalogue
@@ -13,7 +14,7 @@ from remote.server.feed import Feed
 from store.reader import SqliteHistory
 from sysmon.clock import ManualClock
 from sysmon.frame import DeviceRow, InterfaceRow, Tables
-from sysmon.records import HostInfo, KnownDevice, Usage
+from sysmon.records import HostInfo, KnownDevice, Status, Usage
 from tests.cli import months
 from tests.cli.months import DEVICES, NOW, OWN, ROUTER, mac
 from tests.remote.server.test_server import get
@@ -169,6 +170,30 @@ async def test_usage_comes_by_step(month: Path) -> None:
         assert "2 devices" in (await asked(port, "/v1/usage?host=home&kind=device&by=day&name=tv", 404))["error"]
         plain = await asked(port, "/v1/usage?host=laptop&step=year&since=40d&key=net.receive:eth0")
         assert [each["bytes"] for each in plain] == [months.DAYS * 24 * 10**9]
+
+
+async def test_of_a_router_that_is_away_nothing_is_told_of_now() -> None:
+    feed = Feed(catalogue())
+    feed.publish(HostInfo(id=ROUTER, name="home", timezone="UTC"))
+    for seq in (1, 2):
+        made = frame(
+            seq, host=ROUTER, readings={f"device.receive:{mac(1)}": 1000 * seq, f"device.connections:{mac(1)}": 3}
+        )
+        rows = [DeviceRow(key=mac(1), mac=mac(1), online=True)]
+        feed.publish(msgspec.structs.replace(made, reads={"devices": made.monotonic}, tables=Tables(devices=rows)))
+
+    async def told() -> dict[str, Any]:
+        (device,) = (await asked(server.port, "/v1/devices?kind=device"))["devices"]
+        return dict(device)
+
+    async with served(feed) as server:
+        feed.publish(Status(host=ROUTER, name="home", state="late"))
+        there = await told()
+        assert (there["rates"], there["online"], there["connections"]) == ({"receive": 1000.0}, True, 3)
+        feed.publish(Status(host=ROUTER, name="home", state="offline"))
+        gone = await told()
+        assert there.keys() - gone.keys() == {"online", "connections"} and not gone["rates"]
+        assert gone["last"] == there["last"] == made.time and gone["total"] == {"receive": 2000}
 
 
 class Crowd(MemoryHistory):
