@@ -151,7 +151,7 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
         state=state,
         message=message,
         age=None if status is None else status.age,
-        interval=None if settings is None else settings.devices,
+        interval=None if settings is None else looks(settings.devices, "" if source is None else source.source),
         source="" if source is None else source.source,
         layer="" if source is None else source.layer,
         devices=len(devices),
@@ -164,6 +164,15 @@ async def _one(context: Context, found: Ledger, name: str, host: str, settings: 
         expected_off=settings is not None and settings.expected_off,
         uncounted=bool(wrong) and not counts,
     )
+
+
+def looks(configured: float, source: str) -> float:
+    """Returns the seconds between two looks: what forgets soon is looked at sooner than nlbwmon, whose numbers move in
+    steps.
+    """
+    from collectors._router.counting import FALLBACK_INTERVAL, INTERVAL
+
+    return FALLBACK_INTERVAL if source == "conntrack" and configured <= INTERVAL else configured
 
 
 def _nobody(found: Ledger) -> str:

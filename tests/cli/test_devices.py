@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cli.devicetables import why_apart
 from cli.main import run
 from cli.present import Present
+from cli.routerstatus import looks
 from cli.tables import Column, cells_of, fit, lines, plain, shortened
 from collectors.registry import catalogue
 from store.reader import SqliteHistory
@@ -194,6 +195,11 @@ def test_the_routers_say_how_they_are(month: Path, capsys: pytest.CaptureFixture
     assert "attic (ssh://root@192.168.7.1): UNKNOWN" in printed
     home, attic = json.loads(said(capsys, "devices", "status", "--json"))
     assert (home["devices"], home["since"], attic["devices"]) == (DEVICES, "2026-10-27T11:00:00Z", 0)
+
+
+def test_connections_are_looked_at_sooner_than_nlbwmon() -> None:
+    assert (looks(30.0, "nlbwmon"), looks(30.0, ""), looks(30.0, "conntrack")) == (30.0, 30.0, 10.0)
+    assert looks(120.0, "conntrack") == 120.0
 
 
 class Telling:
