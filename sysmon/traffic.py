@@ -149,8 +149,10 @@ async def _untold(
         # Of thousands of devices that would be asking for much.
         return list(gaps)
     told: list[tuple[int, int]] = []
-    for gap in sorted(bandwidth.uncovered(gaps, blank), key=lambda gap: gap.start - gap.end)[:ASKED]:
-        step, length = next((each for each in _LOOKS if gap.end - gap.start <= 2_000 * each[1]), _LOOKS[-1])
+    asked = sorted(bandwidth.uncovered(gaps, blank), key=lambda gap: gap.start - gap.end)[:ASKED]
+    for gap in asked:
+        number = next((at for at, each in enumerate(_LOOKS) if gap.end - gap.start <= 2_000 * each[1]), len(_LOOKS) - 1)
+        step, length = _LOOKS[number]
         fine = await bandwidth.buckets(history, info.id, kind, gap.start, gap.end, step, names)
         within = [
             (each.start, min(each.end, gap.end))
@@ -161,6 +163,8 @@ async def _untold(
         ]
         if within:
             told.append((within[0][0], max(end for _, end in within)))
+            # Of what a coarse step leaves at the ends a finer one knows more.
+            asked += [each for each in bandwidth.uncovered([gap], told[-1:]) if number][: 2 * ASKED - len(asked)]
     return bandwidth.uncovered(gaps, told)
 
 

@@ -21,6 +21,7 @@ from sysmon.clock import ManualClock
 from sysmon.records import HostInfo, Past, UsagePiece
 from tests.cli import months
 from tests.cli.months import DAY, HOUR, NOW, OWN, said
+from tests.remote.support import frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,6 +187,35 @@ def test_what_somebody_else_counted_is_no_gap(forgotten: None, capsys: pytest.Ca
     told = json.loads(said(capsys, "usage", "eth0", "--by", "hour", "--json"))
     assert told["gaps"] == [{"start": "2026-11-21T05:00:00Z", "end": "2026-11-21T06:00:00Z"}]
     assert "no data: 2026-11-21 05:00 for 1h" in said(capsys, "usage", "eth0", "--by", "hour")
+
+
+def test_where_recording_began_a_year_is_no_gap(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = months.settle(tmp_path, monkeypatch)
+    year, begun = 1_767_225_600_000, NOW - 23 * 60_000
+    stretches = [(year, NOW // DAY * DAY - 4 * DAY, 10**9)]
+    stretches += [(start, start + HOUR, 10**7) for start in range(NOW // DAY * DAY - 4 * DAY, NOW - HOUR, HOUR)]
+    # What both counted: of the hour in which recording began something is put right.
+    stretches.append((NOW - HOUR, begun + 180_000, 10**6))
+    pieces = [UsagePiece("net.receive:eth0", *each) for each in stretches]
+
+    async def go() -> None:
+        clock = ManualClock(NOW)
+        recorder = SqliteRecorder.open(path, catalogue(), retention=Retention(free=0.0), clock=clock)
+        await recorder.record_host(HostInfo(id=OWN, hostname="laptop", timezone="UTC"))
+        for seq in range(1, 23 * 60):
+            made = frame(seq, host=OWN, start=begun)
+            await recorder.record(made, received=made.time)
+        await recorder.flush()
+        await recorder.record_past(Past(host=OWN, source="vnstat", time=NOW - 120_000, pieces=pieces))
+        await recorder.close()
+
+    asyncio.run(go())
+    for by in ("year", "month", "day", "hour"):
+        gaps = json.loads(said(capsys, "usage", "eth0", "--by", by, "--json"))["gaps"]
+        assert [gap["start"] for gap in gaps] == ["2026-11-21T10:00:00Z"], by
+        assert gaps[0]["end"].startswith("2026-11-21T10:37:0")
 
 
 def test_what_is_known_of_a_longer_time_alone_is_told_as_that(
