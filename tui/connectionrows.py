@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from sysmon.frame import ConnectionRow, TalkerRow
 
-OTHER_WORDS: Final = "not attributable", "UDP, headers"
+OTHER_WORDS: Final = "not attributable", "UDP, headers, forwarded"
 """What is said of bytes that can be put to nobody, and what they are."""
+
+CLOSED: Final = "TIME-WAIT"
+"""The state of a connection that is over: the kernel alone still holds it, and no process has it."""
 
 
 @lru_cache(4096)
@@ -67,6 +70,11 @@ class Connection:
     def key(self) -> int:
         """Its identity."""
         return self.row.id
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over, and so nobody's."""
+        return self.row.state == CLOSED and self.row.pid is None
 
     @property
     def rate(self) -> float | None:

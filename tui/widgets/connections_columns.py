@@ -97,6 +97,8 @@ def _process(row: Connection, width: int, look: Look) -> Spans:
     palette = look.palette
     if row.label:
         return [(row.label, palette.text)]
+    if row.closed:
+        return [("closed", palette.faint)]
     return [(f"of {row.row.user}" if row.row.user else "not ours to know", palette.faint)]
 
 

@@ -74,7 +74,9 @@ class ConnectionPage(ScrollPanel):
             notes.append("the kernel counts no bytes of it")
         elif row.protocol.startswith("tcp"):
             notes.append("bytes are payload since it began, without headers")
-        if row.pid is None:
+        if found.closed:
+            notes.append("it is over: the kernel keeps it a while, no process has it")
+        elif row.pid is None:
             notes.append("whose process it is may not be known without more rights")
 
         def block(title: str, pairs: list[Pair], room: int) -> list[Strip]:

@@ -192,7 +192,7 @@ class ConnectionsTab(NetworkTab):
             return f"{view.info.label} is {view.status.state}\n{view.status.message}".strip()
         told = view.state.tables.connections if self.single else view.state.tables.talkers
         if told is None:
-            return "waiting for the first look at its connections"
+            return _untold(view) or "waiting for the first look at its connections"
         return "no connection is open" if self.single else "nobody uses the network"
 
     def _frame(self, words: str, parts: list[str]) -> None:
@@ -270,7 +270,8 @@ class ConnectionsTab(NetworkTab):
             return
         raw = row.row
         if raw.pid is None:
-            app.say("whose process that is is not known" if row.label else "that belongs to no process")
+            nobodys = not row.label or (isinstance(row, Connection) and row.closed)
+            app.say("that belongs to no process" if nobodys else "whose process that is is not known")
             return
         app.call_later(app.open_at, "processes", (raw.pid, raw.started))
 
@@ -315,3 +316,18 @@ class ConnectionsTab(NetworkTab):
         """Lets the threads go."""
         if self._resolver is not None:
             self._resolver.close()
+
+
+def _untold(view: View) -> str:
+    """Why a host will never tell its connections; '' where it may."""
+    info, intervals = view.info, view.state.intervals
+    source = info.origin or info.target
+    if source.startswith("ssh://"):
+        why = f"connections of {info.label} are not told: it is read over ssh"
+    elif source == "push":
+        why = f"connections of {info.label} are not told: what it pushes leaves them out"
+    elif intervals and "connections" not in intervals:
+        why = f"{info.label} does not tell its connections"
+    else:
+        return ""
+    return f"{why}\na screen on it shows them, or one that asks an agent there"

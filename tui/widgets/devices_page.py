@@ -205,11 +205,14 @@ class DevicePage(ScrollPanel):
         if past.totals is None:
             return [*lines, strip([(f"reading{look.glyphs.ellipsis}", look.palette.dim)], width, look.palette.text)]
         told = past.totals
-        for name, amounts in (
-            ("today", told.today), ("yesterday", told.yesterday), ("7 days", told.week), ("this month", told.month),
-            ("last month", told.last_month), ("all", told.all),
+        # Of the range shown the table's own figure: it was asked for all devices, and knows who moved nothing.
+        shown = past.told.period.name if past.told is not None else ""
+        for name, range_name, amounts in (
+            ("today", "today", told.today), ("yesterday", "", told.yesterday), ("7 days", "7d", told.week),
+            ("this month", "month", told.month), ("last month", "", told.last_month), ("all", "all", told.all),
         ):  # fmt: skip
-            lines.append(amount_line(name, amounts.get(device.key), width, look))
+            amount = amounts.get(device.key, device.amount if range_name == shown else None)
+            lines.append(amount_line(name, amount, width, look))
         if past.reset is not None:
             since = format_time(past.reset[0], past.zone)[5:16]
             lines.append(amount_line(f"since {since}", past.reset[1], width, look))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sysmon.bandwidth import total
+from sysmon.bandwidth import total, used
 from sysmon.units import format_bits, format_bytes, format_time
 from tui.networkrange import day_text, range_words, steps_of
 from tui.renderables.lines import Pair, centered, key_value, value_spans
@@ -183,8 +183,10 @@ class InterfaceDetails(ScrollPanel):
 
         lines.append(amount_head("totals", width, look))
         for name, amounts in parts:
-            known = any(each in amounts for each in row.names)
-            lines.append(amount_line(name, total(amounts, row.names) if known else None, width, look))
+            # One that is counted and not among them carried nothing, where anything was counted then.
+            counted = name in ("today", "this month") and (row.today is not None or row.month is not None)
+            known = {each: part for each in row.names if (part := used(amounts, each, counted=counted)) is not None}
+            lines.append(amount_line(name, total(known) if known else None, width, look))
         if past.p95 is not None and None not in past.p95:
             rates = "  ".join(
                 f"{mark} {format_bits(rate, short=True)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from sysmon.frame import ConnectionRow, Fault, Tables, TalkerRow
 from tests.tui.screens.networkstage import Ledger, Talking, staged
@@ -25,8 +26,9 @@ from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.resolver import Resolver
 from tui.screens.network import NetworkScreen
 from tui.screens.processes import ProcessesScreen
+from tui.theme import DEFAULT_LOOK
 from tui.widgets import connections_tab
-from tui.widgets.connections_columns import end_text
+from tui.widgets.connections_columns import connection_columns, end_text
 from tui.widgets.connections_page import ConnectionPage
 from tui.widgets.table import Table
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.pilot import Pilot
+
+    from sysmon.records import HostInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +78,7 @@ def test_what_is_nobodys_is_said_plainly_and_stands_last() -> None:
             assert len(ordered) == len(rows)
             assert ordered[-1].other, column
     other = sort_talkers(rows, "", False)[-1]
-    assert (other.label, other.where) == ("not attributable", "UDP, headers")
+    assert (other.label, other.where) == ("not attributable", "UDP, headers, forwarded")
     short = talker(TalkerRow(key="short:at:8123", kind="short", name="8123"))
     assert (short.label, short.where) == ("short connections", "at own port 8123")
     assert talker(TalkerRow(key="o", kind="owner", user="", unit="")).label == "sockets of unknown users"
@@ -254,6 +258,42 @@ async def test_what_is_missing_says_why() -> None:
     text = "\n".join(await lines_of(Deaf(name="db-1", processes=2), faults=[fault]))
     assert "netlink: operation not permitted" in text
     assert "run it as another user" in text
+
+
+class Told(Deaf):
+    """A host of which another source tells."""
+
+    target, origin = "ssh://root@db", ""
+
+    @property
+    def info(self) -> HostInfo:
+        """With where it is read."""
+        return replace(super().info, target=self.target, origin=self.origin)
+
+
+async def test_a_host_that_never_tells_its_connections_is_not_waited_for() -> None:
+    over_ssh = Told(name="db-1", processes=2)
+    for keys in ((), ("p",)):
+        text = "\n".join(await lines_of(over_ssh, *keys))
+        assert "it is read over ssh" in text
+        assert "waiting" not in text
+    behind = Told(name="db-1", processes=2)
+    behind.target, behind.origin = "http://hub:8200", "push"
+    assert any("what it pushes leaves them out" in line for line in await lines_of(behind))
+    other = Deaf(name="db-1", processes=2, missing=frozenset({"connections"}))
+    assert any("db-1 does not tell its connections" in line for line in await lines_of(other))
+
+
+async def test_a_connection_that_is_over_is_nobodys() -> None:
+    over = connection(ConnectionRow(id=1, state="TIME-WAIT", local="192.0.2.1", local_port=1, remote="192.0.2.2"))
+    hidden = connection(ConnectionRow(id=2, state="ESTAB", local="192.0.2.1", local_port=1, remote="192.0.2.2"))
+    column = next(each for each in connection_columns(bits=False, names=False) if each.key == "name")
+    assert column.spans is not None
+    shown = ["".join(text for text, _ in column.spans(row, 20, DEFAULT_LOOK)) for row in (over, hidden)]
+    assert shown == ["closed", "not ours to know"]
+
+
+async def test_a_filter_that_fits_nobody_says_so() -> None:
     text = "\n".join(await lines_of(host(), "slash", *"nosuchthing"))
     assert "none of 7 match" in text
 
