@@ -9,6 +9,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors import _linkkinds
 from collectors._sysfs import entries, number, target, text
 from collectors._wireless import Link, Wireless, parse_wireless
 from collectors.base import read_text
@@ -227,11 +228,16 @@ class Details:
         defaults = self._defaults()
         known = addresses.read()
         self._kinds = {name: kept for name, kept in self._kinds.items() if name in indexes}
-        for name, index in indexes.items():
-            kept = self._kinds.get(name)
-            if kept is None or kept.ifindex != index or index is None:
-                folder = f"{self._class}/{name}"
-                self._kinds[name] = _Kept(index, kind_of(folder, name), os.path.exists(f"{folder}/device"))
+        new = [
+            (name, index)
+            for name, index in indexes.items()
+            if (kept := self._kinds.get(name)) is None or kept.ifindex != index or index is None
+        ]
+        made = _linkkinds.read((name, index) for name, index in new if index is not None) if self._live and new else {}
+        for name, index in new:
+            folder = f"{self._class}/{name}"
+            kind = made.get(name) or kind_of(folder, name)
+            self._kinds[name] = _Kept(index, kind, os.path.exists(f"{folder}/device"))
         links = self._links(indexes)
         self.signals = {name: link.signal for name, link in links.items() if link.signal is not None}
         flaps = {name: number(f"{self._class}/{name}/carrier_changes") for name in indexes}
