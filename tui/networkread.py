@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sysmon.bandwidth import Amount, Bucket, amounts, buckets, p95, range_of, till, total
+from sysmon.bandwidth import Amount, Bucket, amounts, buckets, p95, range_of, total
 from sysmon.caps import applies, devices_meant, standing
 from sysmon.zones import span_of
+from tui.networkmoment import steps_by, used_by
 from tui.networkrange import period_of
 
 if TYPE_CHECKING:
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from tui.networkrange import Period, RangeName
 
 TOP_DAYS: Final = 10
-
-
-def _end(start: int, time: int, zone: tzinfo, *, live: bool) -> int:
-    """Up to where to ask for what went through by a moment; of now whole steps, which takes fewer questions."""
-    return till(start, time + 1, time + 1, zone) if live else time + 1
 
 
 class RangeTold(NamedTuple):
@@ -59,9 +55,10 @@ async def read_range(
         steps: whether the steps are wanted too.
     """
     period = period_of(name, time, zone, resets)
-    end = _end(period.start, period.end, zone, live=live)
-    sums = await amounts(history, host, kind, period.start, end, zone, names)
-    told = await buckets(history, host, kind, period.start, end, period.step, names) if steps else []
+    sums = await used_by(history, host, kind, period.start, period.end, zone, names, live=live)
+    told: list[Bucket] = []
+    if steps:
+        told = await steps_by(history, host, kind, period.start, period.end, zone, period.step, names, live=live)
     return RangeTold(period, sums, told)
 
 
@@ -81,26 +78,19 @@ async def read_totals(
 ) -> Totals:
     """Reads the totals of a moment; `live`: whether that is now."""
 
-    async def told(name: str, end: int | None = None) -> dict[str, Amount]:
+    async def told(name: str) -> dict[str, Amount]:
         start, _ = range_of(name, time, zone)
-        wanted = _end(start, time, zone, live=live) if end is None else end
-        return await amounts(history, host, kind, start, wanted, zone, names)
+        return await used_by(history, host, kind, start, time, zone, names, live=live)
 
     month, _ = range_of("month", time, zone)
     before, _ = range_of("month", month - 1, zone)
-    start, _ = range_of("all", time, zone)
-    months = await buckets(history, host, kind, start, time + 1, "month", names)
-    everything: dict[str, Amount] = {}
-    for bucket in months:
-        for name, amount in bucket.amounts.items():
-            everything[name] = everything[name].plus(amount) if name in everything else amount
     return Totals(
         today=await told("today"),
-        yesterday=await told("yesterday", range_of("yesterday", time, zone)[1]),
+        yesterday=await amounts(history, host, kind, *range_of("yesterday", time, zone), zone, names),
         week=await told("7d"),
         month=await told("month"),
         last_month=await amounts(history, host, kind, before, month, zone, names),
-        all=everything,
+        all=await told("all"),
     )
 
 
@@ -133,8 +123,8 @@ async def read_day_totals(
     day, _ = range_of("today", time, zone)
     month, _ = range_of("month", time, zone)
     return (
-        await amounts(history, host, "interface", day, _end(day, time, zone, live=live), zone),
-        await amounts(history, host, "interface", month, _end(month, time, zone, live=live), zone),
+        await used_by(history, host, "interface", day, time, zone, live=live),
+        await used_by(history, host, "interface", month, time, zone, live=live),
     )
 
 
@@ -147,13 +137,13 @@ async def read_p95(
 
 
 async def read_top_days(
-    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str]
+    history: History, host: str, kind: Kind, time: int, zone: tzinfo, names: Sequence[str], *, live: bool = False
 ) -> list[tuple[int, Amount]]:
-    """Reads the days with the most, the most first: (start, amount)."""
+    """Reads the days with the most, the most first: (start, amount); `live`: whether the moment is now."""
     start, _ = range_of("all", time, zone)
     days = [
         (bucket.start, total(bucket.amounts, names))
-        for bucket in await buckets(history, host, kind, start, time + 1, "day", names)
+        for bucket in await steps_by(history, host, kind, start, time, zone, "day", names, live=live)
         # What is known only of a month is no day.
         if bucket.end - bucket.start <= 26 * 3_600_000
     ]

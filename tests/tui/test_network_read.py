@@ -5,23 +5,29 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from collectors.registry import catalogue
+from sysmon.bandwidth import Amount
 from sysmon.clock import ManualClock
 from sysmon.frame import DeviceRow, Frame, Number
-from sysmon.records import HostInfo, Past, UsagePiece
+from sysmon.records import HostInfo, Moment, Past, UsagePiece
 from tests.store.helpers import put, reading, recording
 from tests.store.worlds import HOST
+from tests.tui.scripted import Script, ScriptedHistory
 from tui.devicerows import build
 from tui.model import HostModel
-from tui.networkread import read_since
+from tui.networkmoment import used_by
+from tui.networkread import read_range, read_since, read_top_days, read_totals
 from tui.screens.network import NetworkScreen
 from tui.timetravel import PastReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from sysmon.bandwidth import Kind
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +77,55 @@ async def test_what_others_told_goes_back_further(tmp_path: Path) -> None:
 
 async def test_before_anything_is_known_there_is_nothing(tmp_path: Path) -> None:
     assert await since(tmp_path / "history.db", before=2 * HOUR) == ()
+
+
+@pytest.mark.parametrize("seconds", [93, 400, 580])
+async def test_totals_of_a_moment_end_there(tmp_path: Path, seconds: int) -> None:
+    path, clock = tmp_path / "history.db", ManualClock(BEGUN)
+    async with recording(path, clock) as recorder:
+        await recorder.record_host(HostInfo(id=HOST, timezone="UTC"))
+        await put(recorder, clock, frames("eth0", 4000))
+        await recorder.flush()
+    time = BEGUN + 1000 * seconds
+    async with reading(path, clock) as history:
+        totals = await read_totals(history, HOST, "interface", time, UTC)
+        ranged = await read_range(history, HOST, "interface", "today", time, UTC)
+        top = await read_top_days(history, HOST, "interface", time, UTC, ["eth0"])
+        live = await read_totals(history, HOST, "interface", BEGUN + 3_999_000, UTC, live=True)
+    expected = 5000 * seconds
+    for told in (totals.today, totals.week, totals.month, totals.all, ranged.amounts, ranged.buckets[-1].amounts):
+        assert told["eth0"].receive == pytest.approx(expected, rel=0.01)
+        assert told["eth0"].mark == "~", "the five minutes are cut"
+    assert len(ranged.buckets) == 1
+    assert top[0][1].receive == totals.all["eth0"].receive
+    assert not totals.yesterday
+    assert live.today["eth0"] == Amount(5000 * 3999, 100 * 3999), "of now all is there"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "bytes_of", "mark"),
+    [
+        ("interface", 700, 700, "≥"), ("interface", 90_000, 70_000, "~"), ("device", 700, 700, "≥"),
+        ("device", 19_000, 0, "≥"), ("device", 90_000, 70_000, "~"), ("device", 20_000, 0, ""),
+    ],
+)  # fmt: skip
+async def test_a_counter_that_fell_within_the_last_minutes_counts_at_least(
+    kind: Kind, value: int, bytes_of: int, mark: str
+) -> None:
+    key = "net.receive:eth0" if kind == "interface" else f"device.receive:{MAC}"
+    start = BEGUN // 300_000 * 300_000
+    base, there = (
+        msgspec.structs.replace(frames("x", 1)[0], time=time, readings={key: number, "net.receive:new": 5})
+        for time, number in ((start - 1000, 20_000), (BEGUN, value))
+    )
+
+    class Cut(ScriptedHistory):
+        async def moment(self, host: str, time: int, step: int = 0) -> Moment | None:
+            return Moment(frame=there if time >= BEGUN else base)
+
+    told = await used_by(Cut(Script(), []), HOST, kind, start, BEGUN, UTC)
+    name = key.partition(":")[2]
+    assert (told[name].receive, told[name].mark) == (bytes_of, mark)
 
 
 MAC = "02:aa:bb:00:00:01"

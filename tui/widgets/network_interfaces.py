@@ -277,7 +277,7 @@ class InterfacesTab(NetworkTab):
         days = self.ask(
             view,
             ("topdays", names),
-            lambda history: read_top_days(history, host, "interface", time, zone, names),
+            lambda history: read_top_days(history, host, "interface", time, zone, names, live=view.live),
             seconds=P95_SECONDS,
         )
         since = self.ask(
