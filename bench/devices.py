@@ -96,7 +96,7 @@ def main() -> None:
     """Measures and prints."""
     print("devices of a router")
     looks(10_000, 200)
-    looks(10_000, 5_000)
+    looks(10_000, 2_400)
     looks(1_000, 50)
     connections(20_000)
     print("  budget: 10,000 rows from text to rows <= 250 ms")
