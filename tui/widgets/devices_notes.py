@@ -104,9 +104,9 @@ class DeviceNotes(NetworkTab):
         moved = sum(row.amount.total for row in self.rows if row.amount is not None)
         words = (
             f"All {len(self.rows)} devices of {view.info.label} are counted anew from {format_time(time)[:16]} on:",
-            "the range 'reset' shows what came after. What was counted before stays,",
-            f"and so do the other ranges ({format_bytes(moved)} in the one shown).",
-            "The router is not touched: nothing is written to it, and nlbwmon counts on.",
+            "the range 'reset' shows what came after. What was counted before",
+            f"stays, and so do the other ranges ({format_bytes(moved)} in the one shown).",
+            "Nothing is written to the router: its own counters count on.",
         )
 
         def answered(yes: bool | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sysmon.zones import zone_of
 from tui import keys_network
@@ -16,6 +17,7 @@ from tui.renderables.frame import Hint
 from tui.widgets.devices_columns import columns
 from tui.widgets.devices_notes import DeviceNotes
 from tui.widgets.devices_page import DevicePage, DevicePast
+from tui.widgets.network_chart import RangeChart
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -30,8 +32,14 @@ if TYPE_CHECKING:
     from tui.networkread import RangeTold, Totals
 
 
+TALL: Final = 36
+"""Lines from which a wide screen has room for a chart above the table."""
+REST_SECONDS: Final = 0.2
+"""How long the cursor rests on a device before its past is asked for."""
+
+
 class DevicesTab(DeviceNotes):
-    """A table of devices, or the page of one."""
+    """A table of devices, where there is room under the range of the one that the cursor is on; or the page of one."""
 
     NAME = "devices"
     SORTS: ClassVar[Mapping[str, bool]] = SORTS
@@ -39,6 +47,9 @@ class DevicesTab(DeviceNotes):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(keys_network.DEVICE_KEYS)]
     DEFAULT_CSS = """
     DevicesTab #device { display: none; }
+    DevicesTab #device-bars { display: none; height: 40%; }
+    DevicesTab.-tall #device-bars { display: block; }
+    DevicesTab.-details #device-bars { display: none; }
     DevicesTab.-details #device { display: block; }
     DevicesTab.-details #devices { display: none; }
     """
@@ -52,10 +63,12 @@ class DevicesTab(DeviceNotes):
         self._parts: list[str] = []
         self._minute = -1
         self._time = 0
+        self._rested = ""
         self.has_resets = False
 
     def compose(self) -> ComposeResult:
-        """The table, and the page in its place."""
+        """The chart over the table, and the page in their place."""
+        yield RangeChart(id="device-bars")
         yield Table[Device](
             columns(bits=False, now=lambda: self._time), lambda row: row.key, "devices", hotkey="3", id="devices"
         )
@@ -74,7 +87,7 @@ class DevicesTab(DeviceNotes):
     @property
     def whole(self) -> bool:
         """Whether all widgets are there."""
-        return len(self.query("#devices, #device")) == 2
+        return len(self.query("#devices, #device, #device-bars")) == 3
 
     @property
     def range(self) -> RangeName:
@@ -192,26 +205,53 @@ class DevicesTab(DeviceNotes):
         return [count, note] if note else [count, *sources(row.row for row in self.rows)]
 
     def draw_one(self, view: View) -> None:
-        """The page of the device that it was opened for."""
-        if not self.has_class("-details"):
-            return
-        device = next((row for row in self.rows if row.key == self.pinned), None)
-        self.page.show(view, device, self._past(view, device), bits=self.network.bits)
+        """The page of the device that it was opened for, or the chart of the one that the cursor is on."""
+        if self.has_class("-details"):
+            device = next((row for row in self.rows if row.key == self.pinned), None)
+            self.page.show(view, device, self._past(view, device), bits=self.network.bits)
+        elif self.has_class("-tall"):
+            self._draw_bars(view, self.table.cursor_row)
 
-    def _past(self, view: View, device: Device | None) -> DevicePast:
-        zone, host, time = zone_of(view.info.timezone), view.info.id, view.time
+    def _draw_bars(self, view: View, device: Device | None) -> None:
+        zone, chart = zone_of(view.info.timezone), self.query_one(RangeChart)
         if device is None:
-            return DevicePast(zone)
+            chart.show("range", (), None, zone)
+        elif device.key != self._rested:
+            # Whoever goes through the table asks for nothing on the way.
+            chart.show(device.label, (), None, zone)
+            self.set_timer(REST_SECONDS, partial(self._rest_at, device.key))
+        else:
+            entry = self._bars(view, device)
+            words = entry.problem or (f"reading{self.network.dots}" if entry.value is None else "")
+            chart.show(device.label, (device.key,), entry.value, zone, words)
+
+    def _rest_at(self, key: str) -> None:
+        row = self.table.cursor_row if self.whole else None
+        if row is not None and row.key == key != self._rested:
+            self._rested = key
+            self.network.refresh_soon()
+
+    def _bars(self, view: View, device: Device) -> Entry[RangeTold]:
+        zone, host, time = zone_of(view.info.timezone), view.info.id, view.time
         names, name = (device.key,), self.range
         known = self._known(view).value
         resets = tuple(known.resets) if known is not None else ()
-        told = self.ask(
+        return self.ask(
             view,
             ("page", name, resets, names),
             lambda history: read_range(
                 history, host, "device", name, time, zone, names=names, live=view.live, resets=resets
             ),
         )
+
+    def _past(self, view: View, device: Device | None) -> DevicePast:
+        zone, host, time = zone_of(view.info.timezone), view.info.id, view.time
+        if device is None:
+            return DevicePast(zone)
+        names = (device.key,)
+        known = self._known(view).value
+        resets = tuple(known.resets) if known is not None else ()
+        told = self._bars(view, device)
         totals: Entry[Totals] = self.ask(
             view,
             ("pagetotals", names),
@@ -248,6 +288,7 @@ class DevicesTab(DeviceNotes):
         """The columns for the present size, unit and range."""
         network = self.network
         ranged = network.range != "now"
+        self.set_class(network.size_word == "wide" and network.size.height >= TALL, "-tall")
         made = columns(bits=network.bits, now=lambda: self._time, size=network.size_word, ranged=ranged)
         self.table.set_columns(made)
 

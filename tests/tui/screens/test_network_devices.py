@@ -27,6 +27,7 @@ from tui.screens.network import NetworkScreen
 from tui.theme import DEFAULT_LOOK
 from tui.widgets.devices_columns import columns
 from tui.widgets.devices_page import DevicePage
+from tui.widgets.network_chart import RangeChart
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
 def labels(pilot: Pilot[int]) -> list[str]:
     """The devices in the order shown."""
     return [row.label for row in pilot.app.screen.query_one("#devices", Table).rows]
+
+
+def keys_shown(pilot: Pilot[int]) -> list[str]:
+    """The keys of the devices in the order shown."""
+    return [row.key for row in pilot.app.screen.query_one("#devices", Table).rows]
 
 
 class Book:
@@ -215,6 +221,30 @@ async def test_devices_have_names_rates_totals_and_shares() -> None:
     assert "Espressif 00:00:05" in text, "vendor and the end of the MAC"
     assert "-51 dBm" in text
     assert "\x1b" not in text
+
+
+async def test_where_there_is_room_the_range_of_the_device_under_the_cursor_stands_above() -> None:
+    script = gateway()
+    history = Ledger(script, range(60))
+    given = staged(script, history)
+    app = make_app(given.services)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await show(pilot, given, 4)
+        await press(pilot, "d")
+        chart = app.screen.query_one("#device-bars", RangeChart)
+        await until(pilot, lambda: bool(chart._steps))
+        assert any(f"{labels(pilot)[0]} · today, Nov 21" in line for line in text_of(app))
+        history.asked = []
+        await pilot.press(*["down"] * 5)
+        await until(pilot, lambda: bool(chart._steps) and chart._names == (keys_shown(pilot)[5],))
+        asked = {keys for _, keys in history.asked}
+        assert len(asked) == 1, "those on the way are not asked for"
+        await press(pilot, "enter")
+        assert not chart.display
+        await pilot.resize_terminal(200, 30)
+        await press(pilot, "escape")
+        await until(pilot, lambda: not chart.display)
+    assert not any("today, Nov 21" in line for line in (await lines_of(gateway()))[2:])
 
 
 async def test_a_range_shows_its_totals() -> None:
@@ -443,7 +473,7 @@ async def test_a_new_counting_period_is_begun_only_on_yes() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot, given, 4)
         await press(pilot, "d", "R")
-        assert any("router is not touched" in line for line in text_of(app))
+        assert any("written to the router" in line for line in text_of(app))
         await press(pilot, "n")
         assert book.said == []
         await press(pilot, "R", "y")
