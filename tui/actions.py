@@ -10,6 +10,7 @@ from tui.palette import THEME_NAMES
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.events import Key
 
     from tui.model import Model
     from tui.screens.base import HostScreen
@@ -48,6 +49,17 @@ class ScreenActions(_Base):
         def cancel_reading(self) -> bool: ...
         def action_time_live(self) -> None: ...
         def full_repaint(self) -> None: ...
+
+    def on_key(self, event: Key) -> None:
+        """Gives a line that is typed into what was typed before it had the focus.
+
+        Of keys that come in one burst all are sent to who has the focus then; `/` opens a line only when it has come
+        back from there unused, as do the keys after it.
+        """
+        insert = getattr(self.focused, "insert_text_at_cursor", None)
+        if insert is not None and event.character is not None and event.is_printable:
+            insert(event.character)
+            event.prevent_default()
 
     def action_hosts(self) -> None:
         """Chooses the host."""

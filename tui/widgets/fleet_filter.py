@@ -97,7 +97,8 @@ class FleetFilter(Vertical):
         field = self.query_one(FilterInput)
         field.value = text
         field.cursor_position = len(text)
-        field.focus()
+        # At once: who types on is not to type keys of the list.
+        self.screen.set_focus(field)
         self._explain("")
 
     def set_count(self, shown: int, among: int) -> None:

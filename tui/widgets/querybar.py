@@ -164,7 +164,8 @@ class QueryBar(Vertical):
         field = self.query_one(QueryInput)
         field.value = query.text
         field.cursor_position = len(query.text)
-        field.focus()
+        # At once: who types on is not to type keys of the table.
+        self.screen.set_focus(field)
         self._explain()
 
     def set_count(self, shown: int, among: int) -> None:
