@@ -26,7 +26,8 @@ class Device:
     Attributes:
         key: instance of its readings. `row`: who it is, as last seen by then.
         label: what it is called; `category`: given, else guessed; `given`: whether a user gave the name.
-        online: None where the moment does not tell it: of the past it is known only of those that moved bytes then.
+        online: None where the moment does not tell it: of the past it is known only of those that moved bytes then, and
+            of a router that is away of nobody.
         receive, transmit: bytes per second, received being its download; None where not (yet) known.
         counted: whether anything counts its bytes.
         amount: what it moved in the range shown; None where not known. `share`: of all devices.
@@ -77,7 +78,7 @@ def build(
     by_key = {device.key: device for device in known or () if device.first <= view.time or device.key in live}
     rates = view.state.derived()
     # A full frame has its counters from the last look, which may be that of the frame before: then they make no rate.
-    past = view.status.state == "replay"
+    past, away = view.status.state == "replay", view.status.state in ("stale", "offline")
     whole = total(amounts) if amounts is not None else None
     names = dict.fromkeys([*by_key, *live])
     found = []
@@ -103,6 +104,9 @@ def build(
                         for metric, rate in zip(RATES, (down, up), strict=True))  # fmt: skip
             online = True if down or up else None
             seen = view.time if online else _moved(view, key) or seen
+        elif away:
+            # What they did at the last look is not what they do now.
+            online, down, up, seen = None, None, None, last
         elif online is False and not down and not up:
             # What its counters did not do for lack of a device is no rate of one.
             down = up = None
@@ -117,7 +121,7 @@ def build(
                 online=online,
                 receive=down,
                 transmit=up,
-                connections=view.value(f"device.connections:{key}"),
+                connections=None if away else view.value(f"device.connections:{key}"),
                 counted=bool(who.source) or amount is not None,
                 amount=amount,
                 share=share(amount, whole) if amount is not None and whole is not None else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from textual.widgets import Input
@@ -174,6 +174,18 @@ async def test_who_is_offline_stands_back_with_the_rates_and_has_none_of_nothing
             styles = {style for _, style in column.spans(busy, 11, DEFAULT_LOOK)}
             hue = DEFAULT_LOOK.palette.hue("receive" if column.key == "receive" else "transmit")
             assert hue.base not in styles
+
+
+@pytest.mark.parametrize("state", ["stale", "offline"])
+def test_of_a_router_that_is_away_nobody_moves_anything(state: Literal["stale", "offline"]) -> None:
+    script = gateway()
+    shown = view(script, 5)
+    shown.status = Status(host=script.host, state=state)
+    rows = build(shown, [known(0, script)], {script.device_key(0): Amount(5, 5)})
+    assert {(row.online, row.receive, row.transmit, row.connections) for row in rows} == {(None, None, None, None)}
+    told = next(row for row in rows if row.key == script.device_key(0))
+    assert told.last == START * 1000 - 5 * DAY
+    assert told.amount == Amount(5, 5)
 
 
 def test_sorting_puts_what_is_missing_last_either_way() -> None:
