@@ -80,7 +80,7 @@ def test_devices_of_a_router_are_shown_named_and_counted_anew(router: PlayedRout
         screen.write(b"\x1b")
         screen.wait_shown("DEVICE")
         screen.write(b"R")
-        screen.wait_shown("The router is not touched")
+        screen.wait_shown("Nothing is written to the router")
         screen.write(b"y")
         screen.wait_shown("since ")
         assert router.held() == before, "nothing is written to the router"
