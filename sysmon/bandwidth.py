@@ -212,17 +212,32 @@ def share(part: Amount, whole: Amount) -> float | None:
     return part.total / whole.total if whole.total else None
 
 
-def estimate(used: int, start: int, now: int, end: int) -> int | None:
-    """Returns what a period will come to if it goes on as it began; None in its first hour.
+def estimate(used: int, start: int, now: int, end: int, known: int | None = None) -> int | None:
+    """Returns what a period will come to if it goes on as it began; None in the first hour that is known of it.
 
     Args:
         used: bytes since `start`.
         start, end: of the period, Unix milliseconds.
         now: how far it has got.
+        known: from when on it is known what went through, where that is later than the start.
     """
-    if now - start < 3_600_000:
-        return None
-    return used if now >= end else round(used * (end - start) / (now - start))
+    if now >= end:
+        return used
+    elapsed = now - max(start, start if known is None else known)
+    return None if elapsed < 3_600_000 else round(used + used * (end - now) / elapsed)
+
+
+async def known_from(history: History, host: str, kind: Kind, start: int, now: int, zone: tzinfo) -> int:
+    """Returns from when on something is known of a range: `start` where it is known as a whole, `now` where nothing is.
+
+    What others counted before the first own reading is known by the day.
+    """
+    first = next((gap for gap in await history.gaps(host, start, now) if gap.start <= start), None)
+    if first is None:
+        return start
+    begun, _ = span_of(first.end - 1, "day", zone)
+    told = await buckets(history, host, kind, start, begun, "day") if begun > start else []
+    return min((max(start, bucket.start) for bucket in told if bucket.start < begun), default=min(first.end, now))
 
 
 def percentile(values: Iterable[int], count: int, part: float = 0.95) -> int | None:

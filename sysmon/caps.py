@@ -51,7 +51,7 @@ class Standing(NamedTuple):
     Attributes:
         used: bytes in this period, as the cap counts them. `amount`: both ways.
         start, end: of the period, Unix milliseconds.
-        expected: bytes that the period will come to, None in its first hour.
+        expected: bytes that the period will come to, None in the first hour that is known of it.
     """
 
     cap: CapSettings
@@ -142,4 +142,5 @@ async def standing(
             return None
     amount = bandwidth.total(found, names)
     used = spent(cap, amount)
-    return Standing(cap, used, amount, start, end, bandwidth.estimate(used, start, now, end))
+    known = await bandwidth.known_from(history, host, "device" if cap.device else "interface", start, now, zone)
+    return Standing(cap, used, amount, start, end, bandwidth.estimate(used, start, now, end, known))

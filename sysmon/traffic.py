@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
     Attributes:
         start, end: Unix milliseconds. `amount`: None where there is no data at all.
-        elapsed: milliseconds of it that are past.
+        elapsed: milliseconds of it that are past, from when on anything is known.
     """
 
     start: int
@@ -128,7 +128,13 @@ async def steps(
     left = unknown(gaps, [step for step in made if step.start in found])
     left = [Span(max(gap.start, made[0].start), gap.end) for gap in left if gap.end > made[0].start]
     blank = [(step.start, step.end) for step in made if step.amount is None]
-    return made, await _untold(history, info, kind, names, left, blank) if by != "fiveminute" else left
+    if by != "fiveminute":
+        left = await _untold(history, info, kind, names, left, blank)
+    begun = made[0]
+    lead = await bandwidth.known_from(history, info.id, kind, begun.start, min(begun.end, now), zone)
+    # Nothing was counted before: what it came to came in less time.
+    made[0] = begun._replace(elapsed=max(0, begun.elapsed - max(0, lead - begun.start)))
+    return made, left
 
 
 async def _untold(
@@ -180,7 +186,8 @@ def expected(step: Step, now: int) -> Amount | None:
     """
     if step.amount is None or step.end <= now:
         return None
-    ways = [bandwidth.estimate(used, step.start, now, step.end) for used in step.amount[:2]]
+    known = now - step.elapsed
+    ways = [bandwidth.estimate(used, step.start, now, step.end, known) for used in step.amount[:2]]
     return None if ways[0] is None or ways[1] is None else Amount(ways[0], ways[1], step.amount.at_least, True)
 
 
@@ -199,6 +206,8 @@ async def outline(
     """Returns the usual periods of groups of interfaces or devices, each summed; one without names is all of them."""
     zone = zone_of(info.timezone)
     found: list[list[Step]] = [[] for _ in groups]
+    month, _ = span_of(now, "month", zone)
+    lead = await bandwidth.known_from(history, info.id, kind, span_of(month - 1, "month", zone)[0], now, zone)
     for by in ("day", "month"):
         start, end = span_of(now, by, zone)
         before, _ = span_of(start - 1, by, zone)
@@ -209,7 +218,7 @@ async def outline(
                 held = amounts.get(first, {})
                 known = {name: held[name] for name in names if name in held} if names else held
                 amount = bandwidth.total(known) if known else None
-                found[number].append(Step(first, last, amount, min(last, now) - first))
+                found[number].append(Step(first, last, amount, max(0, min(last, now) - max(first, lead))))
     return [Outline(*each) for each in found]
 
 

@@ -17,7 +17,7 @@ from sysmon.config import CapSettings, Config
 from sysmon.defaultrules import DEFAULT_RULES
 from sysmon.errors import StoreError
 from sysmon.frame import Frame, InterfaceRow, Tables
-from sysmon.records import HostInfo, Usage
+from sysmon.records import HostInfo, Span, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,9 @@ class History:
             Usage(host=host, key=key, start=start, end=end, bytes=self.used)
             for key in ("net.receive:eth0", "net.receive:br0")
         ]
+
+    async def gaps(self, host: str, start: int, end: int) -> list[Span]:
+        return []
 
     async def looked(self) -> None:
         """Waits for two more looks: the first of them is over by then."""

@@ -11,7 +11,7 @@ from sysmon.bandwidth import Amount
 from sysmon.caps import applies, concerns, devices_meant, spent, standing
 from sysmon.config import CapSettings
 from sysmon.frame import DeviceRow
-from sysmon.records import HostInfo, KnownDevice, Usage
+from sysmon.records import HostInfo, KnownDevice, Span, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +29,19 @@ class Counted:
     """A history that counted so much in each hour of some series."""
 
     def __init__(self, **hourly: int) -> None:
+        self.since = 0
         self.hourly = {key.replace("__", ":").replace("_", "."): size for key, size in hourly.items()}
 
     async def usage(self, host: str, start: int, end: int, step: str, keys: Sequence[str] = ()) -> list[Usage]:
         found = [key for key in self.hourly if not keys or key in keys]
-        size = (end - start) / HOUR
-        return [Usage(host=host, key=key, start=start, end=end, bytes=int(self.hourly[key] * size)) for key in found]
+        start = max(start, self.since)
+        size = max(0, end - start) / HOUR
+        return [
+            Usage(host=host, key=key, start=start, end=end, bytes=int(self.hourly[key] * size)) for key in found if size
+        ]
+
+    async def gaps(self, host: str, start: int, end: int) -> list[Span]:
+        return [Span(start, self.since)] if start < self.since else []
 
     async def devices(self, host: str) -> list[KnownDevice]:
         row = DeviceRow(key=TABLET, mac=TABLET, name="Tablet")
@@ -79,6 +86,21 @@ async def test_a_period_begins_on_its_day_and_is_estimated_to_its_end() -> None:
     assert found.expected == 30 * 24 * 1500
     assert found.utilization == pytest.approx(0.25)
     assert found.forecast == pytest.approx(1.5)
+
+
+@pytest.mark.anyio
+async def test_what_was_not_counted_at_the_beginning_is_not_taken_for_nothing() -> None:
+    history = Counted(net_receive__eth0=1000)
+    cap = CapSettings(name="line", limit=720_000)
+    history.since = at("2026-11-10T00:00:00")
+    used = 10 * 24 * 1000
+    found = await standing(cap, history, "aa", at("2026-11-20T00:00:00"), UTC, ["eth0"])  # type: ignore[arg-type]
+    assert found is not None and found.used == used
+    # It goes on as in the ten days that are known.
+    assert found.expected == used + used * 11 // 10
+    history.since = at("2026-11-19T23:30:00")
+    found = await standing(cap, history, "aa", at("2026-11-20T00:00:00"), UTC, ["eth0"])  # type: ignore[arg-type]
+    assert found is not None and found.forecast is None, "half an hour says nothing of a month"
 
 
 @pytest.mark.anyio
