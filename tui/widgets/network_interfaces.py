@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal
 
-from sysmon.bandwidth import used
+from sysmon.bandwidth import known_from, range_of, used
 from sysmon.zones import zone_of
 from tui.networkfilter import kept
 from tui.networkrange import period_of, range_words
@@ -192,6 +192,7 @@ class InterfacesTab(NetworkTab):
         zone = zone_of(view.info.timezone)
         members = whole.members if whole is not None else ()
         p95 = self._p95(view, members).value if members else None
+        known = self._known(view).value if members else None
         self.query_one(TotalsPanel).show(
             Sums(
                 # Told by the minute: an estimate that changes every second says nothing more.
@@ -204,7 +205,19 @@ class InterfacesTab(NetworkTab):
                 caps=self._caps(view, members),
                 problem=days.problem,
                 live=view.live,
+                known=known or view.time,
             )
+        )
+
+    def _known(self, view: View) -> Entry[int]:
+        """From when on this month is known: what went through came in no more time than that."""
+        zone, host = zone_of(view.info.timezone), view.info.id
+        month, _ = range_of("month", view.time, zone)
+        return self.ask(
+            view,
+            ("known",),
+            lambda history: known_from(history, host, "interface", month, view.time, zone),
+            seconds=P95_SECONDS,
         )
 
     def _caps(self, view: View, members: tuple[str, ...]) -> tuple[Standing, ...]:

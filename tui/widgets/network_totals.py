@@ -40,6 +40,8 @@ class Sums:
     caps: tuple[Standing, ...] = ()
     problem: str = ""
     live: bool = True
+    known: int | None = None
+    """From when on it is known what went through this month, where that is not its first moment."""
 
     @property
     def coming(self) -> int | None:
@@ -47,7 +49,7 @@ class Sums:
         if self.month is None:
             return None
         start, end = span_of(self.time, "month", self.zone)
-        return estimate(self.month.total, start, self.time, end)
+        return estimate(self.month.total, start, self.time, end, self.known)
 
 
 class TotalsPanel(Panel):

@@ -89,6 +89,9 @@ def test_an_estimate_needs_its_first_hour() -> None:
     begun = 1_793_491_200_000  # 2026-11-01T00:00Z
     assert Sums(time=begun + 60_000, zone=UTC, month=Amount(GIB, 0)).coming is None
     assert Sums(time=half, zone=UTC).coming is None
+    late = half - 2 * 86_400_000
+    assert Sums(time=half, zone=UTC, month=Amount(14 * GIB, 0), known=late).coming == 14 * GIB + 7 * 16 * GIB
+    assert Sums(time=half, zone=UTC, month=Amount(14 * GIB, 0), known=half - 1000).coming is None
 
 
 async def test_a_range_has_sums_shares_bars_and_the_month() -> None:
