@@ -219,4 +219,6 @@ def test_what_is_wrong_is_said(month: Path, capsys: pytest.CaptureFixture[str], 
     assert "did you mean 'home'?" in said(capsys, "report", "--host", "hone", status=2)
     words = said(capsys, "report", "--output", str(tmp_path / "no" / "r.md"), status=1)
     assert "cannot be written: No such file or directory" in words
-    assert "Nothing was counted in this time: laptop." in said(capsys, "report", "--host", "laptop", "--period", "2026-01")
+    assert "Nothing was counted in this time: laptop." in said(
+        capsys, "report", "--host", "laptop", "--period", "2026-01"
+    )
