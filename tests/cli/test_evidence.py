@@ -81,9 +81,9 @@ async def test_who_used_the_network_between_two_records_stands_in_the_next_thoug
         rows = [burst] if second >= 38 else []
         rest = TalkerRow(key="sshd", kind="process", pid=1, received=5, sent=0)
         await station.take(frame(second, Tables(processes=seen(second).processes, talkers=[*rows, rest])))
-    by_time = {each.time: [(row.key, row.receive_rate) for row in each.talkers] for each in history.evidences}
-    assert by_time[T0 + 31_000] == []
-    assert by_time[T0 + 61_000] == [("curl", pytest.approx(5000 / 30))]
+    by_time = {each.time: {row.key: row.receive_rate for row in each.talkers} for each in history.evidences}
+    assert by_time[T0 + 31_000] == {}
+    assert by_time[T0 + 61_000] == pytest.approx({"curl": 5000 / 30})
     await station.close()
 
 
