@@ -27,7 +27,7 @@ from sysmon.catalogue import gauge
 from sysmon.configschema import Option, quoted
 from sysmon.configschema import text as plain_text
 from sysmon.errors import CollectorError, DeadlineExceeded, Denied, MalformedInput, NoData, Unsupported
-from sysmon.frame import Fault, clean_text
+from sysmon.frame import Fault, clean_instance, clean_text
 from sysmon.records import Past
 from sysmon.units import plain_duration
 from sysmon.zones import zone_of
@@ -130,6 +130,9 @@ def _unreadable(said: str) -> Denied:
     return Denied(f"{where} may not be read by this user", "let others read it, as Debian does: chmod o+r")
 
 
+_MOST = (1 << 63) - 1
+
+
 class VnstatCollector(Collector):
     """Asks vnStat what it counted; see `past`."""
 
@@ -144,6 +147,14 @@ class VnstatCollector(Collector):
     metrics = (
         gauge("vnstat.age", "seconds", "Since vnStat last wrote down what it counted", "vnstat --json"),
         gauge("vnstat.interfaces", "", "Interfaces that vnStat has counted", "vnstat --json"),
+        gauge(
+            "vnstat.total",
+            "bytes",
+            "Bytes that vnStat counted in all, both ways; of interfaces in its database alone",
+            "vnstat --json",
+            instance="interface",
+            rollup=False,
+        ),
     )
 
     def __init__(self, roots: Roots, options: Mapping[str, object] | None = None) -> None:
@@ -174,6 +185,8 @@ class VnstatCollector(Collector):
         self._keep(history, updated)
         age = max(0.0, (now - updated) / 1000)
         reading = Reading({"vnstat.age": age, "vnstat.interfaces": len(history.interfaces)})
+        for each in history.interfaces:
+            reading.values[f"vnstat.total:{clean_instance(each.name)}"] = min(each.receive + each.transmit, _MOST)
         if age > STALE:
             reading.faults.append(
                 Fault(

@@ -595,7 +595,9 @@ def test_of_a_box_its_own_answer_zone_and_time_are_taken(tmp_path: Path) -> None
     roots = tree(tmp_path, ALL, now=f"now={at('2026-11-21 06:30') // 1000}\n")
     collector = VnstatCollector(roots, {"timezone": "+01:00"})
     reading = collector.read()
-    assert reading.values == {"vnstat.age": 100, "vnstat.interfaces": 4} and not reading.faults
+    totals = {key: value for key, value in reading.values.items() if key.startswith("vnstat.total:")}
+    assert reading.values == {"vnstat.age": 100, "vnstat.interfaces": 4, **totals} and not reading.faults
+    assert len(totals) == 4 and max(totals.values()) > 0
     assert collector.past is not None and collector.past.time == at("2026-11-21 06:28:20")
 
 

@@ -300,12 +300,9 @@ class InterfacesTab(NetworkTab):
             seconds=P95_SECONDS,
             empty=lambda told: not told,
         )
-        vnstat = [
-            fault for fault in view.state.faults if fault.collector == "vnstat" and fault.kind != "unsupported"
-        ]  # fmt: skip
         return Past(
             zone, told.value, totals.value, tuple(days.value or ()), self._p95(view, names).value,
-            totals.problem or told.problem, f"vnStat: {vnstat[0].message}" if vnstat else "", self._caps_on(view, row),
+            totals.problem or told.problem, vnstat_words(view, row), self._caps_on(view, row),
             min(since.value or (), default=None),
         )  # fmt: skip
 
@@ -356,3 +353,15 @@ def _facts(row: Interface) -> dict[str, str]:
         "state": row.state_word or "",
         "address": " ".join(row.addresses).lower(),
     }
+
+
+def vnstat_words(view: View, row: Interface) -> str:
+    """Returns what there is to be said of vnStat and an interface: what is wrong with it, or that it does not count
+    this one; '' where it counts, or is not installed.
+    """
+    faults = [fault for fault in view.state.faults if fault.collector == "vnstat" and fault.kind != "unsupported"]
+    if faults:
+        return f"vnStat: {faults[0].message}"
+    if row.members or view.value("vnstat.interfaces") is None or view.value(f"vnstat.total:{row.name}") is not None:
+        return ""
+    return f"vnStat does not count this interface: vnstat --add -i {row.name}"

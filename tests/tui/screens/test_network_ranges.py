@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sysmon.bandwidth import Amount
 from sysmon.caps import Standing
 from sysmon.config import CapSettings
-from sysmon.frame import Fault, InterfaceRow, Tables
+from sysmon.frame import Fault, InterfaceRow, Number, Tables
 from tests.tui.screens.networkstage import Gateway, Ledger, staged
 from tests.tui.scripted import START, make_app, view
 from tests.tui.support import show, text_of, until
@@ -175,6 +175,17 @@ async def test_details_have_the_days_with_the_most_and_since_when() -> None:
     assert "would count twice" in whole
     unsupported = Fault("vnstat", "unsupported", "vnStat is not installed")
     assert "vnStat" not in "\n".join(await lines_of(gateway(), "enter", faults=[unsupported]))
+
+
+async def test_an_interface_that_vnstat_does_not_count_says_so() -> None:
+    class Counted(Gateway):
+        def readings(self, second: int) -> dict[str, Number]:
+            return {**super().readings(second), "vnstat.interfaces": 1, "vnstat.total:wan": 5000}
+
+    script = Counted(name="home", processes=2)
+    assert "vnStat" not in "\n".join(await lines_of(script, "r", "enter", size=(120, 60)))
+    text = "\n".join(await lines_of(script, "r", "down", "enter", size=(120, 60)))
+    assert "vnStat does not count" in text
 
 
 async def test_an_interface_that_carried_nothing_says_so() -> None:
