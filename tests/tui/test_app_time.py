@@ -92,6 +92,18 @@ async def test_stepping_leaping_and_coming_back() -> None:
         await until(pilot, lambda: "LIVE" in text_of(app)[0])
 
 
+@pytest.mark.parametrize("screen", ["3", "4", "0"])
+async def test_end_is_the_way_back_to_now_also_where_a_list_has_the_keys(screen: str) -> None:
+    _, given = recorded()
+    app = make_app(given.services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, given, 3)
+        await pilot.press(screen, "left_square_bracket")
+        await until(pilot, lambda: not app.cursor.live)
+        await pilot.press("end")
+        await until(pilot, lambda: app.cursor.live)
+
+
 async def test_keys_pressed_faster_than_history_answers_all_count() -> None:
     script, given = recorded()
     history = given.services.history(script.host)

@@ -24,9 +24,9 @@ class AlertsTable(Table[AlertRow]):
         super().action_page(pages)
         self._at_end(pages)
 
-    def action_edge(self, direction: int) -> None:
+    def action_edge(self, direction: int, shared: bool = False) -> None:
         """Go to an edge; the last asks for more."""
-        super().action_edge(direction)
+        super().action_edge(direction, shared)
         self._at_end(direction)
 
     def _at_end(self, direction: float) -> None:

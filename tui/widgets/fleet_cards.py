@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -36,7 +37,8 @@ class FleetCards(Panel):
         Binding("pageup,ctrl+b", "page(-1)", show=False, id="cards.page_up"),
         Binding("pagedown,ctrl+f", "page(1)", show=False, id="cards.page_down"),
         Binding("home,g", "edge(-1)", show=False, id="cards.first"),
-        Binding("end,G", "edge(1)", show=False, id="cards.last"),
+        Binding("G", "edge(1)", show=False, id="cards.last"),
+        Binding("end", "end", show=False, id="cards.end"),
         Binding("enter", "select", show=False, id="cards.open"),
     ]
 
@@ -140,6 +142,12 @@ class FleetCards(Panel):
     def action_edge(self, direction: int) -> None:
         """To the first or the last."""
         self._to(0 if direction < 0 else len(self.rows) - 1)
+
+    def action_end(self) -> None:
+        """To the last; in the past the key is the app's."""
+        if self.in_past:
+            raise SkipAction
+        self.action_edge(1)
 
     def action_select(self) -> None:
         """Open the host under the cursor."""

@@ -76,6 +76,12 @@ class Panel(Widget, can_focus=True):
     # -- what it shows
 
     @property
+    def in_past(self) -> bool:
+        """Whether the app shows a moment of the past, or a frozen one: then End is the way back to now."""
+        cursor = getattr(self.app, "cursor", None)
+        return cursor is not None and not cursor.live
+
+    @property
     def look(self) -> Look:
         """The palette and glyphs to draw with."""
         return look_of(self.app) if self.is_attached else DEFAULT_LOOK

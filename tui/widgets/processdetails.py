@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
@@ -198,7 +199,8 @@ class ProcessDetails(Panel):
         Binding("pageup,ctrl+b", "scroll_lines(-10)", show=False, id="details.page_up"),
         Binding("pagedown,ctrl+f,space", "scroll_lines(10)", show=False, id="details.page_down"),
         Binding("home,g", "scroll_lines(-100000)", show=False, id="details.first"),
-        Binding("end,G", "scroll_lines(100000)", show=False, id="details.last"),
+        Binding("G", "scroll_lines(100000)", show=False, id="details.last"),
+        Binding("end", "end", show=False, id="details.end"),
         Binding("enter", "screen.close", show=False, id="details.close"),
     ]
 
@@ -247,6 +249,12 @@ class ProcessDetails(Panel):
         size = max(1, round(height * height / self._count))
         start = round(self._top / (self._count - height) * (height - size))
         return start, start + size
+
+    def action_end(self) -> None:
+        """Scroll to the end; in the past the key is the app's."""
+        if self.in_past:
+            raise SkipAction
+        self.action_scroll_lines(100_000)
 
     def action_scroll_lines(self, lines: int) -> None:
         """Scroll."""

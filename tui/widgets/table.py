@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -52,7 +53,8 @@ class Table(Panel, Generic[Row]):
         Binding("ctrl+u", "page(-0.5)", "Half page up", show=False, id="table.half_page_up"),
         Binding("ctrl+d", "page(0.5)", "Half page down", show=False, id="table.half_page_down"),
         Binding("home,g", "edge(-1)", "First", show=False, id="table.first"),
-        Binding("end,G", "edge(1)", "Last", show=False, id="table.last"),
+        Binding("G", "edge(1)", "Last", show=False, id="table.last"),
+        Binding("end", "edge(1, True)", show=False, id="table.end"),
         Binding("enter", "select", "Open", show=False, id="table.open"),
         Binding("space", "tag", "Tag", show=False, id="table.tag"),
     ]
@@ -264,8 +266,10 @@ class Table(Panel, Generic[Row]):
         self._view.scroll(rows)
         self._to(self._view.cursor + rows)
 
-    def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last row."""
+    def action_edge(self, direction: int, shared: bool = False) -> None:
+        """Move the cursor to an edge. `shared`: by a key that in the past is the app's."""
+        if shared and self.in_past:
+            raise SkipAction
         self._to(0 if direction < 0 else len(self.rows) - 1)
 
     def action_select(self) -> None:
