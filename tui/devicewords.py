@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sysmon.devicesources import LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -11,16 +13,6 @@ if TYPE_CHECKING:
     from sysmon.frame import DeviceRow
     from tui.devicerows import Device
     from tui.model import HostModel, Model, View
-
-LIMITS: Final = {
-    "nlbwmon": "IP bytes between a device and the world, in steps of some 30 s; what stays within the LAN is not "
-    "counted, nor are connections older than nlbwmon's start",
-    "conntrack": "bytes of the connections the router tracks, since monitoring began; what began and ended between two "
-    "looks may be missing",
-    "hostapd": "Wi-Fi clients alone, with what stays within the LAN; it begins anew whenever a client joins",
-    "": "nothing on this router counts bytes by device: names and addresses alone",
-}
-"""Source -> what its numbers are, and what they leave out."""
 
 _STATES: Final = ("stale", "offline")
 

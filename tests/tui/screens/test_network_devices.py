@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from sysmon.bandwidth import Amount
 from sysmon.config import CapSettings
+from sysmon.devicesources import LIMITS
 from sysmon.errors import StoreError
 from sysmon.frame import DeviceRow, Fault, Number, Tables
 from sysmon.records import KnownDevice, Status
@@ -20,7 +21,7 @@ from tests.tui.scripted import START, Script, catalogue, make_app, view
 from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.devicerows import SORTS, address_order, build, sort_devices
-from tui.devicewords import LIMITS, limits
+from tui.devicewords import limits
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.model import HostModel
 from tui.screens.network import NetworkScreen
@@ -202,7 +203,7 @@ def test_sorting_puts_what_is_missing_last_either_way() -> None:
 
 
 def test_every_source_says_what_it_leaves_out() -> None:
-    assert "LAN is not counted" in limits(DeviceRow(key="a", source="nlbwmon"))
+    assert "not what devices send each other" in limits(DeviceRow(key="a", source="nlbwmon"))
     assert "Wi-Fi" in limits(DeviceRow(key="a", source="hostapd"))
     assert "since monitoring began" in limits(DeviceRow(key="a", source="conntrack"))
     assert limits(DeviceRow(key="a")) == LIMITS[""]
@@ -404,7 +405,7 @@ async def test_a_page_has_all_that_is_known() -> None:
     text = "\n".join(await lines_of(gateway(), "r", "down", "down", "enter", size=(200, 60), seconds=40))
     for word in (
         "Mira's laptop", "work-laptop (lease)", "fd00::2", "02:aa:bb:00:00:02", "Dell Inc.", "computer (guessed)",
-        "first seen", "last seen", "nlbwmon L3", "what stays within the LAN", "today, Nov 21", "yesterday",
+        "first seen", "last seen", "nlbwmon L3", "not what devices send", "today, Nov 21", "yesterday",
         "last month", "by service", "HTTPS", "1830 connections", "now, by the router's steps",
     ):  # fmt: skip
         assert word in text, word
