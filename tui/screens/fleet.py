@@ -309,7 +309,7 @@ class FleetScreen(FleetHosts, HostScreen):
         self.query_one(FleetFilter).open(self._filter, tag_counts(self._all))
         self.query_one(FleetFilter).set_count(len(self._shown), len(self._all))
 
-    def on_fleet_filter_changed(self, event: FleetFilter.Changed) -> None:
+    def on_filter_line_changed(self, event: FleetFilter.Changed) -> None:
         """Another filter counts."""
         event.stop()
         self._filter, self._terms = event.text, parse_filter(event.text)

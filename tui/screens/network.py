@@ -307,7 +307,7 @@ class NetworkScreen(HostScreen):
         self.query_one(RowFilter).open(self.tab.filter, self.tab.fields)
         self.query_one(RowFilter).set_count(*self.tab.counts)
 
-    def on_row_filter_changed(self, event: RowFilter.Changed) -> None:
+    def on_filter_line_changed(self, event: RowFilter.Changed) -> None:
         """Another filter counts."""
         event.stop()
         self.tab.set_filter(event.text)
