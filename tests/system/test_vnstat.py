@@ -255,7 +255,7 @@ def test_a_daemon_that_never_ran_and_one_that_counted_nothing_yet_are_told_in_wo
     place.send(1, 10)
     place.write_down()
     said = doctor()
-    assert said["faults"] == [] and said["series"] == 2 and said["read"]
+    assert said["faults"] == [] and said["series"] == 6 and said["read"]
 
 
 @pytest.mark.needs("sshd", "ssh", "ssh-keygen")
