@@ -76,7 +76,9 @@ def test_devices_of_a_router_are_shown_named_and_counted_anew(router: PlayedRout
         screen.write(b"Telly\r")
         screen.wait_shown("Telly")
         screen.write(b"\r")
-        screen.wait_shown("called by the network", "Living-Room-TV", TV, "not what devices send each other", "this month")
+        screen.wait_shown(
+            "called by the network", "Living-Room-TV", TV, "not what devices send each other", "this month"
+        )
         screen.write(b"\x1b")
         screen.wait_shown("DEVICE")
         screen.write(b"R")
