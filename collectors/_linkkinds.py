@@ -10,14 +10,13 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from collectors._wireless import attributes, messages
+from collectors._netlink import NLM_F_REQUEST, attribute, attributes, message, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 AF_NETLINK: Final = getattr(socket, "AF_NETLINK", 16)
 NETLINK_ROUTE = 0
-NLM_F_REQUEST = 0x1
 RTM_NEWLINK, RTM_GETLINK = 16, 18
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_EXT_MASK = 3, 18, 29
 IFLA_INFO_KIND = 1
@@ -42,16 +41,15 @@ KINDS: Final = {
 }
 """IFLA_INFO_KIND -> kind of `InterfaceRow`; of others (tun is a tunnel or a tap) sysfs tells."""
 
-_HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
-_MASK = struct.Struct("=HHI")
+_MASK = struct.Struct("=I")
 _SECONDS = 0.2
 
 
 def request(index: int, sequence: int) -> bytes:
     """Builds the question for one link, without its counters."""
-    body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + _MASK.pack(_MASK.size, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, NLM_F_REQUEST, sequence, 0) + body
+    mask = attribute(IFLA_EXT_MASK, _MASK.pack(RTEXT_FILTER_SKIP_STATS))
+    return message(RTM_GETLINK, NLM_F_REQUEST, sequence, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + mask)
 
 
 def parse(answer: bytes) -> tuple[str, str]:

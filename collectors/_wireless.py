@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from collectors._netlink import (
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    attribute,
+    attributes,
+    message,
+    messages,
+)
 from collectors.base import malformed
 from sysmon.frame import clean_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NETLINK_GENERIC = 16
 GENL_ID_CTRL = 16
 CTRL_CMD_GETFAMILY = 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
 NL80211_CMD_GET_INTERFACE, NL80211_CMD_GET_STATION = 5, 17
 NL80211_ATTR_IFINDEX, NL80211_ATTR_IFTYPE, NL80211_ATTR_STA_INFO, NL80211_ATTR_SSID = 3, 5, 21, 52
 NL80211_STA_INFO_SIGNAL = 7
 NL80211_IFTYPE_STATION = 2
-NLA_TYPE_MASK = 0x3FFF
 
-_HEADER = struct.Struct("=IHHII")
 _GENERIC = struct.Struct("=BBH")
-_ATTRIBUTE = struct.Struct("=HH")
 _SECONDS = 0.2
 _MOST = 1 << 20
 """Bytes of one answer at most."""
@@ -67,36 +69,12 @@ def parse_wireless(content: str, path: str = "/proc/net/wireless") -> dict[str, 
     return found
 
 
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields (type, value) of netlink attributes; stops where the rest is none."""
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size or at + length > len(data):
-            return
-        yield kind & NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-
-
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields (type, payload) of netlink messages; stops where the rest is none."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
-            return
-        yield kind, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
-
-
-def request(family: int, command: int, sequence: int, attribute: tuple[int, bytes] | None, *, dump: bool) -> bytes:
+def request(family: int, command: int, sequence: int, given: tuple[int, bytes] | None, *, dump: bool) -> bytes:
     """Builds a generic netlink request with at most one attribute."""
     body = _GENERIC.pack(command, 1, 0)
-    if attribute is not None:
-        kind, value = attribute
-        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + b"\0" * (-len(value) % 4)
-    flags = NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
-    return _HEADER.pack(_HEADER.size + len(body), family, flags, sequence, 0) + body
+    if given is not None:
+        body += attribute(*given)
+    return message(family, NLM_F_REQUEST | (NLM_F_DUMP if dump else 0), sequence, body)
 
 
 def station_interfaces(answer: bytes) -> dict[int, str]:
@@ -174,13 +152,13 @@ class Wireless:
         handle: socket.socket,
         family: int,
         command: int,
-        attribute: tuple[int, bytes] | None,
+        given: tuple[int, bytes] | None,
         *,
         dump: bool = True,
     ) -> bytes:
         """Sends a request; returns the messages of its answer, none where the kernel refuses."""
         self._sequence += 1
-        handle.send(request(family, command, self._sequence, attribute, dump=dump))
+        handle.send(request(family, command, self._sequence, given, dump=dump))
         found = b""
         while len(found) < _MOST:
             piece = handle.recv(1 << 16)

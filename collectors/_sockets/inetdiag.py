@@ -10,6 +10,17 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors._netlink import (
+    ATTRIBUTE,
+    HEADER,
+    NLA_TYPE_MASK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_NOOP,
+    message,
+)
 from sysmon.errors import MalformedInput
 
 if TYPE_CHECKING:
@@ -27,15 +38,10 @@ STATES = (
 ALL_STATES = (1 << len(STATES)) - 2
 
 _MESSAGE = 20  # SOCK_DIAG_BY_FAMILY
-_NOOP, _ERROR, _DONE = 1, 2, 3
-_REQUEST_DUMP = 0x301
 _INFO, _CGROUP = 2, 21  # INET_DIAG_INFO, INET_DIAG_CGROUP_ID
-_KIND = 0x3FFF  # NLA_TYPE_MASK
 
-_HEADER = struct.Struct("=IHHII")
 _SOCKET = struct.Struct("=BB2x4x16s16sIQ12xII")
 _PORTS = struct.Struct(">HH")
-_ATTRIBUTE = struct.Struct("=HH")
 _TCP_INFO = struct.Struct("=68xI48xQQ64xQQ")
 _TCP_INFO_ACKED = struct.Struct("=68xI48xQQ")
 _WORD = struct.Struct("=Q")
@@ -81,7 +87,7 @@ def request(family: int, protocol: int, states: int = ALL_STATES, sequence: int 
     Source: sock_diag(7): struct nlmsghdr, then struct inet_diag_req_v2.
     """
     body = struct.pack("=BBBBI48x", family, protocol, 1 << (_INFO - 1), 0, states)
-    return _HEADER.pack(_HEADER.size + len(body), _MESSAGE, _REQUEST_DUMP, sequence, 0) + body
+    return message(_MESSAGE, NLM_F_REQUEST | NLM_F_DUMP, sequence, body)
 
 
 def parse_answer(data: bytes, sequence: int | None = 1) -> tuple[list[DiagSocket], bool]:
@@ -97,16 +103,16 @@ def parse_answer(data: bytes, sequence: int | None = 1) -> tuple[list[DiagSocket
     for kind, start, end in _messages(data, sequence):
         if kind == _MESSAGE:
             found.append(_socket(data, start, end))
-        elif kind == _DONE or kind == _ERROR:
+        elif kind == NLMSG_DONE or kind == NLMSG_ERROR:
             # An error says its number; one of 0 is an acknowledgement, and the end of a dump may leave it out.
-            if end - start < _CODE.size and kind == _ERROR:
+            if end - start < _CODE.size and kind == NLMSG_ERROR:
                 raise MalformedInput(f"netlink: an error of {end - start} bytes")
             code = -_CODE.unpack_from(data, start)[0] if end - start >= _CODE.size else 0
             if code:
                 raise OSError(code, os.strerror(code) if code > 0 else "unknown error")
-            if kind == _DONE:
+            if kind == NLMSG_DONE:
                 return found, True
-        elif kind != _NOOP:
+        elif kind != NLMSG_NOOP:
             raise MalformedInput(f"netlink: {kind} is no type of message of socket diagnostics")
     return found, False
 
@@ -115,13 +121,13 @@ def _messages(data: bytes, sequence: int | None) -> Iterator[tuple[int, int, int
     """Yields (type, start, end) of the payload of each message."""
     offset, size = 0, len(data)
     while offset < size:
-        if size - offset < _HEADER.size:
-            raise MalformedInput(f"netlink: a header of {size - offset} bytes is not one of {_HEADER.size}")
-        length, kind, _, number, _ = _HEADER.unpack_from(data, offset)
-        if not _HEADER.size <= length <= size - offset:
+        if size - offset < HEADER.size:
+            raise MalformedInput(f"netlink: a header of {size - offset} bytes is not one of {HEADER.size}")
+        length, kind, _, number, _ = HEADER.unpack_from(data, offset)
+        if not HEADER.size <= length <= size - offset:
             raise MalformedInput(f"netlink: a message of {length} bytes does not fit {size - offset}")
         if sequence is None or number == sequence:
-            yield kind, offset + _HEADER.size, offset + length
+            yield kind, offset + HEADER.size, offset + length
         offset += (length + 3) & ~3
 
 
@@ -143,12 +149,12 @@ def _socket(data: bytes, start: int, end: int) -> DiagSocket:
         raise MalformedInput(f"netlink: {family} is no family of addresses")
     cgroup = received = sent = retransmitted = rtt = None
     while at < end:
-        if end - at < _ATTRIBUTE.size:
+        if end - at < ATTRIBUTE.size:
             raise MalformedInput(f"netlink: an attribute of {end - at} bytes")
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if not _ATTRIBUTE.size <= length <= end - at:
+        length, kind = ATTRIBUTE.unpack_from(data, at)
+        if not ATTRIBUTE.size <= length <= end - at:
             raise MalformedInput(f"netlink: an attribute of {length} bytes does not fit {end - at}")
-        kind &= _KIND
+        kind &= NLA_TYPE_MASK
         if kind == _INFO and state != LISTEN:
             # Of one that listens the fields mean something else.
             received, sent, retransmitted, rtt = _info(data, at + 4, length - 4)

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors._netlink import attributes, messages
 from collectors._wireless import (
     Link,
     Wireless,
-    attributes,
-    messages,
     parse_wireless,
     request,
     station_interfaces,
