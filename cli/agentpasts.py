@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from cli.pasts import shifted
-from sysmon.bandwidth import METRICS
 from sysmon.errors import SysmonError
 from sysmon.frame import split_key
-from sysmon.records import Past, UsagePiece
+from sysmon.records import ACCOUNTED, Past, UsagePiece
 from sysmon.zones import span_of, zone_of
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ MOST_PIECES: Final = 60_000
 REACHES: Final = (("fiveminute", 2 * DAY, "hour"), ("hour", 4 * DAY, "day"), ("day", 62 * DAY, "month"))
 """Step -> milliseconds for which it is asked for, back to the begin of a step of the coarser one; older is by month."""
 
-_WORTH: Final = frozenset(metric for metrics in METRICS.values() for metric in metrics) | {"disk.read", "disk.write"}
 _ASKING: WeakKeyDictionary[Station, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -198,7 +196,7 @@ class AgentPasts:
             for each in told
             if begin <= each.start < end
             and span_of(each.start, step, zone)[0] == each.start
-            and split_key(each.key)[0] in _WORTH
+            and split_key(each.key)[0] in ACCOUNTED
         ]
 
     async def _begun(self, here: str, there: str, contact: int, ahead: int) -> list[UsagePiece]:
@@ -226,7 +224,7 @@ def grown(earlier: Frame, later: Frame, start: int, end: int) -> list[UsagePiece
     return [
         UsagePiece(key, start, end, int(value - before[key]))
         for key, value in later.readings.items()
-        if split_key(key)[0] in _WORTH and key in before and value > before[key]
+        if split_key(key)[0] in ACCOUNTED and key in before and value > before[key]
     ]
 
 

@@ -18,6 +18,7 @@ from operator import le
 from typing import TYPE_CHECKING, NamedTuple
 
 from store.schema import BUCKET
+from sysmon.records import ACCOUNTED
 from sysmon.zones import span_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 AT_LEAST, ESTIMATED = 1, 2
 """Flags of a bucket."""
-
-ACCOUNTED = ("net.receive", "net.transmit", "disk.read", "disk.write", "device.receive", "device.transmit")
-"""Byte counters whose totals are kept for ever."""
 
 LINKED = ("net.receive", "net.transmit")
 """Those of an interface, whose link's speed bounds them and whose width is that of the kernel's words."""

@@ -193,6 +193,10 @@ class SeriesAnswer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     gaps: list[Span] = []
 
 
+ACCOUNTED = ("net.receive", "net.transmit", "disk.read", "disk.write", "device.receive", "device.transmit")
+"""Byte counters whose totals are kept for ever."""
+
+
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Bytes of one counter in one bucket. `at_least`: a reset lies in it; `estimated`: part is spread over a gap."""
 

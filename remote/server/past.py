@@ -17,7 +17,7 @@ from sysmon import answers
 from sysmon.devices import KINDS
 from sysmon.errors import UsageError, nearest
 from sysmon.frame import split_key
-from sysmon.records import HistoryStatus, SeriesQuery
+from sysmon.records import ACCOUNTED, HistoryStatus, SeriesQuery
 from sysmon.zones import STEPS
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ DAY = 86_400_000
 """Milliseconds."""
 MAX_TOTALS = 250_000
 """Totals of one answer of `/v1/usage` at most: each takes some 120 bytes on the wire, and four times that here."""
-ACCOUNTED = frozenset(("net.receive", "net.transmit", "disk.read", "disk.write", "device.receive", "device.transmit"))
-"""Counters whose totals are kept."""
 LENGTHS = {"fiveminute": DAY // 288, "hour": DAY // 24, "day": DAY, "month": 28 * DAY, "year": 365 * DAY}
 """Step -> milliseconds that it lasts at least."""
 KEPT_FINE = 41 * DAY
