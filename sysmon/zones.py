@@ -20,8 +20,8 @@ def zone_of(name: str) -> tzinfo:
     """Returns the zone of an IANA name or UTC offset; UTC where it is not known."""
     found = _OFFSET.fullmatch(name.strip())
     if found:
-        minutes = min(int(found[2]) * 60 + int(found[3] or 0), 24 * 60 - 1)
-        return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
+        minutes = int(found[2]) * 60 + int(found[3] or 0)
+        return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes)) if minutes < 24 * 60 else UTC
     try:
         return ZoneInfo(name) if name else UTC
     except (KeyError, ValueError, OSError):

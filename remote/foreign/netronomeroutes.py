@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from remote.foreign.netronomehardware import hardware
-from remote.foreign.vnstatexport import Interface, document, interfaces_from, rfc3339_local, zone_of
+from remote.foreign.vnstatexport import Interface, document, interfaces_from, rfc3339_local
 from remote.foreign.vnstatlive import interfaces_of
 from remote.foreign.vnstatstream import LiveStream
 from remote.server.query import Query
@@ -20,6 +20,7 @@ from remote.server.replies import json_reply
 from remote.server.stream import StreamResponse
 from sysmon.errors import StoreError, UsageError
 from sysmon.records import HostInfo, SeriesQuery
+from sysmon.zones import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,18 +19,6 @@ MONTHS: Final = 25
 """Months told of; totals and years are of all there are."""
 TOP: Final = 20
 """Days with the most traffic told of."""
-
-
-def zone_of(name: str) -> tzinfo:
-    """Returns the time zone of a host, given by IANA name or as an offset such as '+05:30'; UTC where unknown."""
-    try:
-        if name[:1] in "+-" and name[1:]:
-            hours, _, minutes = name[1:].partition(":")
-            offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
-            return timezone(-offset if name[0] == "-" else offset)
-        return ZoneInfo(name) if name else UTC
-    except (ValueError, OSError, LookupError):
-        return UTC
 
 
 def moment(time: int, zone: tzinfo) -> datetime:

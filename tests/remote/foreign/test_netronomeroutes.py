@@ -11,13 +11,14 @@ import pytest
 
 from collectors.registry import catalogue
 from remote.foreign.netronomeroutes import NetronomeRoutes
-from remote.foreign.vnstatexport import interfaces_from, moment, zone_of
+from remote.foreign.vnstatexport import interfaces_from, moment
 from remote.foreign.vnstatlive import Counted, LiveLines, interfaces_of, rate_string
 from remote.server.feed import Feed, Limits
 from sysmon.clock import SystemClock
 from sysmon.derive import State
 from sysmon.frame import DiskRow, FilesystemRow, Frame, InterfaceRow, Number, Tables
 from sysmon.records import HostInfo, Usage
+from sysmon.zones import zone_of
 from tests.remote.foreign.test_openmetrics import get
 from tests.remote.peers import raw
 from tests.remote.support import BOOT, HOST, RUN, T0, MemoryHistory, served
