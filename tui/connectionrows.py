@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sysmon.units import format_bytes
+from tui.ordering import by_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,10 +159,7 @@ def sort_talkers(rows: Sequence[Talker], column: str, reverse: bool) -> list[Tal
         "received": lambda row: row.row.received, "sent": lambda row: row.row.sent,
         "retransmits": lambda row: row.row.retransmitted,
     }  # fmt: skip
-    keyed = [(values[column](row), row) for row in mine]
-    present = [(value, row) for value, row in keyed if value not in (None, "")]
-    found = [row for _, row in sorted(present, key=lambda pair: pair[0], reverse=reverse)]
-    return [*found, *(row for value, row in keyed if value in (None, "")), *rest]
+    return [*by_value(mine, values[column], reverse=reverse), *rest]
 
 
 def sort_connections(rows: Sequence[Connection], column: str, reverse: bool) -> list[Connection]:
@@ -177,10 +175,7 @@ def sort_connections(rows: Sequence[Connection], column: str, reverse: bool) -> 
         "received": lambda row: row.row.received, "sent": lambda row: row.row.sent, "rtt": lambda row: row.row.rtt,
         "retransmits": lambda row: row.row.retransmitted,
     }  # fmt: skip
-    keyed = [(values[column](row), row) for row in ordered]
-    present = [(value, row) for value, row in keyed if value not in (None, "")]
-    found = [row for _, row in sorted(present, key=lambda pair: pair[0], reverse=reverse)]
-    return [*found, *(row for value, row in keyed if value in (None, ""))]
+    return by_value(ordered, values[column], reverse=reverse)
 
 
 def talker_facts(row: Talker) -> dict[str, str]:

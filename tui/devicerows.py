@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sysmon.bandwidth import Amount, share, total, used
 from sysmon.frame import DeviceRow
 from sysmon.records import KnownDevice
+from tui.ordering import by_value
 from tui.window import WINDOW
 
 if TYPE_CHECKING:
@@ -178,10 +179,7 @@ def sort_devices(rows: Sequence[Device], column: str, reverse: bool) -> list[Dev
     """Sorts by a column, what is missing last; by no column ('') the order is the screen's own."""
     if not column:
         return list(reversed(rows)) if reverse else list(rows)
-    keyed = [(sort_value(row, column), row) for row in rows]
-    present = [(value, row) for value, row in keyed if value is not None]
-    ordered = [row for _, row in sorted(present, key=lambda pair: pair[0], reverse=reverse)]
-    return ordered + [row for value, row in keyed if value is None]
+    return by_value(rows, lambda row: sort_value(row, column), reverse=reverse)
 
 
 def sort_value(row: Device, column: str) -> tuple[float, str] | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sysmon.units import format_duration
 from sysmon.wrong import Finding
 from tui.chrome import STATES
+from tui.ordering import by_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -306,10 +307,7 @@ def sort_entries(found: Sequence[Entry], column: str, reverse: bool) -> list[Ent
             key=lambda entry: (entry.rank if column == "worst" else 0, natural(entry.label)),
             reverse=reverse,
         )
-    values = [(sort_value(entry, column), entry) for entry in found]
-    present = [(value, entry) for value, entry in values if value is not None]
-    missing = [entry for value, entry in values if value is None]
-    return [entry for _, entry in sorted(present, key=lambda pair: pair[0], reverse=reverse)] + missing
+    return by_value(found, lambda entry: sort_value(entry, column), reverse=reverse)
 
 
 def sort_value(entry: Entry, column: str) -> float | None:

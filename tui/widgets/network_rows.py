@@ -10,6 +10,7 @@ from sysmon.bandwidth import Amount, total
 from sysmon.frame import InterfaceRow
 from sysmon.interfaces import counted
 from sysmon.units import format_bits, format_bytes
+from tui.ordering import by_value
 from tui.renderables.scale import nice_ceiling
 
 if TYPE_CHECKING:
@@ -283,10 +284,7 @@ def sort_rows(rows: Sequence[Interface], column: str, reverse: bool) -> list[Int
     """Sorts by a column, what is missing last; by no column ('') the order is the screen's own."""
     if not column:
         return list(reversed(rows)) if reverse else list(rows)
-    kept = [(value, row) for row in rows if (value := _sort_value(row, column)) is not None]
-    missing = [row for row in rows if _sort_value(row, column) is None]
-    # Sorted by value alone: equal ones stay in the screen's own order.
-    return [row for _, row in sorted(kept, key=lambda pair: pair[0], reverse=reverse)] + missing
+    return by_value(rows, lambda row: _sort_value(row, column), reverse=reverse)
 
 
 def _sort_value(row: Interface, column: str) -> tuple[float, str] | None:
