@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sysmon.evidence import top, top_talkers
 from sysmon.frame import READ_BY
 from sysmon.records import Evidence
+from sysmon.rowrates import with_rates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +57,7 @@ class Witnessed:
         self._moved[frame.host] = frame.boot, at, {row.key: row for row in state.talkers}
         if before is None or before[0] != frame.boot or at - before[1] < 1e9:
             return state.talkers
-        return [_mean(row, before[2].get(row.key), (at - before[1]) / 1e9) for row in state.talkers]
+        return [_mean(row, before[2].get(row.key), at - before[1]) for row in state.talkers]
 
     async def keep(self, host: str, state: State, time: int, talkers: list[TalkerRow] | None = None) -> None:
         """Keeps who is busiest. `talkers`: who used the network, those of the last look by default."""
@@ -80,11 +79,9 @@ class Witnessed:
             await self._record(lambda kept: kept.record_devices(frame.host, rows, time - age))
 
 
-def _mean(row: TalkerRow, before: TalkerRow | None, seconds: float) -> TalkerRow:
+def _mean(row: TalkerRow, before: TalkerRow | None, nanoseconds: int) -> TalkerRow:
     """Returns a row with its mean rates; it is counted from 0, and one that fell was counted anew."""
     received, sent = (0, 0) if before is None else (before.received, before.sent)
     if row.received < received or row.sent < sent:
         return row
-    return msgspec.structs.replace(
-        row, receive_rate=(row.received - received) / seconds, transmit_rate=(row.sent - sent) / seconds
-    )
+    return with_rates(row, received, sent, nanoseconds)

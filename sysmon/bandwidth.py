@@ -227,12 +227,20 @@ def estimate(used: int, start: int, now: int, end: int, known: int | None = None
     return None if elapsed < 3_600_000 else round(used + used * (end - now) / elapsed)
 
 
-async def known_from(history: History, host: str, kind: Kind, start: int, now: int, zone: tzinfo) -> int:
+async def known_from(
+    history: History, host: str, kind: Kind, start: int, now: int, zone: tzinfo, gaps: Iterable[Span] | None = None
+) -> int:
     """Returns from when on something is known of a range: `start` where it is known as a whole, `now` where nothing is.
 
     What others counted before the first own reading is known by the day.
+
+    Args:
+        history, host, kind, zone: as for `amounts`.
+        start, now: Unix milliseconds.
+        gaps: of the history around `start`, where they are known already.
     """
-    first = next((gap for gap in await history.gaps(host, start, now) if gap.start <= start), None)
+    held = await history.gaps(host, start, now) if gaps is None else gaps
+    first = next((gap for gap in held if gap.start <= start < gap.end), None)
     if first is None:
         return start
     begun, _ = span_of(first.end - 1, "day", zone)

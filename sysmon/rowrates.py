@@ -72,7 +72,7 @@ def rated(rows: list[Row], known: dict[int | str, Rated[Row]], at: int) -> dict[
         if row.receive_rate is not None or row.transmit_rate is not None:
             filled = row
         elif old is None:
-            filled = _filled(row, 0, 0, at - whole) if begun and at > whole else row
+            filled = with_rates(row, 0, 0, at - whole) if begun and at > whole else row
         elif old.at >= at:
             latest[identity] = old
             continue
@@ -80,7 +80,7 @@ def rated(rows: list[Row], known: dict[int | str, Rated[Row]], at: int) -> dict[
             latest[identity] = old._replace(at=at)
             continue
         else:
-            filled = _filled(row, old.raw.received, old.raw.sent, at - old.at)
+            filled = with_rates(row, old.raw.received, old.raw.sent, at - old.at)
         idle = _uncounted(row) or (filled.receive_rate == 0.0 == filled.transmit_rate)
         latest[identity] = Rated(row, filled, at, idle)
     return latest
@@ -95,7 +95,10 @@ def _uncounted(row: ConnectionRow | TalkerRow) -> bool:
     return row.received is None and row.sent is None
 
 
-def _filled(row: Row, received: int | None, sent: int | None, nanoseconds: int) -> Row:
+def with_rates(row: Row, received: int | None, sent: int | None, nanoseconds: int) -> Row:
+    """Returns a row with what it moved per second since it had received and sent so much; None where that is not known
+    or a counter fell.
+    """
     return msgspec.structs.replace(
         row,
         receive_rate=_rate(received, row.received, nanoseconds),

@@ -131,7 +131,7 @@ async def steps(
     if by != "fiveminute":
         left = await _untold(history, info, kind, names, left, blank)
     begun = made[0]
-    lead = await bandwidth.known_from(history, info.id, kind, begun.start, min(begun.end, now), zone)
+    lead = await bandwidth.known_from(history, info.id, kind, begun.start, min(begun.end, now), zone, gaps)
     # Nothing was counted before: what it came to came in less time.
     made[0] = begun._replace(elapsed=max(0, begun.elapsed - max(0, lead - begun.start)))
     return made, left
