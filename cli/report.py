@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from cli.context import Context, pick_host
+from cli.replacing import replace
 from cli.reportdata import Period, compose
 from sysmon.bandwidth import range_of
 from sysmon.errors import SysmonError, UsageError
@@ -165,17 +165,7 @@ def _replace(path: Path, text: str) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
         return
-    target = path.resolve()
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_mask()
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".report-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace(path.resolve(), text, prefix=".report-", mode=0o666 & ~_mask())
 
 
 def _mask() -> int:

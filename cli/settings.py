@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
+from cli.replacing import replace
 from sysmon.errors import SysmonError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def rewrite(path: Path, change: Callable[[str], str], *, hint: str = "") -> None
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")
             if after != before or not target.exists():
-                _replace(target, after)
+                replace(target, after, prefix=".config-", mode=0o600)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SysmonError(f"{path} cannot be saved: {why}", hint) from None
@@ -98,25 +98,6 @@ def add_table(document: TOMLDocument, group: str, name: str, values: Mapping[str
         above = tomlkit.table(is_super_table=True)
         document[group] = above
     above[name] = table
-
-
-def _replace(target: Path, text: str) -> None:
-    found = target.stat() if target.exists() else None
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if found is not None and (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-            # What root changes for a user or a service must stay readable for them.
-            with contextlib.suppress(OSError):
-                os.chown(name, found.st_uid, found.st_gid)
-        os.chmod(name, found.st_mode & 0o777 if found is not None else 0o600)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 @contextlib.contextmanager
