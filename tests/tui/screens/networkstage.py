@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,13 +22,17 @@ from sysmon.frame import (
 )
 from sysmon.records import Evidence, KnownDevice, Usage
 from sysmon.zones import span_of, zone_of
-from tests.tui.scripted import START, Rig, Script, ScriptedHistory, rig, wave
+from tests.tui.scripted import START, Rig, Script, ScriptedHistory, make_app, rig, wave
+from tests.tui.support import show, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual.pilot import Pilot
+
     from sysmon.config import CapSettings
     from sysmon.frame import Fault
+    from tui.glyphs import Glyphs
 
 DAY = 86_400_000
 NAMES = (
@@ -282,3 +286,29 @@ def staged(
     hosts = {name: HostSettings(name=name, target=f"ssh://root@{name}", router=True) for name in routers}
     given.services.config = msgspec.structs.replace(given.services.config, hosts=hosts, caps=caps or {})
     return given
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Presses keys and lets the screen settle."""
+    await pilot.press(*keys)
+    for _ in range(2):
+        await pilot.pause()
+
+
+async def drawn(
+    script: Script,
+    *keys: str,
+    size: tuple[int, int] = (120, 40),
+    seconds: int = 4,
+    history: Ledger | None = None,
+    glyphs: Glyphs | None = None,
+    theme: str = "sysmon-dark",
+    **more: Any,
+) -> list[str]:
+    """The lines of the Network screen of a host after some keys."""
+    given = staged(script, history or Ledger(script, range(60)), **more)
+    app = make_app(given.services, glyphs=glyphs, theme_name=theme)
+    async with app.run_test(size=size) as pilot:
+        await show(pilot, given, seconds)
+        await press(pilot, *keys)
+        return text_of(app)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from sysmon.frame import ConnectionRow, Fault, Tables, TalkerRow
-from tests.tui.screens.networkstage import Ledger, Talking, staged
+from tests.tui.screens.networkstage import Ledger, Talking, drawn, press, staged
 from tests.tui.scripted import START, Script, make_app, view
 from tests.tui.support import show, text_of, until
 from tui.connectionrows import (
@@ -22,7 +22,7 @@ from tui.connectionrows import (
     sort_talkers,
     talker,
 )
-from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.glyphs import ASCII
 from tui.resolver import Resolver
 from tui.screens.network import NetworkScreen
 from tui.screens.processes import ProcessesScreen
@@ -35,8 +35,6 @@ from tui.widgets.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from textual.pilot import Pilot
-
     from sysmon.records import HostInfo
 
 pytestmark = pytest.mark.anyio
@@ -47,24 +45,9 @@ def host(**more: Any) -> Talking:
     return Talking(name="db-1", processes=8, missing=frozenset({"devices"}), **more)
 
 
-async def press(pilot: Pilot[int], *keys: str) -> None:
-    """Presses keys and lets the screen settle."""
-    await pilot.press(*keys)
-    for _ in range(2):
-        await pilot.pause()
-
-
-async def lines_of(
-    script: Script, *keys: str, size: tuple[int, int] = (120, 40), seconds: int = 4, glyphs: Glyphs = UNICODE,
-    theme: str = "sysmon-dark", **more: Any,
-) -> list[str]:  # fmt: skip
+async def lines_of(script: Script, *keys: str, **more: Any) -> list[str]:
     """The connections of a host after some keys."""
-    given = staged(script, Ledger(script, range(60)), **more)
-    app = make_app(given.services, glyphs=glyphs, theme_name=theme)
-    async with app.run_test(size=size) as pilot:
-        await show(pilot, given, seconds)
-        await press(pilot, "c", *keys)
-        return text_of(app)
+    return await drawn(script, "c", *keys, **more)
 
 
 # -- rows

@@ -16,13 +16,13 @@ from sysmon.devicesources import LIMITS
 from sysmon.errors import StoreError
 from sysmon.frame import DeviceRow, Fault, Number, Tables
 from sysmon.records import KnownDevice, Status
-from tests.tui.screens.networkstage import Gateway, Ledger, Silent, staged
+from tests.tui.screens.networkstage import Gateway, Ledger, Silent, drawn, press, staged
 from tests.tui.scripted import START, Script, catalogue, make_app, view
 from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.devicerows import SORTS, address_order, build, sort_devices
 from tui.devicewords import limits
-from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.glyphs import ASCII
 from tui.model import HostModel
 from tui.screens.network import NetworkScreen
 from tui.theme import DEFAULT_LOOK
@@ -48,24 +48,9 @@ def gateway(**more: Any) -> Gateway:
     return Gateway(name="home", processes=2, **more)
 
 
-async def lines_of(
-    script: Script, *keys: str, size: tuple[int, int] = (120, 40), history: Ledger | None = None, seconds: int = 4,
-    glyphs: Glyphs = UNICODE, theme: str = "sysmon-dark", **more: Any,
-) -> list[str]:  # fmt: skip
+async def lines_of(script: Script, *keys: str, **more: Any) -> list[str]:
     """The devices of a host after some keys."""
-    given = staged(script, history or Ledger(script, range(60)), **more)
-    app = make_app(given.services, glyphs=glyphs, theme_name=theme)
-    async with app.run_test(size=size) as pilot:
-        await show(pilot, given, seconds)
-        await press(pilot, "d", *keys)
-        return text_of(app)
-
-
-async def press(pilot: Pilot[int], *keys: str) -> None:
-    """Presses keys and lets the screen settle."""
-    await pilot.press(*keys)
-    for _ in range(2):
-        await pilot.pause()
+    return await drawn(script, "d", *keys, **more)
 
 
 def labels(pilot: Pilot[int]) -> list[str]:

@@ -13,8 +13,8 @@ from sysmon.bandwidth import Amount
 from sysmon.caps import Standing
 from sysmon.config import CapSettings
 from sysmon.frame import Fault, InterfaceRow, Number, Tables
-from tests.tui.screens.networkstage import Gateway, Ledger, staged
-from tests.tui.scripted import START, make_app, view
+from tests.tui.screens.networkstage import Gateway, Ledger, drawn, press, staged
+from tests.tui.scripted import START, Script, make_app, view
 from tests.tui.support import show, text_of, until
 from tests.tui.widgets.spies import spy_layouts
 from tui.glyphs import ASCII
@@ -26,8 +26,6 @@ from tui.widgets.network_totals import Sums, cap_lines
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from textual.pilot import Pilot
-
     from sysmon.records import HostInfo, Moment
 
 pytestmark = pytest.mark.anyio
@@ -40,23 +38,9 @@ def gateway(**more: Any) -> Gateway:
     return Gateway(name="home", processes=2, **more)
 
 
-async def press(pilot: Pilot[int], *keys: str) -> None:
-    """Presses keys and lets the screen settle."""
-    await pilot.press(*keys)
-    for _ in range(2):
-        await pilot.pause()
-
-
-async def lines_of(script: Gateway, *keys: str, size: tuple[int, int] = (120, 40), **more: Any) -> list[str]:
+async def lines_of(script: Script, *keys: str, **more: Any) -> list[str]:
     """The interfaces after some keys."""
-    history = more.pop("history", None) or Ledger(script, range(60))
-    look_of = {"glyphs": more.pop("glyphs", None), "theme_name": more.pop("theme", "sysmon-dark")}
-    given = staged(script, history, **more)
-    app = make_app(given.services, **look_of)
-    async with app.run_test(size=size) as pilot:
-        await show(pilot, given, 4)
-        await press(pilot, *keys)
-        return text_of(app)
+    return await drawn(script, *keys, **more)
 
 
 def test_only_what_lies_on_nothing_else_counts() -> None:
