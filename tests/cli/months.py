@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,13 @@ def here(own: str = OWN) -> list[Device]:
         )
         for name, kind, counted, state in (("eth0", "ethernet", True, "up"), ("lo", "loopback", False, "unknown"))
     ]
+
+
+def copied(made: Path, folder: Path) -> Path:
+    """Copies a made history into a folder, and returns that."""
+    for each in made.glob("history.db*"):
+        shutil.copy(each, folder)
+    return folder
 
 
 def settle(folder: Path, monkeypatch: MonkeyPatch, config: str = "") -> Path:

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,20 +33,10 @@ if TYPE_CHECKING:
 ROUTERS = '[routers.home]\ntarget = "ssh://root@192.168.1.1"\n[routers.attic]\ntarget = "ssh://root@192.168.7.1"\n'
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the history of a month."""
-    folder = tmp_path_factory.mktemp("made")
-    months.make(folder / "history.db")
-    return folder
-
-
 @pytest.fixture
-def month(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def month(made_month: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process's own copy of it."""
-    for each in made.glob("history.db*"):
-        shutil.copy(each, tmp_path)
-    return months.settle(tmp_path, monkeypatch, ROUTERS)
+    return months.settle(months.copied(made_month, tmp_path), monkeypatch, ROUTERS)
 
 
 def test_the_table_adds_up(month: Path, capsys: pytest.CaptureFixture[str]) -> None:

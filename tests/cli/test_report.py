@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -33,20 +32,10 @@ CAPS = '[caps.line]\nlimit = "1 TB"\n'
 VOID = {"meta", "br"}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the history of a month."""
-    folder = tmp_path_factory.mktemp("made")
-    months.make(folder / "history.db")
-    return folder
-
-
 @pytest.fixture
-def month(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def month(made_month: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process's own copy of it."""
-    for each in made.glob("history.db*"):
-        shutil.copy(each, tmp_path)
-    return months.settle(tmp_path, monkeypatch, CAPS)
+    return months.settle(months.copied(made_month, tmp_path), monkeypatch, CAPS)
 
 
 class Page(HTMLParser):

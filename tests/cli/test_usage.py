@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,20 +39,10 @@ device = "anna-phone"
 """
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the history of a month."""
-    folder = tmp_path_factory.mktemp("made")
-    months.make(folder / "history.db")
-    return folder
-
-
 @pytest.fixture
-def month(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def month(made_month: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process's own copy of it."""
-    for each in made.glob("history.db*"):
-        shutil.copy(each, tmp_path)
-    return months.settle(tmp_path, monkeypatch, CAPS)
+    return months.settle(months.copied(made_month, tmp_path), monkeypatch, CAPS)
 
 
 def record(path: Path, pieces: list[UsagePiece], timezone: str = "UTC") -> None:
