@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from remote.liveness import Patience
 
+LEASED = 4_102_444_800
+"""Unix seconds until which the played router leases addresses: the year 2100."""
+
 PLAYED = {
     "nlbw": (
         'case "$*" in "-c json -g family,mac,ip") w=nlbw ;; "-c json -g mac,layer7") w=services ;; '
@@ -104,7 +107,9 @@ class PlayedRouter(SshBox):
         (folder / "forced").chmod(0o755)
         self.file("/etc/os-release", 'NAME="OpenWrt"\nPRETTY_NAME="OpenWrt 24.10.4"\n')
         self.file("/proc/sys/net/netfilter/nf_conntrack_acct", "1\n")
-        self.file("/tmp/dhcp.leases", (FIXTURES / "router/leases").read_text())
+        # The captured leases have run out; those of a router that is on have not.
+        captured = (FIXTURES / "router/leases").read_text()
+        self.file("/tmp/dhcp.leases", re.sub(r"^\d{10} ", f"{LEASED} ", captured, flags=re.M))
         self.file("/var/lib/nlbwmon/20261101.db.gz", "")
         self.say("neighbours", (FIXTURES / "router/neighbours-busybox").read_text())
         self.say("addr", "2: br-lan: <UP> mtu 1500\n    inet 192.168.1.1/24 scope global br-lan\n"

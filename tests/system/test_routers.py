@@ -20,7 +20,7 @@ from remote.ssh.script import COMMAND_SECONDS, script
 from store.reader import SqliteHistory
 from sysmon.clock import SystemClock
 from sysmon.derive import State
-from tests.system.playedrouter import PLAYED, REAL, HastyProgram, PlayedRouter, follow
+from tests.system.playedrouter import LEASED, PLAYED, REAL, HastyProgram, PlayedRouter, follow
 from tests.system.programs import wait_for
 from tests.system.sshbox import watch
 
@@ -209,7 +209,7 @@ async def test_columns_by_name_many_rows_capitals_and_hostile_names(router: Play
     ]
     router.say("nlbw", json.dumps({"columns": order, "data": data}))
     given = enumerate(("tv", "tv", "a\x1b[31mb"))
-    leases = [f"1795290400 0a:00:00:00:00:{at:02x} 10.0.{at}.9 {name} *" for at, name in given]
+    leases = [f"{LEASED} 0a:00:00:00:00:{at:02x} 10.0.{at}.9 {name} *" for at, name in given]
     router.file("/tmp/dhcp.leases", "\n".join([*leases, "duid 00:01:00:01", "0 7 fd00::7 box 00:01", "rubbish", ""]))
     router.switch_on()
     watching = follow(router)
